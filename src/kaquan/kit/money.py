@@ -1,0 +1,39 @@
+"""Exact money: integers in minor units (fen), rates in basis points, splits that keep the sum.
+
+There is no Money object: a row has one currency, fixed by its account, and amounts are plain ``int`` whose names
+end in ``_fen``. What lives here is the arithmetic that would otherwise be done slightly differently in each room.
+"""
+
+from collections.abc import Sequence
+
+MAX_FEN = 10**15
+"""The largest amount any door accepts: ten trillion yuan. It keeps every sum of a batch inside ``bigint``."""
+
+
+def allocate(total_fen: int, weights: Sequence[int]) -> list[int]:
+    """Split ``total_fen`` in proportion to ``weights``; the parts sum to ``total_fen`` exactly.
+
+    Rule: every part is first rounded down; the fen that are left go one each to the largest fractions, and among
+    equal fractions to the earlier part. No part exceeds its weight when ``total_fen`` does not exceed their sum,
+    so splitting a refund over what is still unrefunded never refunds a part twice.
+
+    Raises ValueError if an argument is negative, or all weights are zero while there is something to split.
+
+    >>> allocate(100, [1, 1, 1])
+    [34, 33, 33]
+    >>> allocate(5, [0, 3, 7])
+    [0, 2, 3]
+    """
+    whole = sum(weights)
+    if total_fen < 0 or any(weight < 0 for weight in weights):
+        raise ValueError("allocate: neither the total nor a weight may be negative")
+    if whole == 0:
+        if total_fen:
+            raise ValueError("allocate: nothing to split over")
+        return [0] * len(weights)
+    parts = [total_fen * weight // whole for weight in weights]
+    left = total_fen - sum(parts)
+    by_fraction = sorted(range(len(weights)), key=lambda i: -(total_fen * weights[i] % whole))
+    for i in by_fraction[:left]:
+        parts[i] += 1
+    return parts

@@ -1,0 +1,12 @@
+"""evidence: see the SQL file beside this one."""
+
+from alembic import op
+
+from kaquan.migrations import run_sql
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.get_bind().exec_driver_sql(run_sql(revision))

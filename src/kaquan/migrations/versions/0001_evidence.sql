@@ -1,0 +1,32 @@
+-- Roles and evidence leaves. New tables only: takes no lock that anybody waits for.
+--
+-- kaquan_ledger  owns the posting functions: it may append to history and move counters, never rewrite history.
+-- kaquan_app     what the application runs as: reads, calls posting functions, writes its own reference data.
+-- Roles belong to the whole server, so several databases of one server share them.
+
+DO $$
+BEGIN
+  CREATE ROLE kaquan_ledger NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$;
+
+DO $$
+BEGIN
+  CREATE ROLE kaquan_app NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$;
+
+GRANT USAGE ON SCHEMA public TO kaquan_app, kaquan_ledger;
+
+-- One leaf per transaction, written in its commit without an order; the sequencer gives the order later.
+CREATE TABLE evidence_leaf (
+  slot           smallint NOT NULL,
+  transaction_id uuid     NOT NULL,
+  leaf_hash      bytea    NOT NULL,
+  CONSTRAINT evidence_leaf_pkey PRIMARY KEY (slot, transaction_id),
+  CONSTRAINT evidence_leaf_hash_is_sha256 CHECK (octet_length(leaf_hash) = 32)
+);
+COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of each transaction, not yet ordered';
+
+GRANT SELECT, INSERT ON evidence_leaf TO kaquan_ledger;
+GRANT SELECT ON evidence_leaf TO kaquan_app;

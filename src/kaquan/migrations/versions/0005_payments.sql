@@ -1,0 +1,100 @@
+-- Payments: purchases, authorizations, refunds and loads as clients see them, and the call that posts them.
+-- New tables only.
+
+CREATE TABLE payments_payment (
+  slot         smallint    NOT NULL,
+  id           uuid        NOT NULL,
+  book_id      integer     NOT NULL,
+  kind         text        NOT NULL COLLATE "C",
+  status       text        NOT NULL COLLATE "C",
+  card_id      uuid        NOT NULL,
+  merchant_id  uuid,
+  store_id     uuid,
+  terminal_id  uuid,
+  original_id  uuid,
+  currency     text        NOT NULL COLLATE "C",
+  amount_fen   bigint      NOT NULL,
+  bonus_fen    bigint      NOT NULL DEFAULT 0,
+  captured_fen bigint      NOT NULL DEFAULT 0,
+  refunded_fen bigint      NOT NULL DEFAULT 0,
+  reference    text        COLLATE "C",
+  expires_at   timestamptz,
+  occurred_at  timestamptz NOT NULL,
+  created_at   timestamptz NOT NULL,
+  version      integer     NOT NULL DEFAULT 0,
+  CONSTRAINT payments_payment_pkey PRIMARY KEY (slot, id),
+  CONSTRAINT payments_payment_kind CHECK (kind IN ('purchase', 'authorization', 'refund', 'load')),
+  CONSTRAINT payments_payment_status CHECK (status IN ('open', 'completed', 'voided', 'expired')),
+  CONSTRAINT payments_payment_amounts CHECK (
+    amount_fen > 0 AND bonus_fen >= 0 AND captured_fen BETWEEN 0 AND amount_fen
+    AND refunded_fen BETWEEN 0 AND captured_fen)
+) WITH (fillfactor = 90);
+COMMENT ON TABLE payments_payment IS 'One movement of value on a card that a client asked for; its id is that of its first transaction';
+COMMENT ON COLUMN payments_payment.status IS
+  'open: an authorization that can still be captured; completed: nothing is reserved any more; voided, expired: nothing was captured';
+
+CREATE INDEX payments_payment_reference ON payments_payment (slot, book_id, reference, id) WHERE reference IS NOT NULL;
+CREATE INDEX payments_payment_open ON payments_payment (slot, expires_at) WHERE status = 'open';
+
+CREATE TYPE payments_new_v1 AS (
+  item integer, id uuid, book_id integer, kind text, status text, card_id uuid, merchant_id uuid, store_id uuid,
+  terminal_id uuid, original_id uuid, currency text, amount_fen bigint, bonus_fen bigint, captured_fen bigint,
+  reference text, expires_at timestamptz, occurred_at timestamptz);
+CREATE TYPE payments_change_v1 AS (
+  item integer, id uuid, version integer, status text, captured_fen bigint, refunded_fen bigint);
+
+-- Post a batch of payments: the rows that change are locked first (by id) and their versions checked, then the ledger
+-- posts, then rows are written for what it applied. Statuses are those of ledger_post_batch_v1.
+CREATE FUNCTION payments_post_batch_v1(
+  p_slot smallint, p_recorded_at timestamptz, p_items ledger_item_v1[], p_legs ledger_leg_v1[],
+  p_guards ledger_guard_v1[], p_lots ledger_new_lot_v1[], p_status smallint[],
+  p_new payments_new_v1[], p_changes payments_change_v1[]
+) RETURNS smallint[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+DECLARE
+  v_status smallint[] := p_status;
+  v_stale integer[];
+  v_item integer;
+BEGIN
+  IF cardinality(p_changes) > 0 THEN
+    PERFORM 1 FROM payments_payment
+     WHERE slot = p_slot AND id = ANY (SELECT c.id FROM unnest(p_changes) AS c)
+     ORDER BY id FOR NO KEY UPDATE;
+    SELECT array_agg(c.item) INTO v_stale
+    FROM unnest(p_changes) AS c
+    LEFT JOIN payments_payment p ON p.slot = p_slot AND p.id = c.id
+    WHERE p.version IS DISTINCT FROM c.version;
+    IF v_stale IS NOT NULL THEN
+      FOREACH v_item IN ARRAY v_stale LOOP v_status[v_item] := 2; END LOOP;
+    END IF;
+  END IF;
+
+  v_status := ledger_post_batch_v1(p_slot, p_recorded_at, p_items, p_legs, p_guards, p_lots, v_status);
+
+  INSERT INTO payments_payment
+    (slot, id, book_id, kind, status, card_id, merchant_id, store_id, terminal_id, original_id, currency, amount_fen,
+     bonus_fen, captured_fen, reference, expires_at, occurred_at, created_at)
+  SELECT p_slot, n.id, n.book_id, n.kind, n.status, n.card_id, n.merchant_id, n.store_id, n.terminal_id,
+         n.original_id, n.currency, n.amount_fen, n.bonus_fen, n.captured_fen, n.reference, n.expires_at,
+         n.occurred_at, p_recorded_at
+  FROM unnest(p_new) AS n WHERE v_status[n.item] = 0;
+
+  IF cardinality(p_changes) > 0 THEN
+    UPDATE payments_payment p
+    SET status = c.status, captured_fen = c.captured_fen, refunded_fen = c.refunded_fen, version = p.version + 1
+    FROM unnest(p_changes) AS c
+    WHERE p.slot = p_slot AND p.id = c.id AND v_status[c.item] = 0;
+  END IF;
+
+  RETURN v_status;
+END $$;
+
+GRANT SELECT, INSERT ON payments_payment TO kaquan_ledger;
+GRANT UPDATE (status, captured_fen, refunded_fen, version) ON payments_payment TO kaquan_ledger;
+GRANT SELECT ON payments_payment TO kaquan_app;
+GRANT CREATE ON SCHEMA public TO kaquan_ledger;
+ALTER FUNCTION payments_post_batch_v1 OWNER TO kaquan_ledger;
+REVOKE CREATE ON SCHEMA public FROM kaquan_ledger;
+REVOKE EXECUTE ON FUNCTION payments_post_batch_v1 FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION payments_post_batch_v1 TO kaquan_app;
