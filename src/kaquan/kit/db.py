@@ -4,14 +4,16 @@ Only this module and the rooms' ``store.py`` import the driver.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from importlib import resources
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 Connection = psycopg.AsyncConnection[TupleRow]
 Pool = AsyncConnectionPool[Connection]
@@ -73,15 +75,27 @@ async def check_durability(connection: Connection) -> None:
             )
 
 
-def describe_failure(error: psycopg.Error) -> str:
+def describe_failure(error: BaseException) -> str:
     """One sentence for an operator about a database that does not answer, without a secret in it."""
     text = str(error).strip().splitlines()
     return text[-1] if text else type(error).__name__
 
 
+def is_outage(error: BaseException) -> bool:
+    """Whether the database was away, busy or full, so that the same work may succeed later."""
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeout)
+
+
 def sql_state(error: BaseException) -> str | None:
     """The SQLSTATE of a database error, if it has one."""
     return error.sqlstate if isinstance(error, psycopg.Error) else None
+
+
+async def read_revision(pool: Pool) -> str | None:
+    """The schema revision of a database that answers; raises the driver's errors when it does not."""
+    async with pool.connection() as connection:
+        row = await (await connection.execute("SELECT version_num FROM alembic_version")).fetchone()
+    return None if row is None else str(row[0])
 
 
 def constraint_of(error: BaseException) -> str | None:
@@ -90,3 +104,49 @@ def constraint_of(error: BaseException) -> str | None:
 
 
 Params = Mapping[str, Any]
+
+
+# Arrays of composite values as text literals: the driver would build them element by element, slower and on the
+# hot path. A literal nests two levels of quoting: fields in a row "(a,b)", rows in an array {"…","…"}.
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.:@/+-]+").fullmatch
+
+
+def text_field(value: str | None) -> str:
+    """A text as a field of a row inside an array literal; None is null."""
+    if value is None:
+        return ""
+    if _PLAIN(value):
+        return value
+    in_row = value.replace("\\", "\\\\").replace('"', '\\"')
+    return '\\"' + in_row.replace("\\", "\\\\").replace('"', '\\"') + '\\"'
+
+
+def bytes_field(value: bytes | None) -> str:
+    """Bytes as a field of a row inside an array literal; None is null."""
+    return "" if value is None else "\\\\\\\\x" + value.hex()
+
+
+def number_field(value: int | None) -> str | int:
+    """A number as a field of a row inside an array literal; None is null."""
+    return "" if value is None else value
+
+
+def uuid_field(value: UUID | None) -> str:
+    """An id as a field of a row inside an array literal; None is null."""
+    return "" if value is None else value.hex
+
+
+def time_field(value: datetime | None) -> str:
+    """A time as a field of a row inside an array literal; None is null."""
+    return "" if value is None else value.isoformat()
+
+
+def rows_literal(rows: Sequence[str]) -> str:
+    """The array literal of rows that were written as ``(field,field,…)``."""
+    return '{"' + '","'.join(rows) + '"}' if rows else "{}"
+
+
+def numbers_literal(values: Iterable[int]) -> str:
+    """The array literal of numbers."""
+    return "{" + ",".join(map(str, values)) + "}"

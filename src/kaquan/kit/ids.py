@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+_SLOT_BITS = 0x3F
+
 
 class Prefix(StrEnum):
     """The typed prefixes of ids in the API, one per kind of thing."""
@@ -33,6 +35,10 @@ class Ids(Protocol):
         """A UUIDv7 that was never given before."""
         ...
 
+    def new_near(self, near: UUID) -> UUID:
+        """A new id whose last six bits are those of ``near``, so that both lead to the same slot."""
+        ...
+
 
 class SystemIds:
     """UUIDv7 from this machine's clock and its random source; later ids of one process sort later."""
@@ -53,6 +59,9 @@ class SystemIds:
                 self._last_ms, self._counter = self._last_ms + 1, 0
         random_62 = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
         return UUID(int=self._last_ms << 80 | 7 << 76 | self._counter << 64 | 2 << 62 | random_62)
+
+    def new_near(self, near: UUID) -> UUID:
+        return UUID(int=self.new().int & ~_SLOT_BITS | near.int & _SLOT_BITS)
 
 
 def show_id(prefix: Prefix, value: UUID) -> str:

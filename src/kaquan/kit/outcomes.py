@@ -42,9 +42,14 @@ class Refusal(msgspec.Struct, frozen=True):
         return self.outcome.code
 
     def message(self, language: str = "en") -> str:
-        """The sentence for a person, in ``en`` or ``zh``."""
-        text = self.outcome.zh if language == "zh" else self.outcome.en
-        return text.format_map({"field": self.field, **self.details})
+        """The sentence for a person, in ``en`` or ``zh``.
+
+        A detail that reads differently in Chinese is given twice, the second time as ``<name>_zh``.
+        """
+        if language != "zh":
+            return self.outcome.en.format_map({"field": self.field, **self.details})
+        chinese = {name[:-3]: value for name, value in self.details.items() if name.endswith("_zh")}
+        return self.outcome.zh.format_map({"field": self.field, **self.details, **chinese})
 
 
 OUTCOMES: dict[str, Outcome] = {}
@@ -85,3 +90,19 @@ BUSY = outcome(
     zh="系统繁忙，未做任何处理，请用同一幂等键重试。",
 )
 """The queue is full: refused at once, before anything was read or written."""
+
+UNAVAILABLE = outcome(
+    "unavailable",
+    http=503,
+    iso="91",
+    retryable=True,
+    en="The database does not answer. It is not known whether this was done: ask again with the same key.",
+    zh="数据库暂时没有响应，处理结果未知，请用同一幂等键重试。",
+)
+INTERNAL_ERROR = outcome(
+    "internal_error",
+    http=500,
+    iso="96",
+    en="Something is wrong on our side; nothing was done. It has been logged.",
+    zh="系统内部错误，未做任何处理，错误已记录。",
+)

@@ -41,9 +41,12 @@ def newest_revision() -> str:
 def migrate(conninfo: str, *, slots: Sequence[int] = (0,)) -> str:
     """Bring the database to the newest revision; returns it.
 
-    ``slots`` is taken when the database is made and never changes after (ADR 0004): placement depends on it.
-    Raises the driver's errors if the database cannot be reached or a lock is not given in time.
+    ``slots`` is taken when the database is made and never changes after: the place of every row depends on it.
+    Raises SchemaError for a list that is not 1, 2, 4 … 64 different slots, and the driver's errors if the database
+    cannot be reached or a lock is not given in time.
     """
+    if len(slots) & (len(slots) - 1) or not 1 <= len(slots) <= 64 or len(set(slots)) != len(slots):
+        raise SchemaError(f"An installation has 1, 2, 4, 8, 16, 32 or 64 different slots, not {len(slots)}.")
     engine = create_engine("postgresql+psycopg://", creator=lambda: connect_sync(conninfo), poolclass=NullPool)
     config = _config()
     with engine.connect() as connection:

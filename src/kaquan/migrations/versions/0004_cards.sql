@@ -72,6 +72,7 @@ CREATE TABLE cards_card (
 COMMENT ON COLUMN cards_card.number_sealed IS 'The number under authenticated encryption, bound to the card id; shown by a permission only';
 CREATE INDEX cards_card_last4 ON cards_card (slot, book_id, number_last4, id);
 CREATE INDEX cards_card_batch ON cards_card (slot, batch_id, id) WHERE batch_id IS NOT NULL;
+CREATE INDEX cards_card_programme ON cards_card (slot, programme_id, id);
 
 -- Finds the card behind a number without holding the number: lookup is a keyed HMAC, and its slot is its own.
 CREATE TABLE cards_number (

@@ -1,12 +1,15 @@
 -- Payments: purchases, authorizations, refunds and loads as clients see them, and the call that posts them.
 -- New tables only.
 
+CREATE TYPE payments_kind AS ENUM ('purchase', 'authorization', 'refund', 'load');
+CREATE TYPE payments_status AS ENUM ('open', 'completed', 'voided', 'expired');
+
 CREATE TABLE payments_payment (
   slot         smallint    NOT NULL,
   id           uuid        NOT NULL,
   book_id      integer     NOT NULL,
-  kind         text        NOT NULL COLLATE "C",
-  status       text        NOT NULL COLLATE "C",
+  kind         payments_kind   NOT NULL,
+  status       payments_status NOT NULL,
   card_id      uuid        NOT NULL,
   merchant_id  uuid,
   store_id     uuid,
@@ -23,11 +26,9 @@ CREATE TABLE payments_payment (
   created_at   timestamptz NOT NULL,
   version      integer     NOT NULL DEFAULT 0,
   CONSTRAINT payments_payment_pkey PRIMARY KEY (slot, id),
-  CONSTRAINT payments_payment_kind CHECK (kind IN ('purchase', 'authorization', 'refund', 'load')),
-  CONSTRAINT payments_payment_status CHECK (status IN ('open', 'completed', 'voided', 'expired')),
   CONSTRAINT payments_payment_amounts CHECK (
-    amount_fen > 0 AND bonus_fen >= 0 AND captured_fen BETWEEN 0 AND amount_fen
-    AND refunded_fen BETWEEN 0 AND captured_fen)
+    amount_fen > 0 AND bonus_fen >= 0 AND amount_fen >= captured_fen AND captured_fen >= refunded_fen
+    AND refunded_fen >= 0)
 ) WITH (fillfactor = 90);
 COMMENT ON TABLE payments_payment IS 'One movement of value on a card that a client asked for; its id is that of its first transaction';
 COMMENT ON COLUMN payments_payment.status IS
@@ -37,21 +38,22 @@ CREATE INDEX payments_payment_reference ON payments_payment (slot, book_id, refe
 CREATE INDEX payments_payment_open ON payments_payment (slot, expires_at) WHERE status = 'open';
 
 CREATE TYPE payments_new_v1 AS (
-  item integer, id uuid, book_id integer, kind text, status text, card_id uuid, merchant_id uuid, store_id uuid,
+  item integer, id uuid, book_id integer, kind payments_kind, status payments_status, card_id uuid, merchant_id uuid, store_id uuid,
   terminal_id uuid, original_id uuid, currency text, amount_fen bigint, bonus_fen bigint, captured_fen bigint,
   reference text, expires_at timestamptz, occurred_at timestamptz);
 CREATE TYPE payments_change_v1 AS (
-  item integer, id uuid, version integer, status text, captured_fen bigint, refunded_fen bigint);
+  item integer, id uuid, version integer, status payments_status, captured_fen bigint, refunded_fen bigint);
 
 -- Post a batch of payments: the rows that change are locked first (by id) and their versions checked, then the ledger
 -- posts, then rows are written for what it applied. Statuses are those of ledger_post_batch_v1.
 CREATE FUNCTION payments_post_batch_v1(
-  p_slot smallint, p_recorded_at timestamptz, p_items ledger_item_v1[], p_legs ledger_leg_v1[],
-  p_guards ledger_guard_v1[], p_lots ledger_new_lot_v1[], p_status smallint[],
+  p_slot smallint, p_recorded_at timestamptz, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[],
+  p_moves ledger_move_v1[], p_guards ledger_guard_v1[], p_lot_moves ledger_lot_move_v1[],
+  p_new_lots ledger_new_lot_v1[], p_accounts bigint[], p_guarded bigint[], p_versions bigint[], p_status smallint[],
   p_new payments_new_v1[], p_changes payments_change_v1[]
 ) RETURNS smallint[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
   v_status smallint[] := p_status;
   v_stale integer[];
@@ -70,7 +72,9 @@ BEGIN
     END IF;
   END IF;
 
-  v_status := ledger_post_batch_v1(p_slot, p_recorded_at, p_items, p_legs, p_guards, p_lots, v_status);
+  v_status := ledger_post_batch_v1(
+    p_slot, p_recorded_at, p_items, p_answers, p_legs, p_moves, p_guards, p_lot_moves, p_new_lots, p_accounts,
+    p_guarded, p_versions, v_status);
 
   INSERT INTO payments_payment
     (slot, id, book_id, kind, status, card_id, merchant_id, store_id, terminal_id, original_id, currency, amount_fen,
@@ -90,11 +94,36 @@ BEGIN
   RETURN v_status;
 END $$;
 
+-- The facts of a batch in one call: the cards asked for and those of the payments asked for, with their pockets and
+-- the lots that hold something. One row per lot, or per pocket or card that has none.
+CREATE FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[])
+RETURNS TABLE (
+  card_id uuid, book_id integer, programme_id uuid, status text, expires_at timestamptz, book_version bigint,
+  account_id bigint, kind text, account_version bigint, posted_fen bigint, reserved_fen bigint,
+  lot integer, available_fen bigint, paid_fen bigint, given_fen bigint, lot_expires_at timestamptz)
+LANGUAGE plpgsql STABLE SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+BEGIN
+  IF cardinality(p_payments) > 0 THEN
+    p_cards := p_cards || ARRAY (
+      SELECT p.card_id FROM payments_payment p WHERE p.slot = p_slot AND p.id = ANY (p_payments));
+  END IF;
+  RETURN QUERY
+  SELECT c.id, c.book_id, c.programme_id, c.status, c.expires_at, b.version,
+         a.id, a.kind, a.version, a.credits_posted - a.debits_posted, a.debits_pending,
+         l.lot, l.remaining_fen - l.reserved_fen, l.paid_fen, l.given_fen, l.expires_at
+  FROM cards_card c
+  JOIN parties_book b ON b.id = c.book_id
+  LEFT JOIN ledger_account a ON a.slot = p_slot AND a.owner_id = c.id AND a.floor_rule = 'credit'
+  LEFT JOIN ledger_lot l ON l.slot = p_slot AND l.account_id = a.id AND l.remaining_fen > l.reserved_fen
+  WHERE c.slot = p_slot AND c.id = ANY (p_cards);
+END $$;
+
 GRANT SELECT, INSERT ON payments_payment TO kaquan_ledger;
 GRANT UPDATE (status, captured_fen, refunded_fen, version) ON payments_payment TO kaquan_ledger;
 GRANT SELECT ON payments_payment TO kaquan_app;
 GRANT CREATE ON SCHEMA public TO kaquan_ledger;
 ALTER FUNCTION payments_post_batch_v1 OWNER TO kaquan_ledger;
 REVOKE CREATE ON SCHEMA public FROM kaquan_ledger;
-REVOKE EXECUTE ON FUNCTION payments_post_batch_v1 FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION payments_post_batch_v1 TO kaquan_app;
+REVOKE EXECUTE ON FUNCTION payments_post_batch_v1, payments_load_cards_v1 FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION payments_post_batch_v1, payments_load_cards_v1 TO kaquan_app;

@@ -1,0 +1,110 @@
+"""The composition root: the only place where the rooms are put together and configuration meets them."""
+
+import asyncio
+from uuid import UUID
+
+import structlog
+
+from kaquan.cards import CardFinder, Programmes
+from kaquan.kit.clock import Clock, SystemClock
+from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, open_pool
+from kaquan.kit.ids import Ids, SystemIds
+from kaquan.ledger import read_slots
+from kaquan.parties import Directory, Place
+from kaquan.payments import Desk, Known
+from kaquan.settings import Settings
+from kaquan.vault import Keyring
+
+REFRESH_EVERY_S = 1.0
+"""How old a copy of reference data in memory may become; a payment refreshes it earlier when it learns of a change."""
+
+_log = structlog.get_logger("kaquan.app")
+
+
+class App:
+    """Everything that a server process holds. Made by :meth:`open`, ended by :meth:`close`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        pool: Pool,
+        keyring: Keyring,
+        slots: tuple[int, ...],
+        *,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self.settings = settings
+        self.pool = pool
+        self.keyring = keyring
+        self.slots = slots
+        self.clock = clock
+        self.ids = ids
+        self.directory = Directory(pool)
+        self.programmes = Programmes(pool)
+        self.finder = CardFinder(pool, keyring, slots)
+        self.desk = Desk(
+            pool,
+            slots=slots,
+            clock=clock,
+            ids=ids,
+            known=Known(self.programmes.get, self._place, self._version, self.refresh),
+            max_batch=settings.max_batch,
+            max_queue=settings.max_queue,
+        )
+        self._refreshing: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        settings: Settings,
+        conninfo: str,
+        *,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+    ) -> "App":
+        """Connect and begin to serve.
+
+        Raises UnsafeServerError on a server that could lose commits, VaultError without a key ring, and the
+        driver's errors if the database does not answer.
+        """
+        keyring = Keyring.load(settings.keyring_path)
+        pool = open_pool(conninfo, min_size=2, max_size=settings.pool_size)
+        await pool.open(wait=True, timeout=10)
+        async with pool.connection() as connection:
+            await check_durability(connection)
+            slots = await read_slots(connection)
+        app = cls(settings, pool, keyring, slots, clock=clock or SystemClock(), ids=ids or SystemIds())
+        await app.refresh()
+        app.desk.start()
+        app._refreshing = asyncio.create_task(app._refresh_for_ever(), name="refresh")
+        return app
+
+    async def close(self) -> None:
+        """Answer what was accepted, then let go of the database."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+        await self.desk.close()
+        await self.pool.close()
+
+    async def refresh(self) -> None:
+        """Read reference data that has changed."""
+        await self.directory.refresh()
+        await self.programmes.refresh()
+
+    async def _refresh_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_EVERY_S)
+            try:
+                await self.refresh()
+            except Exception as error:
+                if not is_outage(error):
+                    _log.error("refresh failed", exc_info=error)
+                else:
+                    _log.warning("refresh failed", error=describe_failure(error))
+
+    def _place(self, book_id: int, terminal_id: UUID) -> Place | None:
+        return self.directory.book(book_id).places.get(terminal_id)
+
+    def _version(self, book_id: int) -> int:
+        return self.directory.book(book_id).version

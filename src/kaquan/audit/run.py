@@ -1,0 +1,130 @@
+"""Run audits over the live book and report."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+from uuid import UUID
+
+from kaquan.audit import invariants, store
+from kaquan.audit.types import Audit, AuditReport, AuditResult, Finding, Row, Value
+from kaquan.kit.db import Connection, Pool
+from kaquan.kit.ids import Prefix, show_id
+
+FINDINGS_SHOWN = 100
+"""How many findings of one audit a report holds; their number is reported in full."""
+
+Progress = Callable[[str, int, int], None]
+"""Told before each audit, and once at the end: its name, how many audits are done, how many there are."""
+
+_PREFIXES = {
+    "transaction_id": Prefix.TRANSACTION,
+    "payment_id": Prefix.TRANSACTION,
+    "card_id": Prefix.CARD,
+}
+
+
+class UnknownAuditError(ValueError):
+    """An audit was asked for that does not exist; the message lists those that do."""
+
+
+@cache
+def find_audits() -> Mapping[str, Audit]:
+    """Every audit by name: one per file in ``invariants``, in the order of their file names."""
+    modules = [import_module(f"{invariants.__name__}.{found.name}") for found in iter_modules(invariants.__path__)]
+    return {module.AUDIT.name: module.AUDIT for module in modules}
+
+
+async def run_audits(
+    conninfo_or_pool: str | Pool,
+    *,
+    names: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> AuditReport:
+    """Check the named audits (None: all) against one snapshot of the whole database, all slots and books.
+
+    It holds one connection for as long as it takes. Raises UnknownAuditError for a name that is no audit, and
+    the driver's errors if the database does not answer.
+    """
+    known = find_audits()
+    unknown = [name for name in names or () if name not in known]
+    if unknown:
+        raise UnknownAuditError(f"no such audit: {', '.join(unknown)}; there are: {', '.join(known)}")
+    chosen = list(known.values()) if names is None else [known[name] for name in dict.fromkeys(names)]
+    started = time.perf_counter()
+    results: list[AuditResult] = []
+    async with store.open_snapshot(conninfo_or_pool) as (connection, as_of):
+        for audit in chosen:
+            if progress is not None:
+                progress(audit.name, len(results), len(chosen))
+            results.append(await _run(connection, audit))
+    if progress is not None:
+        progress("", len(results), len(chosen))
+    return AuditReport(
+        as_of=as_of,
+        holds=all(result.holds for result in results),
+        duration_ms=_since_ms(started),
+        audits=tuple(results),
+    )
+
+
+async def _run(connection: Connection, audit: Audit) -> AuditResult:
+    started = time.perf_counter()
+    checked = await store.count_rows(connection, audit.count_sql)
+    if audit.judge is None:
+        rows, found = await store.read_findings(connection, audit.sql, limit=FINDINGS_SHOWN)
+    else:
+        rows, found = [], 0
+        async for chunk in store.stream_chunks(connection, audit.sql):
+            wrong = await asyncio.to_thread(audit.judge, chunk)  # the event loop stays free
+            rows += wrong[: FINDINGS_SHOWN - len(rows)]
+            found += len(wrong)
+    return AuditResult(
+        name=audit.name,
+        proves_en=audit.proves_en,
+        proves_zh=audit.proves_zh,
+        reading_en=audit.reading_en,
+        reading_zh=audit.reading_zh,
+        holds=found == 0,
+        counts=audit.counts,
+        checked=checked,
+        duration_ms=_since_ms(started),
+        finding_count=found,
+        findings=tuple(show_finding(row) for row in rows),
+    )
+
+
+def show_finding(row: Row) -> Finding:
+    """A row of an audit's SQL as people see it: ids as the API shows them, those that are null left out."""
+    facts = dict(row)
+    what, expected, actual = facts.pop("what"), facts.pop("expected"), facts.pop("actual")
+    ids: dict[str, Value] = {}
+    for name, value in facts.items():
+        if value is None:
+            continue
+        if name == "account_id":
+            ids[name] = f"acc_{facts['slot']}_{value}"
+        else:
+            ids[name] = show_id(_PREFIXES[name], value) if name in _PREFIXES else _show(value)
+    return Finding(ids, what, _show(expected), _show(actual))
+
+
+def _show(value: Any) -> Value:
+    """A database value that JSON can carry without loss."""
+    if value is None or isinstance(value, int | str):
+        return value
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return int(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, UUID):
+        return value.hex
+    return str(value)
+
+
+def _since_ms(started: float) -> int:
+    return round((time.perf_counter() - started) * 1000)

@@ -1,0 +1,78 @@
+"""Floor 5: programmes with their acceptance, card numbers, batches, the life of a card, its pockets.
+
+It decides who may hold value and where it may be spent, and never moves any. It never logs a card number, and
+only :func:`reveal_number` shows one, which leaves a trace.
+"""
+
+from kaquan.cards.accept import change_acceptance
+from kaquan.cards.change import activate_card, block_card, unblock_card
+from kaquan.cards.create_programme import create_programme
+from kaquan.cards.find import CardFinder
+from kaquan.cards.issue import Press, issue_card
+from kaquan.cards.issue_batch import create_batch, run_batch, unfinished_batches
+from kaquan.cards.look_up import (
+    get_batch,
+    get_card,
+    get_card_by_number,
+    get_programme,
+    list_acceptance,
+    list_batches,
+    list_cards,
+    list_pockets,
+    list_programmes,
+)
+from kaquan.cards.programmes import Programmes
+from kaquan.cards.reveal import reveal_number
+from kaquan.cards.types import (
+    Acceptance,
+    AcceptedMerchant,
+    Batch,
+    BlockReason,
+    Card,
+    CardForm,
+    CardStatus,
+    NewBatch,
+    NewCard,
+    NewProgramme,
+    Pocket,
+    Programme,
+    Search,
+)
+
+__all__ = [
+    "Acceptance",
+    "AcceptedMerchant",
+    "Batch",
+    "BlockReason",
+    "Card",
+    "CardFinder",
+    "CardForm",
+    "CardStatus",
+    "NewBatch",
+    "NewCard",
+    "NewProgramme",
+    "Pocket",
+    "Press",
+    "Programme",
+    "Programmes",
+    "Search",
+    "activate_card",
+    "block_card",
+    "change_acceptance",
+    "create_batch",
+    "create_programme",
+    "get_batch",
+    "get_card",
+    "get_card_by_number",
+    "get_programme",
+    "issue_card",
+    "list_acceptance",
+    "list_batches",
+    "list_cards",
+    "list_pockets",
+    "list_programmes",
+    "reveal_number",
+    "run_batch",
+    "unblock_card",
+    "unfinished_batches",
+]

@@ -1,0 +1,71 @@
+"""Issue cards: make one, with its number, its seal and its look-up."""
+
+import secrets
+from uuid import UUID
+
+import msgspec
+
+from kaquan.cards import store
+from kaquan.cards.numbers import Draw, draw_numbers
+from kaquan.cards.outcomes import NUMBER_SPACE_TOO_SMALL, missing
+from kaquan.cards.store import MadeCard, Run
+from kaquan.cards.types import Card, NewCard, Search
+from kaquan.kit.clock import Clock
+from kaquan.kit.db import Pool
+from kaquan.kit.ids import Ids
+from kaquan.kit.outcomes import Refusal
+from kaquan.ledger import slot_of
+from kaquan.vault import Keyring
+
+MAX_DRAWS = 8
+"""A number is drawn again so many times if it is taken; with room in the prefix, once is a rarity."""
+
+
+class Press(msgspec.Struct, frozen=True):
+    """What making a card takes: keys, the slots of the installation, ids, and an unguessable source."""
+
+    keyring: Keyring
+    slots: tuple[int, ...]
+    ids: Ids
+    draw: Draw = secrets.token_bytes
+
+    def make(self, prefix: str, count: int) -> list[MadeCard]:
+        """``count`` cards under ``prefix``, stored nowhere yet. Long counts belong in a thread."""
+        keyring, slots = self.keyring, self.slots
+        made: list[MadeCard] = []
+        for number in draw_numbers(prefix, count, self.draw):
+            card_id, lookup = self.ids.new(), keyring.lookup(number)
+            made.append(
+                MadeCard(
+                    slot_of(card_id, slots),
+                    card_id,
+                    number[-4:],
+                    keyring.seal(number.encode(), card_id.bytes),
+                    slot_of(lookup, slots),
+                    lookup,
+                )
+            )
+        return made
+
+
+async def issue_card(pool: Pool, press: Press, clock: Clock, *, book_id: int, new: NewCard) -> Card | Refusal:
+    """A new card, issued and not yet active.
+
+    Refused: ``not_found`` (programme_id), ``number_space_too_small``.
+    """
+    found = await store.load_programmes(pool, book_id, Search(), new.programme_id)
+    if not found:
+        return missing("programme", "programme_id")
+    (programme,) = found
+    run = Run(book_id, programme.id, None, new.form, clock.now())
+    for _ in range(MAX_DRAWS):
+        (made,) = press.make(programme.number_prefix, 1)
+        if await store.post_cards(pool, [made], run):
+            return await _read_back(pool, made, book_id=book_id)
+    return NUMBER_SPACE_TOO_SMALL.refuse("programme_id", prefix=programme.number_prefix, room=0, wanted=1)
+
+
+async def _read_back(pool: Pool, made: MadeCard, *, book_id: int) -> Card:
+    card = await store.load_card(pool, book_id=book_id, slot=made.slot, card_id=made.id)
+    assert card is not None, UUID(int=made.id.int)
+    return card

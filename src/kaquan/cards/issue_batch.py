@@ -1,0 +1,90 @@
+"""Issue cards by the batch: a job for any number of runners, which goes on where it was stopped."""
+
+import asyncio
+from uuid import UUID
+
+from kaquan.cards import store
+from kaquan.cards.issue import MAX_DRAWS, Press
+from kaquan.cards.numbers import room_under
+from kaquan.cards.outcomes import NUMBER_SPACE_TOO_SMALL, invalid, missing, taken
+from kaquan.cards.store import MadeCard, Run
+from kaquan.cards.types import Batch, NewBatch, Search
+from kaquan.kit.clock import Clock
+from kaquan.kit.db import Pool
+from kaquan.kit.ids import Ids, Prefix
+from kaquan.kit.outcomes import Refusal
+
+MAX_BATCH_CARDS = 10_000_000
+CHUNK_CARDS = 5_000
+"""Cards of one commit: a stopped job loses the making of two such chunks at most, and no stored card."""
+
+
+async def create_batch(
+    pool: Pool, clock: Clock, ids: Ids, *, book_id: int, slots: tuple[int, ...], new: NewBatch
+) -> Batch | Refusal:
+    """A new batch, of which nothing is issued yet: :func:`run_batch` does that.
+
+    Refused: ``invalid_field`` (card_count), ``not_found`` (programme_id), ``already_exists`` (name),
+    ``number_space_too_small`` when the numbers under the programme's prefix would be too easy to guess.
+    """
+    if not 0 < new.card_count <= MAX_BATCH_CARDS:
+        return invalid("card_count", f"must be from 1 to {MAX_BATCH_CARDS}", allowed_zh=f"应为 1 至 {MAX_BATCH_CARDS}")
+    found = await store.load_programmes(pool, book_id, Search(), new.programme_id)
+    if not found:
+        return missing("programme", "programme_id")
+    prefix = found[0].number_prefix
+    room = room_under(prefix, await store.load_promised(pool, book_id, slots))
+    if new.card_count > room:
+        return NUMBER_SPACE_TOO_SMALL.refuse("card_count", prefix=prefix, room=max(room, 0), wanted=new.card_count)
+    batch = Batch(ids.new(), book_id, new.programme_id, new.name, new.form, new.card_count, 0, clock.now(), None)
+    refused_by = await store.post_batch(pool, batch)
+    if refused_by is None:
+        return batch
+    assert refused_by == "cards_batch_name", refused_by
+    (existing,) = await store.load_batches(pool, book_id, Search(name=new.name))
+    return taken("name", new.name, prefix=Prefix.BATCH, existing=existing.id)
+
+
+async def unfinished_batches(pool: Pool) -> list[tuple[int, UUID]]:
+    """Book and id of every batch, of any book, that lacks cards; the oldest first. For the worker."""
+    return await store.load_unfinished(pool)
+
+
+async def run_batch(
+    pool: Pool, press: Press, clock: Clock, *, book_id: int, batch_id: UUID, chunk_cards: int = CHUNK_CARDS
+) -> Batch | Refusal:
+    """Issue what a batch still lacks, chunk by chunk, each in one commit; the finished batch.
+
+    It may be cancelled or killed at any moment and run again, also by two runners at once: a card is stored,
+    with its number, and counted, or not at all. While one chunk is written a thread makes the next one.
+    Refused: ``not_found``; ``number_space_too_small`` if the prefix turns out to be full.
+    """
+    found = await store.load_batches(pool, book_id, Search(), batch_id)
+    if not found:
+        return missing("batch")
+    (batch,) = found
+    (programme,) = await store.load_programmes(pool, book_id, Search(), batch.programme_id)
+
+    def make_next(ahead: int) -> asyncio.Task[list[MadeCard]]:
+        lacking = batch.card_count - batch.issued_count - ahead
+        return asyncio.create_task(
+            asyncio.to_thread(press.make, programme.number_prefix, max(0, min(chunk_cards, lacking)))
+        )
+
+    making = make_next(0)
+    fruitless = 0
+    try:
+        while batch.issued_count < batch.card_count:
+            cards = await making
+            making = make_next(len(cards))
+            run = Run(book_id, programme.id, batch.id, batch.form, clock.now())
+            before = batch.issued_count
+            batch = await store.post_batch_cards(pool, cards, run)
+            fruitless = fruitless + 1 if cards and batch.issued_count == before else 0
+            if fruitless == MAX_DRAWS:
+                return NUMBER_SPACE_TOO_SMALL.refuse(
+                    "id", prefix=programme.number_prefix, room=0, wanted=batch.card_count - batch.issued_count
+                )
+    finally:
+        making.cancel()
+    return batch

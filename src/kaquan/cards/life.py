@@ -1,0 +1,41 @@
+"""What may become of a card: pure decisions, each giving the card as it shall be.
+
+A card that is already as asked is returned as it is: asking twice is asking once.
+"""
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from kaquan.cards.outcomes import CARD_ALREADY_BLOCKED, CARD_BLOCKED
+from kaquan.cards.types import BlockReason, Card, CardStatus
+from kaquan.kit.outcomes import Refusal
+
+
+def plan_activation(card: Card, *, at: datetime) -> Card | Refusal:
+    """Make an issued card active. Refused: ``card_blocked``."""
+    if card.status is CardStatus.BLOCKED:
+        return CARD_BLOCKED.refuse()
+    if card.status is CardStatus.ACTIVE:
+        return card
+    return replace(card, status=CardStatus.ACTIVE, activated_at=at, version=card.version + 1)
+
+
+def plan_block(card: Card, *, reason: BlockReason) -> Card | Refusal:
+    """Block a card, active or only issued.
+
+    Refused: ``card_already_blocked`` if it is blocked for another reason.
+    """
+    if card.status is not CardStatus.BLOCKED:
+        return replace(card, status=CardStatus.BLOCKED, status_reason=reason, version=card.version + 1)
+    if card.status_reason is reason:
+        return card
+    return CARD_ALREADY_BLOCKED.refuse("reason", reason=card.status_reason)
+
+
+def plan_unblock(card: Card) -> Card:
+    """Take a card back to where it was before it was blocked."""
+    if card.status is not CardStatus.BLOCKED:
+        return card
+    status = CardStatus.ISSUED if card.activated_at is None else CardStatus.ACTIVE
+    return replace(card, status=status, status_reason=None, version=card.version + 1)

@@ -1,0 +1,304 @@
+"""The tables ``cards_*``: the only file of this room that sees a cursor; see ``queries.sql``.
+
+Programmes and acceptance are reference data: what writes them also moves ``parties_book.version``.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+from msgspec.structs import asdict
+
+from kaquan.cards.types import (
+    Acceptance,
+    Batch,
+    BlockReason,
+    Card,
+    CardForm,
+    CardStatus,
+    Pocket,
+    Programme,
+    Search,
+)
+from kaquan.kit.db import Connection, Params, Pool, constraint_of, load_queries
+from kaquan.ledger import Account, AccountSpec, open_accounts
+from kaquan.ledger.store import read_accounts_of_owner
+
+_QUERIES = load_queries(__package__)
+_PROGRAMME_FIELDS = Programme.__struct_fields__[:-1]  # the last, acceptance, is a table of its own
+
+
+class MadeCard(NamedTuple):
+    """A card as it was made: to be stored, or thrown away if its number is taken."""
+
+    slot: int
+    id: UUID
+    number_last4: str
+    number_sealed: bytes
+    lookup_slot: int
+    lookup: UUID
+
+
+class Run(NamedTuple):
+    """What the cards of one making have in common."""
+
+    book_id: int
+    programme_id: UUID
+    batch_id: UUID | None
+    form: CardForm
+    created_at: datetime
+
+
+async def _rows(connection: Connection, query: str, params: Params | None = None) -> list[tuple[Any, ...]]:
+    return await (await connection.execute(_QUERIES[query], params)).fetchall()
+
+
+async def _read(pool: Pool, query: str, params: Params | None = None) -> list[tuple[Any, ...]]:
+    async with pool.connection() as connection:
+        return await _rows(connection, query, params)
+
+
+async def _write(pool: Pool, query: str, params: Params) -> str | None:
+    """None when it was written, else the name of the constraint that refused it."""
+    try:
+        async with pool.connection() as connection:
+            await connection.execute(_QUERIES[query], params)
+    except psycopg.IntegrityError as error:
+        return constraint_of(error)
+    return None
+
+
+def _criteria(book_id: int, search: Search, id_: UUID | None = None) -> dict[str, Any]:
+    # one row more than asked tells whether there is a next page
+    return {**asdict(search), "book_id": book_id, "id": id_, "limit": search.limit + 1}
+
+
+# --- programmes
+
+
+async def post_programme(pool: Pool, programme: Programme) -> str | None:
+    """Write a programme without acceptance; the name of the constraint that refused it, or None."""
+    return await _write(pool, "insert_programme", {**asdict(programme), "spend_order": list(programme.spend_order)})
+
+
+async def load_programmes(pool: Pool, book_id: int, search: Search, id_: UUID | None = None) -> list[Programme]:
+    """Programmes with their acceptance."""
+    return await _load_programmes(pool, _criteria(book_id, search, id_))
+
+
+async def load_all_programmes(pool: Pool, book_id: int) -> list[Programme]:
+    """Every programme of a book with its acceptance."""
+    return await _load_programmes(pool, {**_criteria(book_id, Search()), "limit": None})
+
+
+async def _load_programmes(pool: Pool, criteria: dict[str, Any]) -> list[Programme]:
+    rows = await _read(pool, "programmes", criteria)
+    accepts: dict[UUID, set[Acceptance]] = {row[0]: set() for row in rows}
+    if rows:
+        params = {"book_id": criteria["book_id"], "programmes": list(accepts)}
+        for programme_id, merchant_id, store_id in await _read(pool, "acceptances", params):
+            accepts[programme_id].add((merchant_id, store_id))
+    return [_programme(row, accepts[row[0]]) for row in rows]
+
+
+def _programme(row: tuple[Any, ...], accepts: set[Acceptance]) -> Programme:
+    terms = dict(zip(_PROGRAMME_FIELDS, row, strict=True))
+    terms["spend_order"] = tuple(map(Pocket, terms["spend_order"]))
+    return Programme(**terms, accepts=frozenset(accepts))
+
+
+async def load_book_versions(pool: Pool) -> dict[int, int]:
+    """The version of each book's reference data."""
+    return dict(await _read(pool, "book_versions"))
+
+
+async def load_known_places(
+    pool: Pool, book_id: int, places: Sequence[Acceptance]
+) -> tuple[set[UUID], dict[UUID, UUID]]:
+    """The merchants in ``places`` that are of this book, and the stores that are, with their merchants."""
+    rows = await _read(
+        pool,
+        "known_places",
+        {
+            "book_id": book_id,
+            "merchants": [merchant_id for merchant_id, _ in places],
+            "stores": [store_id for _, store_id in places],
+        },
+    )
+    merchants = {merchant_id for merchant_id, store_id in rows if store_id is None}
+    return merchants, {store_id: merchant_id for merchant_id, store_id in rows if store_id is not None}
+
+
+async def post_acceptance(
+    pool: Pool, *, book_id: int, programme_id: UUID, add: Sequence[Acceptance], remove: Sequence[Acceptance]
+) -> None:
+    """Remove and then add places, in one commit; what is so already stays so."""
+    # in one order everywhere, so that two changes that meet in places never wait for each other
+    everywhere = UUID(int=0)
+    async with pool.connection() as connection, connection.transaction():
+        for query, unordered in (("remove_acceptances", remove), ("add_acceptances", add)):
+            places = sorted(unordered, key=lambda place: (place[0], place[1] or everywhere))
+            if places:
+                await connection.execute(
+                    _QUERIES[query],
+                    {
+                        "book_id": book_id,
+                        "programme_id": programme_id,
+                        "merchants": [merchant_id for merchant_id, _ in places],
+                        "stores": [store_id for _, store_id in places],
+                    },
+                )
+
+
+# --- making cards
+
+
+async def load_promised(pool: Pool, book_id: int, slots: Sequence[int]) -> list[tuple[str, int]]:
+    """Per programme of the book: its prefix, and how many cards it has or its running batches will make."""
+    rows = await _read(pool, "promised_cards", {"book_id": book_id, "slots": list(slots)})
+    return [(prefix, count) for prefix, count in rows]
+
+
+async def post_batch(pool: Pool, batch: Batch) -> str | None:
+    """Write a batch that has issued nothing yet; the name of the constraint that refused it, or None."""
+    return await _write(pool, "insert_batch", asdict(batch))
+
+
+async def post_cards(pool: Pool, cards: Sequence[MadeCard], run: Run) -> int:
+    """Write cards with their numbers, in one commit; how many.
+
+    A card whose number is taken, by an older card or by one of the same call, is left out: draw again.
+    """
+    async with pool.connection() as connection, connection.transaction():
+        return await _store_cards(connection, cards, run)
+
+
+async def post_batch_cards(pool: Pool, cards: Sequence[MadeCard], run: Run) -> Batch:
+    """Write as many of ``cards`` as the batch still lacks and count them, in one commit; the batch after it.
+
+    The batch is locked first, so any number of runners share its work without issuing a card too many, and a
+    runner that dies leaves the whole chunk, counted, or nothing of it.
+    """
+    batch = {"book_id": run.book_id, "id": run.batch_id}
+    async with pool.connection() as connection, connection.transaction():
+        ((lacking,),) = await _rows(connection, "lock_batch", batch)
+        made = await _store_cards(connection, cards[:lacking], run)
+        rows = await _rows(connection, "advance_batch", {**batch, "made": made, "at": run.created_at})
+        return _batch(rows[0])
+
+
+async def _store_cards(connection: Connection, cards: Sequence[MadeCard], run: Run) -> int:
+    # in one order everywhere, so that two runs that meet in numbers never wait for each other
+    ordered = sorted(cards, key=attrgetter("lookup_slot", "lookup.int"))
+    # literals, because the driver would build arrays of this length element by element
+    numbers = {
+        "slots": _literal([str(card.lookup_slot) for card in ordered]),
+        "lookups": _literal([card.lookup.hex for card in ordered]),
+        "card_slots": _literal([str(card.slot) for card in ordered]),
+        "card_ids": _literal([card.id.hex for card in ordered]),
+    }
+    claimed = await connection.execute(_QUERIES["claim_numbers"], numbers)
+    if claimed.rowcount < len(cards):
+        kept = {row[0] for row in await _rows(connection, "claimed_numbers", numbers)}
+        cards = [card for card in cards if card.id in kept]
+    batch_id = run.batch_id.hex if run.batch_id is not None else r"\N"
+    common = f"{run.book_id}\t{run.programme_id.hex}\t{batch_id}\t{run.form.value}\t{CardStatus.ISSUED.value}"
+    created_at = run.created_at.isoformat()
+    lines = [
+        f"{slot}\t{card_id.hex}\t{common}\t{last4}\t\\\\x{sealed.hex()}\t{created_at}\n"
+        for slot, card_id, last4, sealed, _, _ in cards
+    ]
+    async with connection.cursor() as cursor, cursor.copy(_QUERIES["copy_cards"]) as copy:
+        await copy.write("".join(lines))
+    return len(cards)
+
+
+def _literal(values: Sequence[str]) -> str:
+    return "{" + ",".join(values) + "}"
+
+
+def _batch(row: tuple[Any, ...]) -> Batch:
+    id_, book_id, programme_id, name, form, *rest = row
+    return Batch(id_, book_id, programme_id, name, CardForm(form), *rest)
+
+
+async def load_batches(pool: Pool, book_id: int, search: Search, id_: UUID | None = None) -> list[Batch]:
+    return [_batch(row) for row in await _read(pool, "batches", _criteria(book_id, search, id_))]
+
+
+async def load_unfinished(pool: Pool) -> list[tuple[int, UUID]]:
+    """Book and id of the batches, of every book, that lack cards; the oldest first."""
+    return [(book_id, batch_id) for book_id, batch_id in await _read(pool, "unfinished_batches")]
+
+
+# --- cards
+
+
+async def load_numbers(pool: Pool, slot: int, lookups: Sequence[UUID]) -> dict[UUID, tuple[int, UUID]]:
+    """Slot and id of the card behind each of the look-ups of one slot that has one."""
+    rows = await _read(pool, "numbers", {"slot": slot, "lookups": list(lookups)})
+    return {lookup: (card_slot, card_id) for lookup, card_slot, card_id in rows}
+
+
+def _card(row: tuple[Any, ...]) -> Card:
+    slot, id_, book_id, programme_id, batch_id, form, status, reason, *rest = row
+    typed_reason = None if reason is None else BlockReason(reason)
+    return Card(slot, id_, book_id, programme_id, batch_id, CardForm(form), CardStatus(status), typed_reason, *rest)
+
+
+async def load_card(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> Card | None:
+    rows = await _read(pool, "card", {"book_id": book_id, "slot": slot, "id": card_id})
+    return _card(rows[0]) if rows else None
+
+
+async def load_cards(pool: Pool, book_id: int, slots: Sequence[int], search: Search) -> list[Card]:
+    """Cards, newest first: each slot gives its newest, and the newest of those are the newest of all."""
+    query = "cards"
+    if search.last4 is not None:
+        query = "cards_by_last4"
+    elif search.batch_id is not None:
+        query = "cards_by_batch"
+    criteria = _criteria(book_id, search)
+    cards: list[Card] = []
+    async with pool.connection() as connection:
+        for slot in slots:
+            cards += map(_card, await _rows(connection, query, {**criteria, "slot": slot}))
+    return sorted(cards, key=lambda card: card.id.int, reverse=True)[: criteria["limit"]]
+
+
+async def post_change(pool: Pool, before: Card, after: Card, *, opening: Sequence[AccountSpec] = ()) -> bool:
+    """Write a card's new status if the card is still as ``before``; whether it was (else nothing is done).
+
+    In the same commit the pockets of ``opening`` are opened; without any, the card's pockets are touched, so
+    that payments decided on the old status come back as stale.
+    """
+    async with pool.connection() as connection, connection.transaction():
+        changed = await connection.execute(
+            _QUERIES["change_card"],
+            {
+                **asdict(after),
+                "version": before.version,
+            },
+        )
+        if changed.rowcount == 0:
+            return False
+        if opening:
+            await open_accounts(connection, slot=before.slot, asked=opening)
+        else:
+            await connection.execute(_QUERIES["touch_accounts"], {"slot": before.slot, "card_id": before.id})
+    return True
+
+
+async def load_sealed_number(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> bytes | None:
+    """A card's number as it is kept: sealed."""
+    rows = await _read(pool, "sealed_number", {"book_id": book_id, "slot": slot, "id": card_id})
+    return bytes(rows[0][0]) if rows else None
+
+
+async def load_pockets(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> list[Account]:
+    """The accounts of a card."""
+    async with pool.connection() as connection:
+        return await read_accounts_of_owner(connection, book_id=book_id, owner_id=card_id, slots=[slot])

@@ -1,0 +1,123 @@
+"""The benches' own statements: a database to measure in, what the server is, the engine's one-row update."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from kaquan.kit.db import Connection, connect_sync
+
+ENGINE_ROWS = 1_000
+CREATE_ENGINE_TABLE = (
+    "CREATE TABLE bench_engine (id integer PRIMARY KEY, amount bigint NOT NULL) WITH (fillfactor = 50)"
+)
+FILL_ENGINE_TABLE = f"INSERT INTO bench_engine (id, amount) SELECT n, 0 FROM generate_series(1, {ENGINE_ROWS}) AS n"
+UPDATE_ONE_ROW = "UPDATE bench_engine SET amount = amount + 1 WHERE id = {id} RETURNING amount"
+
+TELLING_SETTINGS = (
+    "fsync", "synchronous_commit", "full_page_writes", "data_checksums", "wal_sync_method", "wal_compression",
+    "shared_buffers", "max_wal_size", "checkpoint_timeout", "commit_delay", "autovacuum", "jit",
+    "max_connections",
+)  # fmt: skip
+
+_PG_VARIABLES = {
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "passfile": "PGPASSFILE",
+    "dbname": "PGDATABASE",
+    "sslmode": "PGSSLMODE",
+}
+
+
+class BenchDatabaseError(Exception):
+    """The benches cannot have a database; the message says why."""
+
+
+@contextmanager
+def own_database(conninfo: str, *, name: str) -> Iterator[str]:
+    """A new, empty database on this server, dropped at the end; its conninfo. Raises BenchDatabaseError."""
+    try:
+        _alone(conninfo, "CREATE DATABASE {}", name)
+    except psycopg.Error as error:
+        raise BenchDatabaseError(f"The benches need a database of their own: {str(error).strip()}") from error
+    try:
+        yield make_conninfo(conninfo, dbname=name)
+    finally:
+        _alone(conninfo, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _alone(conninfo: str, statement: str, name: str) -> None:
+    with connect_sync(conninfo, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+
+
+def program_environment(conninfo: str) -> dict[str, str]:
+    """The variables by which PostgreSQL's programs reach this database: no password in a command line."""
+    given = conninfo_to_dict(conninfo)
+    return {variable: str(given[name]) for name, variable in _PG_VARIABLES.items() if given.get(name)}
+
+
+def describe_server(conninfo: str) -> dict[str, str]:
+    """The version of the server, and the settings that its speed depends on."""
+    with connect_sync(conninfo, autocommit=True) as connection:
+        rows = connection.execute(
+            "SELECT name, setting || coalesce(' ' || unit, '') FROM pg_settings WHERE name = ANY (%s)",
+            (["server_version", *TELLING_SETTINGS],),
+        ).fetchall()
+    return dict(sorted(rows))
+
+
+def make_engine_table(conninfo: str) -> None:
+    """The rows that the engine's limit is measured on."""
+    with connect_sync(conninfo) as connection:
+        connection.execute("DROP TABLE IF EXISTS bench_engine")
+        connection.execute(CREATE_ENGINE_TABLE)
+        connection.execute(FILL_ENGINE_TABLE)
+
+
+def settle(conninfo: str) -> None:
+    """Write out what earlier work left behind, so that the next figure does not pay for it."""
+    with connect_sync(conninfo, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+
+
+async def update_rows(conninfo: str, *, clients: int, seconds: float) -> float:
+    """One-row updates per second from clients written in Python: for servers that come without pgbench."""
+    query = UPDATE_ONE_ROW.format(id="%s")
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+
+    async def client(number: int) -> int:
+        done = 0
+        connection: psycopg.AsyncConnection[tuple[Any, ...]] = await psycopg.AsyncConnection.connect(
+            conninfo, autocommit=True, prepare_threshold=1
+        )
+        async with connection:
+            while loop.time() < end:
+                # a stride through all rows, another start for each client
+                await connection.execute(query, (1 + (number * 31 + done * 617) % ENGINE_ROWS,))
+                done += 1
+        return done
+
+    started = time.perf_counter()
+    done = await asyncio.gather(*(client(number) for number in range(clients)))
+    return sum(done) / (time.perf_counter() - started)
+
+
+async def activate_batch(connection: Connection, *, batch_id: UUID, at: datetime) -> list[tuple[UUID, bytes]]:
+    """Make every card of a batch active at once; id and sealed number of each. Pockets are the caller's."""
+    cursor = await connection.execute(
+        "UPDATE cards_card SET status = 'active', activated_at = %s WHERE batch_id = %s RETURNING id, number_sealed",
+        (at, batch_id),
+    )
+    return [(card_id, sealed) for card_id, sealed in await cursor.fetchall()]

@@ -1,0 +1,618 @@
+"""``/v1/programmes``, ``/v1/batches``, ``/v1/cards``"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.response import Response
+from msgspec import Meta
+
+from kaquan import cards
+from kaquan.cards import (
+    Acceptance,
+    AcceptedMerchant,
+    Batch,
+    BlockReason,
+    Card,
+    CardForm,
+    CardStatus,
+    Pocket,
+    Press,
+    Programme,
+    Search,
+)
+from kaquan.cards.create_programme import (
+    MAX_AUTHORIZATION_TTL_S,
+    MAX_VALID_DAYS,
+    MIN_AUTHORIZATION_TTL_S,
+)
+from kaquan.cards.issue_batch import MAX_BATCH_CARDS
+from kaquan.cards.outcomes import (
+    CARD_ALREADY_BLOCKED,
+    CARD_BLOCKED,
+    NUMBER_SPACE_TOO_SMALL,
+    STORE_OF_ANOTHER_MERCHANT,
+)
+from kaquan.doors.http.answers import answer, answer_page
+from kaquan.doors.http.fields import (
+    AmountFen,
+    BatchId,
+    CardId,
+    Code,
+    Cursor,
+    IssuerId,
+    MerchantId,
+    Name,
+    ProgrammeId,
+    StoreId,
+    uuid_of,
+)
+from kaquan.doors.http.operation import operation
+from kaquan.doors.http.paging import ListQuery, after_id
+from kaquan.doors.http.problems import problem_response
+from kaquan.doors.http.reading import read_body, read_path, read_query
+from kaquan.doors.http.request import ApiRequest, app_of
+from kaquan.kit.ids import Prefix, show_id
+from kaquan.kit.outcomes import ALREADY_EXISTS, BUSY, NOT_FOUND, Refusal
+from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
+from kaquan.ledger import Account
+from kaquan.parties import Scope
+from kaquan.vault import mask_number
+
+if TYPE_CHECKING:
+    from kaquan.app import App
+
+MAX_PLACES = 500
+"""Places in one change of acceptance; it keeps the body below the size limit."""
+
+CardNumber = Annotated[str, Meta(pattern=r"^[0-9]{19}$(?!\n)", description="19 digits", extra={"zh": " 19 位数字"})]
+Last4 = Annotated[str, Meta(pattern=r"^[0-9]{4}$(?!\n)", description="4 digits", extra={"zh": " 4 位数字"})]
+AuthorizationTtl = Annotated[int, Meta(ge=MIN_AUTHORIZATION_TTL_S, le=MAX_AUTHORIZATION_TTL_S)]
+ValidDays = Annotated[int, Meta(ge=1, le=MAX_VALID_DAYS)]
+
+
+# --- programmes
+
+
+class NewProgramme(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``currency`` and ``number_prefix`` are fixed for ever.
+
+    ``spend_order`` names each pocket once, the one that a purchase empties first in front. An authorization
+    stays open for ``authorization_ttl_s`` seconds unless it says otherwise. Without ``*_valid_days`` loaded
+    value never expires.
+    """
+
+    issuer_id: IssuerId
+    code: Code
+    name: Name
+    currency: Annotated[str, Meta(examples=["CNY"])]
+    number_prefix: Annotated[str, Meta(examples=["888801"])]
+    spend_order: list[Pocket] = msgspec.field(default_factory=lambda: [Pocket.BONUS, Pocket.PRINCIPAL])
+    max_balance_fen: AmountFen | None = None
+    authorization_ttl_s: AuthorizationTtl = 7 * 86_400
+    principal_valid_days: ValidDays | None = None
+    bonus_valid_days: ValidDays | None = None
+
+
+class ProgrammeQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    code: Code | None = None
+    issuer_id: IssuerId | None = None
+
+
+class ProgrammeView(msgspec.Struct, frozen=True):
+    """``accepted_places`` counts the merchants and single stores of its acceptance."""
+
+    id: ProgrammeId
+    issuer_id: IssuerId
+    code: str
+    name: str
+    currency: str
+    number_prefix: str
+    spend_order: list[Pocket]
+    max_balance_fen: int | None
+    authorization_ttl_s: int
+    principal_valid_days: int | None
+    bonus_valid_days: int | None
+    time_zone: str
+    accepted_places: int
+    created_at: datetime
+
+
+class PlaceFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A store of a merchant, or without ``store_id`` the whole merchant."""
+
+    merchant_id: MerchantId
+    store_id: StoreId | None = None
+
+
+class AcceptanceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``remove`` is done before ``add``; both are done, or neither."""
+
+    add: Annotated[list[PlaceFields], Meta(max_length=MAX_PLACES)] = []
+    remove: Annotated[list[PlaceFields], Meta(max_length=MAX_PLACES)] = []
+
+
+class AcceptanceQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+
+class AcceptedMerchantView(msgspec.Struct, frozen=True):
+    """``whole``: at every store of the merchant; ``store_ids``: the stores that were added singly."""
+
+    merchant_id: MerchantId
+    whole: bool
+    store_ids: list[StoreId]
+
+
+def show_programme(programme: Programme) -> ProgrammeView:
+    return ProgrammeView(
+        id=show_id(Prefix.PROGRAMME, programme.id),
+        issuer_id=show_id(Prefix.ISSUER, programme.issuer_id),
+        code=programme.code,
+        name=programme.name,
+        currency=programme.currency,
+        number_prefix=programme.number_prefix,
+        spend_order=list(programme.spend_order),
+        max_balance_fen=programme.max_balance_fen,
+        authorization_ttl_s=programme.authorization_ttl_s,
+        principal_valid_days=programme.principal_valid_days,
+        bonus_valid_days=programme.bonus_valid_days,
+        time_zone=programme.time_zone,
+        accepted_places=len(programme.accepts),
+        created_at=programme.created_at,
+    )
+
+
+def show_accepted(accepted: AcceptedMerchant) -> AcceptedMerchantView:
+    return AcceptedMerchantView(
+        merchant_id=show_id(Prefix.MERCHANT, accepted.merchant_id),
+        whole=accepted.whole,
+        store_ids=[show_id(Prefix.STORE, store_id) for store_id in accepted.store_ids],
+    )
+
+
+def _place(fields: PlaceFields) -> Acceptance:
+    return uuid_of(fields.merchant_id), uuid_of(fields.store_id) if fields.store_id else None
+
+
+class ProgrammeController(Controller):
+    path = "/v1/programmes"
+    tags = ("programmes",)
+
+    @post(
+        **operation(
+            Scope.PROGRAMMES_WRITE,
+            body=NewProgramme,
+            answer=ProgrammeView,
+            status=201,
+            refusals=[ALREADY_EXISTS, NOT_FOUND],
+        )
+    )
+    async def create_programme(self, request: ApiRequest) -> Response[bytes]:
+        """Create a programme; it is accepted nowhere yet."""
+        asked = await read_body(request, NewProgramme)
+        app = app_of(request)
+        new = cards.NewProgramme(
+            issuer_id=uuid_of(asked.issuer_id),
+            code=asked.code,
+            name=asked.name,
+            currency=asked.currency,
+            number_prefix=asked.number_prefix,
+            spend_order=tuple(asked.spend_order),
+            max_balance_fen=asked.max_balance_fen,
+            authorization_ttl_s=asked.authorization_ttl_s,
+            principal_valid_days=asked.principal_valid_days,
+            bonus_valid_days=asked.bonus_valid_days,
+        )
+        made = await cards.create_programme(app.pool, app.clock, app.ids, book_id=request.user.book_id, new=new)
+        return answer(made, show_programme, status=201)
+
+    @get(**operation(Scope.PROGRAMMES_READ, query=ProgrammeQuery, answer=Page[ProgrammeView]))
+    async def list_programmes(self, request: ApiRequest) -> Response[bytes]:
+        """List programmes, the newest first."""
+        query = read_query(request, ProgrammeQuery)
+        search = Search(
+            limit=query.limit,
+            after_id=after_id(query),
+            created_after=query.created_after,
+            created_before=query.created_before,
+            code=query.code,
+            issuer_id=uuid_of(query.issuer_id) if query.issuer_id else None,
+        )
+        page = await cards.list_programmes(app_of(request).pool, book_id=request.user.book_id, search=search)
+        return answer_page(page, show_programme)
+
+    @get(
+        "/{id:str}",
+        **operation(Scope.PROGRAMMES_READ, path={"id": ProgrammeId}, answer=ProgrammeView, refusals=[NOT_FOUND]),
+    )
+    async def get_programme(self, request: ApiRequest) -> Response[bytes]:
+        """Get a programme."""
+        found = await cards.get_programme(
+            app_of(request).pool,
+            book_id=request.user.book_id,
+            programme_id=uuid_of(read_path(request, ProgrammeId)),
+        )
+        return answer(found, show_programme)
+
+    @post(
+        "/{id:str}/acceptance",
+        **operation(
+            Scope.PROGRAMMES_WRITE,
+            path={"id": ProgrammeId},
+            body=AcceptanceChange,
+            answer=ProgrammeView,
+            refusals=[NOT_FOUND, STORE_OF_ANOTHER_MERCHANT],
+        ),
+    )
+    async def change_acceptance(self, request: ApiRequest) -> Response[bytes]:
+        """Change where the cards of a programme are taken; what is so already stays so."""
+        programme_id = uuid_of(read_path(request, ProgrammeId))
+        asked = await read_body(request, AcceptanceChange)
+        changed = await cards.change_acceptance(
+            app_of(request).pool,
+            book_id=request.user.book_id,
+            programme_id=programme_id,
+            add=[_place(place) for place in asked.add],
+            remove=[_place(place) for place in asked.remove],
+        )
+        return answer(changed, show_programme)
+
+    @get(
+        "/{id:str}/acceptance",
+        **operation(
+            Scope.PROGRAMMES_READ,
+            path={"id": ProgrammeId},
+            query=AcceptanceQuery,
+            answer=Page[AcceptedMerchantView],
+            refusals=[NOT_FOUND],
+        ),
+    )
+    async def list_acceptance(self, request: ApiRequest) -> Response[bytes]:
+        """List where the cards of a programme are taken, merchant by merchant."""
+        query = read_query(request, AcceptanceQuery)
+        page = await cards.list_acceptance(
+            app_of(request).pool,
+            book_id=request.user.book_id,
+            programme_id=uuid_of(read_path(request, ProgrammeId)),
+            search=Search(limit=query.limit, after_id=after_id(ListQuery(cursor=query.cursor))),
+        )
+        return problem_response(page) if isinstance(page, Refusal) else answer_page(page, show_accepted)
+
+
+# --- batches
+
+
+class NewBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    programme_id: ProgrammeId
+    name: Name
+    form: CardForm
+    card_count: Annotated[int, Meta(ge=1, le=MAX_BATCH_CARDS)]
+
+
+class BatchQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: Name | None = None
+    programme_id: ProgrammeId | None = None
+
+
+class BatchView(msgspec.Struct, frozen=True):
+    """``issued_count`` of ``card_count`` cards are made; when all are, ``finished_at`` is set."""
+
+    id: BatchId
+    programme_id: ProgrammeId
+    name: str
+    form: CardForm
+    card_count: int
+    issued_count: int
+    created_at: datetime
+    finished_at: datetime | None
+
+
+def show_batch(batch: Batch) -> BatchView:
+    return BatchView(
+        id=show_id(Prefix.BATCH, batch.id),
+        programme_id=show_id(Prefix.PROGRAMME, batch.programme_id),
+        name=batch.name,
+        form=batch.form,
+        card_count=batch.card_count,
+        issued_count=batch.issued_count,
+        created_at=batch.created_at,
+        finished_at=batch.finished_at,
+    )
+
+
+class BatchController(Controller):
+    path = "/v1/batches"
+    tags = ("batches",)
+
+    @post(
+        **operation(
+            Scope.CARDS_WRITE,
+            body=NewBatch,
+            answer=BatchView,
+            status=201,
+            refusals=[ALREADY_EXISTS, NOT_FOUND, NUMBER_SPACE_TOO_SMALL],
+        )
+    )
+    async def create_batch(self, request: ApiRequest) -> Response[bytes]:
+        """Create a batch; a job issues its cards, and ``issued_count`` tells how far it has come."""
+        asked = await read_body(request, NewBatch)
+        app = app_of(request)
+        new = cards.NewBatch(
+            programme_id=uuid_of(asked.programme_id),
+            name=asked.name,
+            form=asked.form,
+            card_count=asked.card_count,
+        )
+        made = await cards.create_batch(
+            app.pool, app.clock, app.ids, book_id=request.user.book_id, slots=app.slots, new=new
+        )
+        return answer(made, show_batch, status=201)
+
+    @get(**operation(Scope.CARDS_READ, query=BatchQuery, answer=Page[BatchView]))
+    async def list_batches(self, request: ApiRequest) -> Response[bytes]:
+        """List batches, the newest first."""
+        query = read_query(request, BatchQuery)
+        search = Search(
+            limit=query.limit,
+            after_id=after_id(query),
+            created_after=query.created_after,
+            created_before=query.created_before,
+            name=query.name,
+            programme_id=uuid_of(query.programme_id) if query.programme_id else None,
+        )
+        page = await cards.list_batches(app_of(request).pool, book_id=request.user.book_id, search=search)
+        return answer_page(page, show_batch)
+
+    @get(
+        "/{id:str}",
+        **operation(Scope.CARDS_READ, path={"id": BatchId}, answer=BatchView, refusals=[NOT_FOUND]),
+    )
+    async def get_batch(self, request: ApiRequest) -> Response[bytes]:
+        """Get a batch, as far as it has come."""
+        found = await cards.get_batch(
+            app_of(request).pool,
+            book_id=request.user.book_id,
+            batch_id=uuid_of(read_path(request, BatchId)),
+        )
+        return answer(found, show_batch)
+
+
+# --- cards
+
+
+class NewCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    programme_id: ProgrammeId
+    form: CardForm
+
+
+class Block(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    reason: BlockReason
+
+
+class NumberSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    number: CardNumber
+
+
+class CardQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole number is searched by ``POST /v1/cards/search``: addresses are logged on their way."""
+
+    last4: Last4 | None = None
+    batch_id: BatchId | None = None
+    programme_id: ProgrammeId | None = None
+    status: CardStatus | None = None
+
+
+class CardView(msgspec.Struct, frozen=True):
+    id: CardId
+    programme_id: ProgrammeId
+    batch_id: BatchId | None
+    form: CardForm
+    status: CardStatus
+    status_reason: BlockReason | None
+    number_masked: str
+    expires_at: datetime | None
+    created_at: datetime
+    activated_at: datetime | None
+
+
+class CardNumberView(msgspec.Struct, frozen=True):
+    id: CardId
+    number: CardNumber
+
+
+class PocketView(msgspec.Struct, frozen=True):
+    """``posted_fen`` is what the pocket holds, ``available_fen`` what no authorization has set aside."""
+
+    id: str
+    pocket: Pocket
+    currency: str
+    posted_fen: int
+    available_fen: int
+
+
+def show_card(card: Card) -> CardView:
+    return CardView(
+        id=show_id(Prefix.CARD, card.id),
+        programme_id=show_id(Prefix.PROGRAMME, card.programme_id),
+        batch_id=show_id(Prefix.BATCH, card.batch_id) if card.batch_id else None,
+        form=card.form,
+        status=card.status,
+        status_reason=card.status_reason,
+        number_masked=mask_number(card.number_last4),
+        expires_at=card.expires_at,
+        created_at=card.created_at,
+        activated_at=card.activated_at,
+    )
+
+
+def show_pocket(found: tuple[Pocket, Account]) -> PocketView:
+    pocket, account = found
+    return PocketView(
+        id=f"acc_{account.slot}_{account.id}",
+        pocket=pocket,
+        currency=account.currency,
+        posted_fen=account.posted_fen,
+        available_fen=account.available_fen,
+    )
+
+
+class CardController(Controller):
+    path = "/v1/cards"
+    tags = ("cards",)
+
+    @post(
+        **operation(
+            Scope.CARDS_WRITE,
+            body=NewCard,
+            answer=CardView,
+            status=201,
+            refusals=[NOT_FOUND, NUMBER_SPACE_TOO_SMALL],
+        )
+    )
+    async def issue_card(self, request: ApiRequest) -> Response[bytes]:
+        """Issue a card; it cannot be spent before it is activated."""
+        asked = await read_body(request, NewCard)
+        app = app_of(request)
+        new = cards.NewCard(programme_id=uuid_of(asked.programme_id), form=asked.form)
+        made = await cards.issue_card(app.pool, _press(app), app.clock, book_id=request.user.book_id, new=new)
+        return answer(made, show_card, status=201)
+
+    @get(**operation(Scope.CARDS_READ, query=CardQuery, answer=Page[CardView]))
+    async def list_cards(self, request: ApiRequest) -> Response[bytes]:
+        """List cards, the newest first."""
+        query = read_query(request, CardQuery)
+        search = Search(
+            limit=query.limit,
+            after_id=after_id(query),
+            created_after=query.created_after,
+            created_before=query.created_before,
+            last4=query.last4,
+            batch_id=uuid_of(query.batch_id) if query.batch_id else None,
+            programme_id=uuid_of(query.programme_id) if query.programme_id else None,
+            status=query.status,
+        )
+        app = app_of(request)
+        page = await cards.list_cards(app.pool, book_id=request.user.book_id, slots=app.slots, search=search)
+        return answer_page(page, show_card)
+
+    @post("/search", **operation(Scope.CARDS_READ, body=NumberSearch, answer=Page[CardView]))
+    async def search_cards(self, request: ApiRequest) -> Response[bytes]:
+        """Find the card with this number: a list of one, or of none."""
+        asked = await read_body(request, NumberSearch)
+        app = app_of(request)
+        found = await cards.get_card_by_number(app.pool, app.finder, book_id=request.user.book_id, number=asked.number)
+        return answer_page(Page([] if found is None else [found]), show_card)
+
+    @get(
+        "/{id:str}",
+        **operation(Scope.CARDS_READ, path={"id": CardId}, answer=CardView, refusals=[NOT_FOUND]),
+    )
+    async def get_card(self, request: ApiRequest) -> Response[bytes]:
+        """Get a card."""
+        app = app_of(request)
+        found = await cards.get_card(
+            app.pool,
+            book_id=request.user.book_id,
+            slots=app.slots,
+            card_id=uuid_of(read_path(request, CardId)),
+        )
+        return answer(found, show_card)
+
+    @get(
+        "/{id:str}/number",
+        **operation(Scope.CARDS_REVEAL, path={"id": CardId}, answer=CardNumberView, refusals=[NOT_FOUND]),
+    )
+    async def reveal_number(self, request: ApiRequest) -> Response[bytes]:
+        """Reveal a card's number; who asked is recorded."""
+        app = app_of(request)
+        card_id = uuid_of(read_path(request, CardId))
+        number = await cards.reveal_number(
+            app.pool,
+            app.keyring,
+            book_id=request.user.book_id,
+            slots=app.slots,
+            card_id=card_id,
+            key_id=request.user.key_id,
+        )
+        return answer(number, lambda shown: CardNumberView(show_id(Prefix.CARD, card_id), shown))
+
+    @get(
+        "/{id:str}/accounts",
+        **operation(Scope.CARDS_READ, path={"id": CardId}, answer=Page[PocketView], refusals=[NOT_FOUND]),
+    )
+    async def list_pockets(self, request: ApiRequest) -> Response[bytes]:
+        """List a card's pockets with their balances; there are none before it is activated."""
+        app = app_of(request)
+        found = await cards.list_pockets(
+            app.pool,
+            book_id=request.user.book_id,
+            slots=app.slots,
+            card_id=uuid_of(read_path(request, CardId)),
+        )
+        return problem_response(found) if isinstance(found, Refusal) else answer_page(Page(found), show_pocket)
+
+    @post(
+        "/{id:str}/activate",
+        **operation(
+            Scope.CARDS_WRITE,
+            path={"id": CardId},
+            answer=CardView,
+            refusals=[NOT_FOUND, CARD_BLOCKED, BUSY],
+        ),
+    )
+    async def activate_card(self, request: ApiRequest) -> Response[bytes]:
+        """Make a card spendable; one that is active stays so."""
+        app = app_of(request)
+        changed = await cards.activate_card(
+            app.pool,
+            app.clock,
+            book_id=request.user.book_id,
+            slots=app.slots,
+            card_id=uuid_of(read_path(request, CardId)),
+        )
+        return answer(changed, show_card)
+
+    @post(
+        "/{id:str}/block",
+        **operation(
+            Scope.CARDS_WRITE,
+            path={"id": CardId},
+            body=Block,
+            answer=CardView,
+            refusals=[NOT_FOUND, CARD_ALREADY_BLOCKED, BUSY],
+        ),
+    )
+    async def block_card(self, request: ApiRequest) -> Response[bytes]:
+        """Stop a card from being spent and loaded; one that is blocked for this reason stays so."""
+        app = app_of(request)
+        card_id = uuid_of(read_path(request, CardId))
+        asked = await read_body(request, Block)
+        changed = await cards.block_card(
+            app.pool, book_id=request.user.book_id, slots=app.slots, card_id=card_id, reason=asked.reason
+        )
+        return answer(changed, show_card)
+
+    @post(
+        "/{id:str}/unblock",
+        **operation(Scope.CARDS_WRITE, path={"id": CardId}, answer=CardView, refusals=[NOT_FOUND, BUSY]),
+    )
+    async def unblock_card(self, request: ApiRequest) -> Response[bytes]:
+        """Take a card back to where it was before it was blocked; one that is not blocked stays so."""
+        app = app_of(request)
+        changed = await cards.unblock_card(
+            app.pool,
+            book_id=request.user.book_id,
+            slots=app.slots,
+            card_id=uuid_of(read_path(request, CardId)),
+        )
+        return answer(changed, show_card)
+
+
+def _press(app: "App") -> Press:
+    return Press(app.keyring, app.slots, app.ids)
+
+
+CARD_CONTROLLERS: list[type[Controller]] = [ProgrammeController, BatchController, CardController]

@@ -1,0 +1,509 @@
+"""The POSTs that move value, served as plain ASGI in front of Litestar.
+
+They are the hot path: a payment has about 60 µs for HTTP and JSON, and Litestar's routing, signature and response
+cost as much again (ADR 0003). What they share is in one place: authentication, the idempotency key, the body, the desk,
+the answer. Each of them is a row of :data:`ROUTES`, from which the OpenAPI document is made too.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+import structlog
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Receive, Send
+from litestar.types import Scope as AsgiScope
+from msgspec import Meta
+
+from kaquan.cards.outcomes import CARD_BLOCKED, CARD_NOT_ACTIVE
+from kaquan.doors.http.auth import identify, permit
+from kaquan.doors.http.fields import AmountFen, CardId, Reference, TerminalId, TransactionId, uuid_of
+from kaquan.doors.http.metrics import count_request
+from kaquan.doors.http.openapi import REF_TEMPLATE, PathItems, common_refusals, describe_refusals
+from kaquan.doors.http.operation import Operation
+from kaquan.doors.http.outcomes import BODY_TOO_LARGE, FORBIDDEN, IDEMPOTENCY_KEY_MISSING
+from kaquan.doors.http.problems import PROBLEM_TYPE, problem_bytes, problem_headers
+from kaquan.doors.http.reading import explain
+from kaquan.kit.db import is_outage
+from kaquan.kit.ids import Prefix, read_id, show_id
+from kaquan.kit.money import MAX_FEN
+from kaquan.kit.outcomes import BUSY, INTERNAL_ERROR, INVALID_FIELD, NOT_FOUND, UNAVAILABLE, Outcome, Refusal
+from kaquan.ledger import Answer, RequestKey, hash_key, hash_request
+from kaquan.parties import Place, Principal, Scope
+from kaquan.payments import (
+    Capture,
+    Command,
+    Load,
+    Payment,
+    PaymentKind,
+    PaymentStatus,
+    PocketAmount,
+    Receipt,
+    Refund,
+    Request,
+    Spend,
+    Void,
+)
+from kaquan.payments import outcomes as refused
+
+if TYPE_CHECKING:
+    from kaquan.app import App
+
+_log = structlog.get_logger("kaquan.http")
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far the clock of a terminal may be from ours before ``occurred_at`` is refused or needs the scope backdate."""
+
+MAX_KEY_LENGTH = 255
+MAX_AUTHORIZATION_S = 30 * 86_400
+
+CardNumber = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{13,19}$(?!\n)",
+        description="a card number: 13 to 19 digits",
+        extra={"zh": "卡号：13 到 19 位数字"},
+    ),
+]
+OccurredAt = Annotated[
+    datetime,
+    Meta(
+        tz=True,
+        description="an RFC 3339 time with its offset, such as 2026-01-31T08:00:00Z",
+        extra={"zh": "带时区的 RFC 3339 时间，例如 2026-01-31T08:00:00Z"},
+    ),
+]
+
+
+class PurchaseRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Pay at a terminal with a card, named by its number or its id."""
+
+    amount_fen: AmountFen
+    terminal_id: TerminalId
+    card_id: CardId | None = None
+    card_number: CardNumber | None = None
+    reference: Reference | None = None
+    occurred_at: OccurredAt | None = None
+
+
+class AuthorizationRequest(PurchaseRequest, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Set an amount aside for a later capture."""
+
+    expires_in_s: Annotated[int, Meta(ge=1, le=MAX_AUTHORIZATION_S)] | None = None
+
+
+class CaptureRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Capture all that is left (without an amount) or a part; a capture that is not final leaves the rest reserved."""
+
+    amount_fen: AmountFen | None = None
+    final: bool = True
+
+
+class VoidRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Cancel what is not captured. It has no fields."""
+
+
+class RefundRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Return a captured spend, or a part of it, to the pockets it came from."""
+
+    payment_id: TransactionId
+    amount_fen: AmountFen | None = None
+    reference: Reference | None = None
+    occurred_at: OccurredAt | None = None
+
+
+class LoadRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Add money to a card; ``bonus_fen`` is given with it and not paid for."""
+
+    amount_fen: AmountFen
+    bonus_fen: Annotated[int, Meta(ge=0, le=MAX_FEN)] = 0
+    card_id: CardId | None = None
+    card_number: CardNumber | None = None
+    terminal_id: TerminalId | None = None
+    reference: Reference | None = None
+    occurred_at: OccurredAt | None = None
+
+
+class PaymentView(msgspec.Struct, frozen=True):
+    """A payment as clients see it, in minor units of its currency.
+
+    ``pockets`` and ``balance_fen`` tell what this request moved and left on the card; a payment that is read
+    later does not have them.
+    """
+
+    id: str
+    kind: PaymentKind
+    status: PaymentStatus
+    card_id: str
+    merchant_id: str | None
+    store_id: str | None
+    terminal_id: str | None
+    payment_id: str | None
+    currency: str
+    amount_fen: int
+    bonus_fen: int
+    captured_fen: int
+    refunded_fen: int
+    reference: str | None
+    expires_at: datetime | None
+    occurred_at: datetime
+    created_at: datetime
+    pockets: list[PocketAmount] | None = None
+    balance_fen: int | None = None
+
+
+def _show(prefix: Prefix, value: UUID | None) -> str | None:
+    return None if value is None else f"{prefix}_{value.hex}"
+
+
+def payment_view(payment: Payment, receipt: Receipt | None = None) -> PaymentView:
+    """A payment in its public form, with what a request did where there was one."""
+    return PaymentView(
+        id=show_id(Prefix.TRANSACTION, payment.id),
+        kind=payment.kind,
+        status=payment.status,
+        card_id=show_id(Prefix.CARD, payment.card_id),
+        merchant_id=_show(Prefix.MERCHANT, payment.merchant_id),
+        store_id=_show(Prefix.STORE, payment.store_id),
+        terminal_id=_show(Prefix.TERMINAL, payment.terminal_id),
+        payment_id=_show(Prefix.TRANSACTION, payment.original_id),
+        currency=payment.currency,
+        amount_fen=payment.amount_fen,
+        bonus_fen=payment.bonus_fen,
+        captured_fen=payment.captured_fen,
+        refunded_fen=payment.refunded_fen,
+        reference=payment.reference,
+        expires_at=payment.expires_at,
+        occurred_at=payment.occurred_at,
+        created_at=payment.created_at,
+        pockets=receipt.pockets if receipt is not None else None,
+        balance_fen=receipt.balance_fen if receipt is not None else None,
+    )
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _render(result: Receipt | Refusal, status: int) -> Answer:
+    if isinstance(result, Refusal):
+        return Answer(*problem_bytes(result))
+    return Answer(status, _encode(payment_view(result.payment, result)))
+
+
+def render_created(result: Receipt | Refusal) -> Answer:
+    """201 with the new payment, or a problem document."""
+    return _render(result, 201)
+
+
+def render_done(result: Receipt | Refusal) -> Answer:
+    """200 with the payment as it is now, or a problem document."""
+    return _render(result, 200)
+
+
+class _Asked(NamedTuple):
+    """A request that was read, before it is a command."""
+
+    app: "App"
+    principal: Principal
+    body: Any
+    target: UUID | None
+    now: datetime
+
+
+async def _card_of(asked: _Asked) -> UUID | Refusal:
+    body = asked.body
+    if (body.card_id is None) == (body.card_number is None):
+        return INVALID_FIELD.refuse(
+            "card_id",
+            allowed="give either card_id or card_number, one of them",
+            allowed_zh="card_id 与 card_number 须且只能提供一个",
+        )
+    if body.card_id is not None:
+        return uuid_of(body.card_id)
+    (found,) = await asked.app.finder.resolve([body.card_number])
+    return NOT_FOUND.refuse("card_number", what="card") if found is None else found[1]
+
+
+def _when(asked: _Asked) -> datetime | Refusal:
+    occurred_at: datetime | None = asked.body.occurred_at
+    if occurred_at is None:
+        return asked.now
+    if occurred_at > asked.now + CLOCK_TOLERANCE:
+        return INVALID_FIELD.refuse("occurred_at", allowed="must not be in the future", allowed_zh="不得晚于当前时间")
+    if occurred_at < asked.now - CLOCK_TOLERANCE and Scope.BACKDATE not in asked.principal.scopes:
+        return FORBIDDEN.refuse("occurred_at", scope=Scope.BACKDATE)
+    return occurred_at
+
+
+async def _place_of(asked: _Asked) -> Place | Refusal:
+    terminal_id = uuid_of(asked.body.terminal_id)
+    place = asked.app.directory.book(asked.principal.book_id).places.get(terminal_id)
+    if place is None:
+        # another process may have registered it a moment ago
+        await asked.app.directory.catch_up()
+        place = asked.app.directory.book(asked.principal.book_id).places.get(terminal_id)
+    return NOT_FOUND.refuse("terminal_id", what="terminal") if place is None else place
+
+
+async def _read_spend(asked: _Asked) -> Command | Refusal:
+    place = await _place_of(asked)
+    if isinstance(place, Refusal):
+        return place
+    when = _when(asked)
+    if isinstance(when, Refusal):
+        return when
+    card_id = await _card_of(asked)
+    if isinstance(card_id, Refusal):
+        return card_id
+    body = asked.body
+    if isinstance(body, AuthorizationRequest):
+        return Spend(card_id, body.amount_fen, place, when, body.reference, True, body.expires_in_s)
+    return Spend(card_id, body.amount_fen, place, when, body.reference)
+
+
+async def _read_capture(asked: _Asked) -> Command | Refusal:
+    assert asked.target is not None
+    return Capture(asked.target, asked.body.amount_fen, asked.body.final, asked.now)
+
+
+async def _read_void(asked: _Asked) -> Command | Refusal:
+    assert asked.target is not None
+    return Void(asked.target, asked.now)
+
+
+async def _read_refund(asked: _Asked) -> Command | Refusal:
+    when = _when(asked)
+    if isinstance(when, Refusal):
+        return when
+    return Refund(uuid_of(asked.body.payment_id), asked.body.amount_fen, when, asked.body.reference)
+
+
+async def _read_load(asked: _Asked) -> Command | Refusal:
+    place = await _place_of(asked) if asked.body.terminal_id is not None else None
+    if isinstance(place, Refusal):
+        return place
+    when = _when(asked)
+    if isinstance(when, Refusal):
+        return when
+    card_id = await _card_of(asked)
+    if isinstance(card_id, Refusal):
+        return card_id
+    return Load(card_id, asked.body.amount_fen, asked.body.bonus_fen, when, asked.body.reference, place)
+
+
+class Route(NamedTuple):
+    """One POST that moves value. An address with ``{id}`` is about the payment of that id."""
+
+    address: str
+    name: str
+    summary: str
+    scope: Scope
+    body: type[Any]
+    read: Callable[[_Asked], Awaitable[Command | Refusal]]
+    render: Callable[[Receipt | Refusal], Answer]
+    status: int
+    refusals: tuple[Outcome, ...]
+
+
+_CARD = (NOT_FOUND, CARD_NOT_ACTIVE, CARD_BLOCKED, refused.CARD_EXPIRED)
+_PLACE = (refused.TERMINAL_BLOCKED, refused.NOT_ACCEPTED_HERE, refused.INSUFFICIENT_FUNDS)
+_EVERY = (
+    IDEMPOTENCY_KEY_MISSING,
+    refused.IDEMPOTENCY_KEY_REUSED,
+    refused.REQUEST_IN_PROGRESS,
+    BUSY,
+    FORBIDDEN,
+)
+
+ROUTES = (
+    Route(
+        "/v1/purchases", "create_purchase", "Pay at a terminal.", Scope.PAYMENTS_WRITE,
+        PurchaseRequest, _read_spend, render_created, 201, (*_CARD, *_PLACE),
+    ),
+    Route(
+        "/v1/authorizations", "create_authorization", "Set an amount aside.", Scope.PAYMENTS_WRITE,
+        AuthorizationRequest, _read_spend, render_created, 201, (*_CARD, *_PLACE),
+    ),
+    Route(
+        "/v1/authorizations/{id}/capture", "capture_authorization", "Turn an authorization into a spend.",
+        Scope.PAYMENTS_WRITE, CaptureRequest, _read_capture, render_done, 200,
+        (refused.AUTHORIZATION_NOT_OPEN, refused.AUTHORIZATION_EXPIRED, refused.CAPTURE_EXCEEDS_AUTHORIZATION),
+    ),
+    Route(
+        "/v1/authorizations/{id}/void", "void_authorization", "Cancel what is not captured.",
+        Scope.PAYMENTS_WRITE, VoidRequest, _read_void, render_done, 200, (refused.AUTHORIZATION_NOT_OPEN,),
+    ),
+    Route(
+        "/v1/refunds", "create_refund", "Return value of a captured spend.", Scope.REFUNDS_WRITE,
+        RefundRequest, _read_refund, render_created, 201,
+        (NOT_FOUND, refused.NOT_REFUNDABLE, refused.REFUND_EXCEEDS_PAYMENT),
+    ),
+    Route(
+        "/v1/loads", "create_load", "Add money to a card.", Scope.LOADS_WRITE,
+        LoadRequest, _read_load, render_created, 201, (*_CARD, refused.BALANCE_CAP_EXCEEDED),
+    ),
+)  # fmt: skip
+
+_PROBLEM_BYTES = PROBLEM_TYPE.encode()
+_FIXED_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+
+
+class MoneyFront:
+    """An ASGI application: serves :data:`ROUTES` and hands everything else to ``inner``."""
+
+    def __init__(self, app: "App", inner: ASGIApp) -> None:
+        self._app = app
+        self._inner = inner
+        self._max_body = app.settings.max_body_bytes
+        self._exact = {route.address: route for route in ROUTES if "{" not in route.address}
+        self._below = {tuple(route.address.split("{id}")): route for route in ROUTES if "{id}" in route.address}
+        self._decoders: Mapping[type[Any], msgspec.json.Decoder[Any]] = {
+            route.body: msgspec.json.Decoder(route.body) for route in ROUTES
+        }
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP and scope["method"] == "POST":
+            path: str = scope["path"]
+            route = self._exact.get(path)
+            if route is not None:
+                return await self._serve(route, None, scope, receive, send)
+            for (before, after), below in self._below.items():
+                if path.startswith(before) and path.endswith(after) and len(path) > len(before) + len(after):
+                    inside = path[len(before) : len(path) - len(after)]
+                    if "/" not in inside:
+                        return await self._serve(below, inside, scope, receive, send)
+        return await self._inner(scope, receive, send)
+
+    async def _serve(self, route: Route, inside: str | None, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        begun = perf_counter()
+        try:
+            result = await self._answer(route, inside, scope, receive)
+        except Exception as error:
+            result = UNAVAILABLE.refuse() if is_outage(error) else INTERNAL_ERROR.refuse()
+            if not is_outage(error):
+                _log.error("request failed", route=route.address, exc_info=error)
+        headers = [*_FIXED_HEADERS]
+        if isinstance(result, Refusal):
+            status, body = problem_bytes(result)
+            headers += [(name.encode(), value.encode()) for name, value in problem_headers(result).items()]
+        else:
+            status, body = result
+            if status == 503:
+                headers.append((b"retry-after", b"1"))
+        headers.append((b"content-type", b"application/json" if status < 400 else _PROBLEM_BYTES))
+        headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+        count_request(route=route.address, method="POST", status=status, seconds=perf_counter() - begun)
+
+    async def _answer(self, route: Route, inside: str | None, scope: AsgiScope, receive: Receive) -> Answer | Refusal:
+        authorization = key_header = None
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                authorization = value
+            elif name == b"idempotency-key":
+                key_header = value
+        principal = await identify(
+            self._app.directory, None if authorization is None else authorization.decode("latin-1")
+        )
+        if isinstance(principal, Refusal):
+            return principal
+        if (forbidden := permit(principal, route.scope)) is not None:
+            return forbidden
+        key = _read_key(key_header)
+        if key is None:
+            return IDEMPOTENCY_KEY_MISSING.refuse("Idempotency-Key")
+        if scope["query_string"]:
+            return INVALID_FIELD.refuse("query", allowed="takes no query parameters", allowed_zh="不接受查询参数")
+        target = None
+        if inside is not None:
+            target = read_id(Prefix.TRANSACTION, inside)
+            if target is None:
+                return INVALID_FIELD.refuse(
+                    "id",
+                    allowed="must be an id: txn_ and 32 lower-case hexadecimal digits",
+                    allowed_zh="应为编号：txn_ 加 32 位小写十六进制数字",
+                )
+        raw = await self._read_body(receive)
+        if raw is None:
+            return BODY_TOO_LARGE.refuse(limit=self._max_body)
+        try:
+            body = self._decoders[route.body].decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return explain(error, route.body)
+        app = self._app
+        command = await route.read(_Asked(app, principal, body, target, app.clock.now()))
+        if isinstance(command, Refusal):
+            return command
+        request_key = RequestKey(key, hash_key(principal.book_id, key), hash_request("POST", scope["path"], raw))
+        return await app.desk.submit(Request(principal.book_id, command, request_key, route.render))
+
+    async def _read_body(self, receive: Receive) -> bytes | None:
+        """The whole body, or None when it is larger than allowed."""
+        message = await receive()
+        body: bytes = message.get("body", b"")  # type: ignore[assignment]
+        while message.get("more_body", False):
+            if len(body) > self._max_body:
+                return None
+            message = await receive()
+            body += message.get("body", b"")  # type: ignore[operator]
+        return body if len(body) <= self._max_body else None
+
+
+def _read_key(header: bytes | None) -> str | None:
+    """The idempotency key: bare, or a quoted string as the IETF draft writes it. None if there is no usable one."""
+    if header is None:
+        return None
+    if len(header) >= 2 and header[:1] == header[-1:] == b'"':
+        header = header[1:-1]
+    if not 1 <= len(header) <= MAX_KEY_LENGTH or not all(0x21 <= byte <= 0x7E for byte in header):
+        return None
+    return header.decode("ascii")
+
+
+def describe_money() -> tuple[PathItems, dict[str, Any]]:
+    """OpenAPI path items and component schemas of :data:`ROUTES`."""
+    bodies = {route.body for route in ROUTES}
+    types = [*sorted(bodies, key=lambda body: body.__name__), PaymentView, TransactionId]
+    schemas, components = msgspec.json.schema_components(types, ref_template=REF_TEMPLATE)
+    schema_of = dict(zip(types, schemas, strict=True))
+    paths: PathItems = {}
+    for route in ROUTES:
+        in_path = {"id": TransactionId} if "{id}" in route.address else {}
+        operation = Operation(route.scope, PaymentView, route.status, route.body, None, in_path, route.refusals)
+        parameters: list[dict[str, Any]] = [
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": True,
+                "description": "What the client calls this request; a retry with it gets the first answer.",
+                "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+            }
+        ]
+        if in_path:
+            parameters.append({"name": "id", "in": "path", "required": True, "schema": schema_of[TransactionId]})
+        paths[route.address] = {
+            "post": {
+                "operationId": route.name,
+                "tags": ["payments"],
+                "summary": route.summary,
+                "description": f"Asks for the scope `{route.scope}`.",
+                "security": [{"key": []}],
+                "parameters": parameters,
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": schema_of[route.body]}},
+                },
+                "responses": {
+                    str(route.status): {
+                        "description": "Done.",
+                        "content": {"application/json": {"schema": schema_of[PaymentView]}},
+                    },
+                    **describe_refusals({*route.refusals, *_EVERY, *common_refusals(operation)}),
+                },
+            }
+        }
+    return paths, dict(components)

@@ -1,0 +1,80 @@
+"""Refusals as RFC 9457 problem documents."""
+
+from functools import cache
+
+import msgspec
+from litestar.response import Response
+
+from kaquan.kit.outcomes import Outcome, Refusal
+
+PROBLEM_TYPE = "application/problem+json"
+RETRY_AFTER_S = 1
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why a request was refused. ``code`` is stable; both details say the same to a person."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    detail_zh: str
+    field: str | None
+    retryable: bool
+
+
+class RefusedError(Exception):
+    """Carries a refusal out of the reading of a request, to where every problem is answered."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def problem_of(refusal: Refusal) -> Problem:
+    """The problem document of a refusal."""
+    outcome = refusal.outcome
+    return Problem(
+        type=f"urn:kaquan:outcome:{outcome.code}",
+        title=outcome.code.replace("_", " ").capitalize(),
+        status=outcome.http_status,
+        code=outcome.code,
+        detail=refusal.message("en"),
+        detail_zh=refusal.message("zh"),
+        field=refusal.field,
+        retryable=outcome.retryable,
+    )
+
+
+def problem_bytes(refusal: Refusal) -> tuple[int, bytes]:
+    """Status and body of the answer to a refused request."""
+    if refusal.field is None and not refusal.details:
+        return refusal.outcome.http_status, _fixed_bytes(refusal.outcome)
+    return refusal.outcome.http_status, _encode(problem_of(refusal))
+
+
+@cache
+def _fixed_bytes(outcome: Outcome) -> bytes:
+    return _encode(problem_of(Refusal(outcome)))
+
+
+def problem_headers(refusal: Refusal) -> dict[str, str]:
+    """The headers that HTTP asks for with some statuses (RFC 9110: 401 and 405; Retry-After with 503)."""
+    status = refusal.outcome.http_status
+    if status == 401:
+        return {"www-authenticate": 'Bearer realm="kaquan"'}
+    if status == 405:
+        return {"allow": refusal.details["allow"]}
+    if status == 503:
+        return {"retry-after": str(RETRY_AFTER_S)}
+    return {}
+
+
+def problem_response(refusal: Refusal) -> Response[bytes]:
+    """The answer to a refused request, for Litestar."""
+    status, body = problem_bytes(refusal)
+    return Response(body, status_code=status, media_type=PROBLEM_TYPE, headers=problem_headers(refusal))

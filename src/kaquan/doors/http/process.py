@@ -1,0 +1,92 @@
+"""One server process: ``python -m kaquan.doors.http.process``, started by :mod:`kaquan.doors.http.serve`.
+
+It has its own event loop, batcher and database sessions, and shares only the port. It ends on SIGTERM, SIGINT or when
+its parent is gone: it stops accepting, answers what it accepted, and then lets go of the database.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+
+import structlog
+import uvicorn
+import uvloop
+
+from kaquan.app import App
+from kaquan.doors.http.application import create_litestar
+from kaquan.doors.http.money import MoneyFront, describe_money
+from kaquan.kit.db import UnsafeServerError, describe_failure, is_outage
+from kaquan.settings import Settings, read_settings
+from kaquan.vault import KeyringError
+
+CONNINFO_VARIABLE = "KAQUAN_SERVE_CONNINFO"
+PARENT_VARIABLE = "KAQUAN_SERVE_PARENT_FD"
+
+GRACE_S = 30
+"""How long a stopping process waits for requests that it has accepted."""
+
+KEEP_ALIVE_S = 75
+BACKLOG = 2048
+
+_log = structlog.get_logger("kaquan.http")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket that shares its port with the other processes of this server."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind((host, port))
+    return listener
+
+
+async def run(settings: Settings, conninfo: str, parent: int | None = None) -> None:
+    """Serve until told to stop. Raises what :meth:`kaquan.app.App.open` raises, before anything is accepted."""
+    app = await App.open(settings, conninfo)
+    paths, schemas = describe_money()
+    server = uvicorn.Server(
+        uvicorn.Config(
+            MoneyFront(app, create_litestar(app, paths, schemas)),
+            lifespan="off",
+            http="httptools",
+            ws="none",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+    )
+    if parent is not None:
+
+        def parent_is_gone() -> None:
+            server.should_exit = True
+
+        asyncio.get_running_loop().add_reader(parent, parent_is_gone)
+    try:
+        await server.serve(sockets=[listen(settings.host, settings.port)])
+    finally:
+        await app.close()
+
+
+def main() -> int:
+    """The exit code: 0 after a clean stop, 1 with one sentence on standard error otherwise."""
+    parent = os.environ.pop(PARENT_VARIABLE, None)
+    try:
+        uvloop.run(run(read_settings(), os.environ.pop(CONNINFO_VARIABLE), None if parent is None else int(parent)))
+    except (UnsafeServerError, KeyringError, OSError) as error:
+        print(error, file=sys.stderr)  # noqa: T201  (this process has no other voice before it serves)
+        return 1
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        print(describe_failure(error), file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""What a handler is given: the request of an authenticated key, and the application behind it."""
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from litestar import Request
+from litestar.datastructures import State
+
+from kaquan.parties import Principal
+
+if TYPE_CHECKING:
+    from kaquan.app import App
+
+ApiRequest: TypeAlias = Request[Principal, None, State]
+
+
+def app_of(request: ApiRequest) -> "App":
+    """The application that this server serves."""
+    app: App = request.app.state["kaquan"]
+    return app

@@ -1,0 +1,71 @@
+"""Floor 4: tenants with their live and test books, API keys, issuers, merchants, stores, terminals.
+
+Everything belongs to one book, and nothing of another book is ever found. It never moves value, and it
+never keeps the secret of a key nor shows it after it was issued.
+"""
+
+from kaquan.parties.directory import BookDirectory, Directory
+from kaquan.parties.issuers import change_issuer, create_issuer, get_issuer, list_issuers, time_zones
+from kaquan.parties.keys import issue_key, list_keys, revoke_key
+from kaquan.parties.merchants import change_merchant, create_merchant, get_merchant, list_merchants
+from kaquan.parties.stores import change_store, create_store, get_store, list_stores
+from kaquan.parties.tenants import create_tenant, get_tenant, list_tenants
+from kaquan.parties.terminals import change_terminal, create_terminal, get_terminal, list_terminals
+from kaquan.parties.types import (
+    ApiKey,
+    Book,
+    IssuedKey,
+    Issuer,
+    Merchant,
+    Mode,
+    Place,
+    Principal,
+    Scope,
+    Search,
+    Store,
+    Tenant,
+    Terminal,
+    TerminalStatus,
+)
+
+__all__ = [
+    "ApiKey",
+    "Book",
+    "BookDirectory",
+    "Directory",
+    "IssuedKey",
+    "Issuer",
+    "Merchant",
+    "Mode",
+    "Place",
+    "Principal",
+    "Scope",
+    "Search",
+    "Store",
+    "Tenant",
+    "Terminal",
+    "TerminalStatus",
+    "change_issuer",
+    "change_merchant",
+    "change_store",
+    "change_terminal",
+    "create_issuer",
+    "create_merchant",
+    "create_store",
+    "create_tenant",
+    "create_terminal",
+    "get_issuer",
+    "get_merchant",
+    "get_store",
+    "get_tenant",
+    "get_terminal",
+    "issue_key",
+    "list_issuers",
+    "list_keys",
+    "list_merchants",
+    "list_stores",
+    "list_tenants",
+    "list_terminals",
+    "revoke_key",
+    "time_zones",
+]

@@ -1,0 +1,64 @@
+"""API keys: issue, revoke, list, and the form of their tokens.
+
+A token is ``kq_<mode>_<32 hex digits of the key id>_<43 characters of secret>``. The id finds the key, the
+secret proves it; the mode is there for people (and for scanners of leaked secrets) and must be true.
+"""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from kaquan.kit.clock import Clock
+from kaquan.kit.db import Pool
+from kaquan.kit.ids import Ids
+from kaquan.kit.outcomes import Refusal
+from kaquan.parties import store
+from kaquan.parties.outcomes import missing
+from kaquan.parties.types import ApiKey, Book, IssuedKey, Mode, Scope
+from kaquan.vault import SECRET_LENGTH, hash_secret, new_secret
+
+_HEAD = "kq"
+
+
+async def issue_key(
+    pool: Pool, clock: Clock, ids: Ids, *, book: Book, name: str, scopes: Iterable[Scope]
+) -> IssuedKey | Refusal:
+    """A new key; its token is told here and never again. Refused: ``not_found`` (no such book)."""
+    secret = new_secret()
+    granted = frozenset(str(scope) for scope in scopes)
+    key = ApiKey(ids.new(), book.id, name, hash_secret(secret), granted, clock.now(), None)
+    if not await store.post_key(pool, key):
+        return missing("book", "book_id")
+    return IssuedKey(key, show_token(book.mode, key.id, secret))
+
+
+async def revoke_key(pool: Pool, clock: Clock, *, book_id: int, key_id: UUID) -> ApiKey | Refusal:
+    """The key as it is after it was revoked, now or before. Refused: ``not_found``."""
+    await store.post_revocation(pool, {"book_id": book_id, "id": key_id, "revoked_at": clock.now()})
+    for key in await store.load_keys(pool, book_id):
+        if key.id == key_id:
+            return key
+    return missing("key")
+
+
+async def list_keys(pool: Pool, book_id: int) -> list[ApiKey]:
+    """Every key of a book, revoked ones too, the oldest first."""
+    return await store.load_keys(pool, book_id)
+
+
+def show_token(mode: Mode, key_id: UUID, secret: str) -> str:
+    """What a client sends as its bearer token."""
+    return f"{_HEAD}_{mode}_{key_id.hex}_{secret}"
+
+
+def read_token(token: str) -> tuple[str, UUID, str] | None:
+    """Mode, key id and secret of a token, or None if it cannot be one."""
+    # the secret is base64url and may hold underscores itself
+    parts = token.split("_", 3)
+    if len(parts) != 4 or parts[0] != _HEAD or len(parts[2]) != 32 or len(parts[3]) != SECRET_LENGTH:
+        return None
+    if not token.isascii():
+        return None
+    try:
+        return parts[1], UUID(hex=parts[2]), parts[3]
+    except ValueError:
+        return None

@@ -1,0 +1,66 @@
+"""Capture an authorization: what was set aside, or a part of it, becomes a spend."""
+
+import msgspec
+
+from kaquan.kit.outcomes import Refusal
+from kaquan.ledger import Effect, Posting
+from kaquan.payments.outcomes import (
+    AUTHORIZATION_EXPIRED,
+    AUTHORIZATION_NOT_OPEN,
+    CAPTURE_EXCEEDS_AUTHORIZATION,
+)
+from kaquan.payments.plan import available_fen, by_pocket, fill, first_three, guards_of, known_payment, leg
+from kaquan.payments.types import Capture, Facts, PaymentStatus, Plan, Receipt
+
+
+def plan_capture(facts: Facts, command: Capture) -> Plan | Refusal:
+    """Decide a capture. Value is captured in the order in which it was set aside, as a purchase would take it.
+
+    A card that was blocked after the authorization does not stop its capture: the value was promised then.
+    Refused with ``not_found``, ``authorization_not_open``, ``authorization_expired`` or
+    ``capture_exceeds_authorization``.
+    """
+    found = known_payment(facts)
+    if isinstance(found, Refusal):
+        return found
+    payment, card = found.payment, facts.card
+    assert card is not None
+    if payment.status is not PaymentStatus.OPEN:
+        return AUTHORIZATION_NOT_OPEN.refuse("payment_id", status=payment.status.value)
+    assert payment.expires_at is not None
+    if payment.expires_at <= facts.now:
+        return AUTHORIZATION_EXPIRED.refuse("payment_id", expires_at=payment.expires_at.isoformat())
+    rooms = [spent.reserved_fen for spent in found.legs]
+    left_fen = sum(rooms)
+    amount_fen = left_fen if command.amount_fen is None else command.amount_fen
+    if amount_fen > left_fen:
+        return CAPTURE_EXCEEDS_AUTHORIZATION.refuse("amount_fen", left_fen=left_fen)
+    captured = fill(amount_fen, rooms)
+    legs = [
+        leg(Effect.CAPTURE, first_three(spent), part) for spent, part in zip(found.legs, captured, strict=True) if part
+    ]
+    done = command.final or amount_fen == left_fen
+    if done:
+        legs += [
+            leg(Effect.RELEASE, first_three(spent), spent.reserved_fen - part)
+            for spent, part in zip(found.legs, captured, strict=True)
+            if spent.reserved_fen > part
+        ]
+    changed = msgspec.structs.replace(
+        payment,
+        status=PaymentStatus.COMPLETED if done else PaymentStatus.OPEN,
+        captured_fen=payment.captured_fen + amount_fen,
+        version=payment.version + 1,
+    )
+    posting = Posting(
+        transaction_id=facts.transaction_id,
+        kind="capture",
+        effective_at=command.occurred_at,
+        legs=legs,
+        guards=guards_of(card),
+        related_id=payment.id,
+        place_id=payment.terminal_id,
+    )
+    pockets = by_pocket(card, [(spent.account_id, part) for spent, part in zip(found.legs, captured, strict=True)])
+    released_fen = left_fen - amount_fen if done else 0
+    return Plan(posting, Receipt(changed, pockets, available_fen(card) + released_fen), changed=changed)

@@ -1,0 +1,99 @@
+"""Load a card: money against a payment into the principal pocket, a bonus into the bonus pocket, a lot each."""
+
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from kaquan.cards import Pocket
+from kaquan.kit.outcomes import Refusal
+from kaquan.ledger import Effect, Leg, NewLot, Posting
+from kaquan.payments.outcomes import BALANCE_CAP_EXCEEDED
+from kaquan.payments.plan import available_fen, guards_of, usable_card
+from kaquan.payments.types import (
+    Facts,
+    Load,
+    Payment,
+    PaymentKind,
+    PaymentStatus,
+    Plan,
+    PocketAmount,
+    Receipt,
+)
+
+
+def end_of_day(loaded_at: datetime, *, valid_days: int, time_zone: str) -> datetime:
+    """The end of the day that comes ``valid_days`` after the day of the load, as days go in the issuer's zone."""
+    zone = ZoneInfo(time_zone)
+    last_day = loaded_at.astimezone(zone).date() + timedelta(days=valid_days)
+    return datetime.combine(last_day + timedelta(days=1), time.min, zone).astimezone(loaded_at.tzinfo)
+
+
+def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
+    """Decide a load. Both lots remember what was paid and given, which the law of refunds asks for (flow 5).
+
+    Refused with ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired`` or ``balance_cap_exceeded``.
+    """
+    card = usable_card(facts)
+    if isinstance(card, Refusal):
+        return card
+    programme = facts.programme
+    assert programme is not None, "a card's programme is always known"
+    balance_fen = available_fen(card) + command.amount_fen + command.bonus_fen
+    held_fen = balance_fen + sum(pocket.reserved_fen for pocket in card.pockets.values())
+    if programme.max_balance_fen is not None and held_fen > programme.max_balance_fen:
+        return BALANCE_CAP_EXCEEDED.refuse(
+            "amount_fen", max_balance_fen=programme.max_balance_fen, balance_fen=held_fen
+        )
+    legs: list[Leg] = []
+    lots: list[NewLot] = []
+    pockets: list[PocketAmount] = []
+    for pocket_name, source, amount_fen, valid_days in (
+        (Pocket.PRINCIPAL, facts.accounts.load_clearing, command.amount_fen, programme.principal_valid_days),
+        (Pocket.BONUS, facts.accounts.bonus_expense, command.bonus_fen, programme.bonus_valid_days),
+    ):
+        if amount_fen == 0:
+            continue
+        pocket = card.pockets[pocket_name]
+        # A version is used once, so it names the lot that this load opens; the guard makes sure of it.
+        lot = pocket.version + 1
+        legs.append(Leg(Effect.POST, source, None, pocket.account_id, lot, amount_fen))
+        expires_at = (
+            end_of_day(command.occurred_at, valid_days=valid_days, time_zone=programme.time_zone)
+            if valid_days is not None
+            else None
+        )
+        lots.append(NewLot(pocket.account_id, lot, command.amount_fen, command.bonus_fen, expires_at))
+        pockets.append(PocketAmount(pocket_name, amount_fen))
+    place = command.place
+    posting = Posting(
+        transaction_id=facts.transaction_id,
+        kind="load",
+        effective_at=command.occurred_at,
+        legs=legs,
+        guards=guards_of(card),
+        lots=lots,
+        place_id=place.terminal_id if place is not None else None,
+        reference=command.reference,
+    )
+    payment = Payment(
+        slot=-1,
+        id=facts.transaction_id,
+        book_id=facts.book_id,
+        kind=PaymentKind.LOAD,
+        status=PaymentStatus.COMPLETED,
+        card_id=card.id,
+        merchant_id=place.merchant_id if place is not None else None,
+        store_id=place.store_id if place is not None else None,
+        terminal_id=place.terminal_id if place is not None else None,
+        original_id=None,
+        currency=programme.currency,
+        amount_fen=command.amount_fen,
+        bonus_fen=command.bonus_fen,
+        captured_fen=command.amount_fen,
+        refunded_fen=0,
+        reference=command.reference,
+        expires_at=None,
+        occurred_at=command.occurred_at,
+        created_at=facts.now,
+        version=0,
+    )
+    return Plan(posting, Receipt(payment, pockets, balance_fen), new=payment)

@@ -1,0 +1,114 @@
+"""The pure decisions that the verbs share: what of a card can be spent, and how legs become a plan."""
+
+from datetime import UTC, datetime
+from operator import itemgetter
+from typing import NamedTuple
+
+from kaquan.cards import CardStatus, Pocket
+from kaquan.cards.outcomes import CARD_BLOCKED, CARD_NOT_ACTIVE
+from kaquan.kit.outcomes import NOT_FOUND, Refusal
+from kaquan.ledger import Effect, Guard, Leg
+from kaquan.payments.outcomes import CARD_EXPIRED
+from kaquan.payments.types import CardFacts, Facts, LotFacts, PaymentFacts, PocketAmount, PocketFacts
+
+
+class Taking(NamedTuple):
+    """An amount that comes from one lot of a pocket."""
+
+    pocket: PocketFacts
+    lot: int
+    amount_fen: int
+
+
+def usable_card(facts: Facts) -> CardFacts | Refusal:
+    """The card, if value may be loaded to it or spent from it now."""
+    card = facts.card
+    if card is None or card.book_id != facts.book_id:
+        return NOT_FOUND.refuse("card_id", what="card")
+    if card.status is CardStatus.ISSUED:
+        return CARD_NOT_ACTIVE.refuse("card_id")
+    if card.status is CardStatus.BLOCKED:
+        return CARD_BLOCKED.refuse("card_id")
+    if card.expires_at is not None and card.expires_at <= facts.now:
+        return CARD_EXPIRED.refuse("card_id")
+    return card
+
+
+def known_payment(facts: Facts) -> PaymentFacts | Refusal:
+    """The payment that a capture, void or refund is about, if this book has it."""
+    found = facts.payment
+    if found is None or found.payment.book_id != facts.book_id or facts.card is None:
+        return NOT_FOUND.refuse("payment_id", what="payment")
+    return found
+
+
+_FOREVER = datetime.max.replace(tzinfo=UTC)
+
+
+def _soonest_first(lot: LotFacts) -> tuple[datetime, int]:
+    return (lot.expires_at or _FOREVER, lot.lot)
+
+
+def take(card: CardFacts, spend_order: tuple[Pocket, ...], amount_fen: int, now: datetime) -> list[Taking] | int:
+    """Where ``amount_fen`` comes from; if the card has less, what it has.
+
+    Pockets are emptied in the programme's order, and within a pocket the lot that expires soonest goes first,
+    then the older one. Value that has expired is not spent.
+    """
+    takings: list[Taking] = []
+    left_fen = amount_fen
+    for name in spend_order:
+        pocket = card.pockets.get(name)
+        if pocket is None:
+            continue
+        lots = pocket.lots
+        for lot in sorted(lots, key=_soonest_first) if len(lots) > 1 else lots:
+            if lot.available_fen <= 0 or (lot.expires_at is not None and lot.expires_at <= now):
+                continue
+            taken_fen = min(lot.available_fen, left_fen)
+            takings.append(Taking(pocket, lot.lot, taken_fen))
+            left_fen -= taken_fen
+            if left_fen == 0:
+                return takings
+    return amount_fen - left_fen
+
+
+def available_fen(card: CardFacts) -> int:
+    """What the card's pockets have together, neither spent nor reserved."""
+    return sum(pocket.available_fen for pocket in card.pockets.values())
+
+
+def guards_of(card: CardFacts) -> list[Guard]:
+    """Every pocket at the version at which it was read: a balance that was answered is then a balance that was."""
+    return [Guard(pocket.account_id, pocket.version) for pocket in card.pockets.values()]
+
+
+def by_pocket(card: CardFacts, amounts: list[tuple[int, int]]) -> list[PocketAmount]:
+    """Sum (account, amount) pairs by pocket, in the order of the card's pockets; pockets without any are left out."""
+    totals: dict[int, int] = {}
+    for account_id, amount_fen in amounts:
+        totals[account_id] = totals.get(account_id, 0) + amount_fen
+    return [
+        PocketAmount(pocket.pocket, totals[pocket.account_id])
+        for pocket in card.pockets.values()
+        if totals.get(pocket.account_id)
+    ]
+
+
+def leg(effect: Effect, spent: tuple[int, int | None, int], amount_fen: int) -> Leg:
+    """A leg out of a pocket's lot to the other account of a payment."""
+    account_id, lot, other_account = spent
+    return Leg(effect, account_id, lot, other_account, None, amount_fen)
+
+
+def fill(amount_fen: int, rooms: list[int]) -> list[int]:
+    """Fill ``rooms`` one after the other with ``amount_fen``; it never exceeds their sum."""
+    parts = []
+    for room in rooms:
+        part = min(room, amount_fen)
+        parts.append(part)
+        amount_fen -= part
+    return parts
+
+
+first_three = itemgetter(0, 1, 2)

@@ -1,0 +1,221 @@
+"""Commands, facts, plans and receipts of payments. All frozen; amounts in minor units of the card's currency."""
+
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from kaquan.cards import CardStatus, Pocket, Programme
+from kaquan.kit.outcomes import Refusal
+from kaquan.ledger import Answer, Posting, RequestKey
+from kaquan.parties import Place
+
+
+class PaymentKind(StrEnum):
+    """What a client asked for."""
+
+    PURCHASE = "purchase"
+    AUTHORIZATION = "authorization"
+    REFUND = "refund"
+    LOAD = "load"
+
+
+class PaymentStatus(StrEnum):
+    """Where a payment is."""
+
+    OPEN = "open"
+    """An authorization that can still be captured."""
+    COMPLETED = "completed"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+
+
+class Spend(NamedTuple):
+    """Pay at a terminal: a purchase, or an authorization when ``expires_at`` is set."""
+
+    card_id: UUID
+    amount_fen: int
+    place: Place
+    occurred_at: datetime
+    reference: str | None = None
+    authorize: bool = False
+    expires_in_s: int | None = None
+    """How long an authorization stays open; None: as the programme says."""
+
+
+class Capture(NamedTuple):
+    """Turn an authorization, or a part, into a spend; a final capture gives the rest back."""
+
+    payment_id: UUID
+    amount_fen: int | None
+    final: bool
+    occurred_at: datetime
+
+
+class Void(NamedTuple):
+    """Cancel what is not captured of an authorization. ``expired``: its time has passed (the system asks)."""
+
+    payment_id: UUID
+    occurred_at: datetime
+    expired: bool = False
+
+
+class Refund(NamedTuple):
+    """Return value of a captured spend to the pockets it came from; None: all that is left to refund."""
+
+    payment_id: UUID
+    amount_fen: int | None
+    occurred_at: datetime
+    reference: str | None = None
+
+
+class Load(NamedTuple):
+    """Add money to a card against a payment, and perhaps a bonus that is not paid for."""
+
+    card_id: UUID
+    amount_fen: int
+    bonus_fen: int
+    occurred_at: datetime
+    reference: str | None = None
+    place: Place | None = None
+
+
+Command = Spend | Capture | Void | Refund | Load
+
+
+class LotFacts(NamedTuple):
+    """What may be taken from one lot of a pocket."""
+
+    lot: int
+    available_fen: int
+    paid_fen: int
+    given_fen: int
+    expires_at: datetime | None
+
+
+class PocketFacts(NamedTuple):
+    """A pocket of a card and its spendable lots, in lot order."""
+
+    pocket: Pocket
+    account_id: int
+    version: int
+    posted_fen: int
+    reserved_fen: int
+    lots: list[LotFacts]
+
+    @property
+    def available_fen(self) -> int:
+        """What is neither spent nor reserved, expired lots included."""
+        return self.posted_fen - self.reserved_fen
+
+
+class CardFacts(NamedTuple):
+    """A card as it was read for one batch."""
+
+    id: UUID
+    book_id: int
+    programme_id: UUID
+    status: CardStatus
+    expires_at: datetime | None
+    book_version: int
+    pockets: dict[Pocket, PocketFacts]
+
+
+class SpentLeg(NamedTuple):
+    """What a payment has done so far between one lot of a pocket and one other account, in the order of its legs."""
+
+    account_id: int
+    lot: int | None
+    other_account: int
+    reserved_fen: int
+    captured_fen: int
+    refunded_fen: int
+
+
+class Payment(msgspec.Struct, frozen=True):
+    """A payment as it stands. ``captured_fen`` is what was spent (for a load and a refund: all of it)."""
+
+    slot: int
+    id: UUID
+    book_id: int
+    kind: PaymentKind
+    status: PaymentStatus
+    card_id: UUID
+    merchant_id: UUID | None
+    store_id: UUID | None
+    terminal_id: UUID | None
+    original_id: UUID | None
+    currency: str
+    amount_fen: int
+    bonus_fen: int
+    captured_fen: int
+    refunded_fen: int
+    reference: str | None
+    expires_at: datetime | None
+    occurred_at: datetime
+    created_at: datetime
+    version: int
+
+
+class PaymentFacts(NamedTuple):
+    """A payment that is to change, with what it moved."""
+
+    payment: Payment
+    legs: list[SpentLeg]
+
+
+class Accounts(NamedTuple):
+    """The accounts on the other side of a card's pockets, in the card's slot."""
+
+    merchant_payable: int
+    load_clearing: int
+    bonus_expense: int
+
+
+class Facts(NamedTuple):
+    """What one command is decided on: nothing else is looked at, no clock, no chance."""
+
+    now: datetime
+    transaction_id: UUID
+    book_id: int
+    card: CardFacts | None
+    programme: Programme | None
+    payment: PaymentFacts | None
+    accounts: Accounts
+
+
+class PocketAmount(msgspec.Struct, frozen=True):
+    """How much of a payment moved in one pocket."""
+
+    pocket: Pocket
+    amount_fen: int
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """A payment with what this request moved in each pocket and what the card has available after it."""
+
+    payment: Payment
+    pockets: list[PocketAmount]
+    balance_fen: int
+
+
+class Plan(NamedTuple):
+    """A decision as data: what to post, which payment rows to write and to change, what to answer."""
+
+    posting: Posting
+    receipt: Receipt
+    new: Payment | None = None
+    changed: Payment | None = None
+    """As it will be; its version is one more than that which the decision was made on."""
+
+
+class Request(NamedTuple):
+    """One command on its way through the desk. ``render`` makes the answer that is kept with the key."""
+
+    book_id: int
+    command: Command
+    key: RequestKey | None
+    render: Callable[["Receipt | Refusal"], Answer]

@@ -1,0 +1,72 @@
+"""Configuration: read once, from the environment, at the start of a command."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+
+class SettingsError(Exception):
+    """A setting has a value that it may not have; the message names it and what is allowed."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Everything that an installation can set. Each field is read from ``KAQUAN_<NAME>``."""
+
+    home: Path = Path(".kaquan")
+    """Folder of the embedded database, the key ring and logs."""
+    database_url: str | None = None
+    """A PostgreSQL 15-18 of yours instead of the embedded one (libpq URL or key=value). The login must be a member of
+    the role kaquan_app, and for ``kaquan db migrate`` must own the database and be allowed to make roles."""
+    keyring: Path | None = None
+    """File of the keys for card numbers; default: ``keyring.json`` in ``home``. Back it up apart from the database."""
+    host: str = "127.0.0.1"
+    port: int = 8420
+    workers: int = 2
+    """Server processes; each has one batcher per slot."""
+    pool_size: int = 6
+    """Database sessions of a server process at the most."""
+    max_batch: int = 128
+    """Requests that share one commit at the most."""
+    max_queue: int = 2_000
+    """Requests that wait at the most in a process before new ones are answered 503."""
+    max_body_bytes: int = 65_536
+    idempotency_days: int = 30
+    """How long the first answer to a key is kept."""
+
+    @property
+    def keyring_path(self) -> Path:
+        return self.keyring or self.home / "keyring.json"
+
+
+_BOUNDS = {
+    "port": (1, 65_535),
+    "workers": (1, 64),
+    "pool_size": (2, 100),
+    "max_batch": (1, 1_000),
+    "max_queue": (1, 1_000_000),
+    "max_body_bytes": (1_024, 16_777_216),
+    "idempotency_days": (1, 3_650),
+}
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this process. Raises SettingsError naming the variable and what is allowed."""
+    given: dict[str, object] = {}
+    for field in msgspec.structs.fields(Settings):
+        name = f"KAQUAN_{field.name.upper()}"
+        text = environment.get(name)
+        if text is None or text == "":
+            continue
+        try:
+            given[field.name] = (
+                Path(text) if "path" in str(field.type).lower() else msgspec.convert(text, field.type, strict=False)
+            )
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{name}={text!r}: {error}") from error
+    settings = Settings(**given)  # type: ignore[arg-type]
+    for name, (low, high) in _BOUNDS.items():
+        if not low <= getattr(settings, name) <= high:
+            raise SettingsError(f"KAQUAN_{name.upper()}: must be from {low} to {high}")
+    return settings

@@ -1,0 +1,73 @@
+"""A real PostgreSQL for every test that asks for one: embedded by default, another by the environment.
+
+``KAQUAN_TEST_BIN_DIR`` names the programs of another PostgreSQL (such as Debian's ``/usr/lib/postgresql/15/bin``), and
+``KAQUAN_TEST_DATABASE_URL`` a server that runs already (its login must be able to make databases and roles).
+"""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from kaquan.kit.clock import Clock, SystemClock
+from kaquan.kit.db import Pool, open_pool
+from kaquan.kit.embedded import EmbeddedPostgres
+from kaquan.kit.ids import Ids, SystemIds
+from kaquan.migrations import migrate
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The conninfo of a server whose login may do anything."""
+    if url := os.environ.get("KAQUAN_TEST_DATABASE_URL"):
+        yield url
+        return
+    folder = tmp_path_factory.mktemp("postgres")
+    for parent in (folder, *folder.parents):  # pytest's folders are closed, and root's server runs as somebody else
+        if parent.owner() == folder.owner() and parent != Path("/") and os.geteuid() == 0 and parent != Path("/tmp"):
+            parent.chmod(0o711)
+    bin_dir = os.environ.get("KAQUAN_TEST_BIN_DIR")
+    with EmbeddedPostgres(folder / "server", bin_dir=Path(bin_dir) if bin_dir else None) as postgres:
+        yield postgres.conninfo()
+
+
+def make_database(server: str, name: str, slots: tuple[int, ...] = (0,)) -> str:
+    """A new migrated database; its conninfo as the owner."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    conninfo = make_conninfo(server, dbname=name)
+    migrate(conninfo, slots=slots)
+    return conninfo
+
+
+@pytest.fixture(scope="session")
+def database(server: str) -> str:
+    """A migrated database of one slot, shared by the tests of a run; each makes its own tenant in it."""
+    return make_database(server, f"test_{os.getpid()}")
+
+
+@pytest.fixture(scope="session")
+def database_of_four_slots(server: str) -> str:
+    """The same with four slots."""
+    return make_database(server, f"test_slots_{os.getpid()}", (3, 17, 40, 62))
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[Pool]:
+    """Sessions as the application has them."""
+    async with open_pool(database) as opened:
+        yield opened
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return SystemClock()
+
+
+@pytest.fixture
+def ids() -> Ids:
+    return SystemIds()

@@ -1,0 +1,30 @@
+"""A client of the HTTP API over a real database, in the same process."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from tests.contract.api import MAX_BODY_BYTES, Api
+
+from kaquan.app import App
+from kaquan.kit.clock import Clock
+from kaquan.kit.db import Pool
+from kaquan.kit.ids import Ids
+from kaquan.parties import Mode
+from kaquan.settings import Settings
+from kaquan.vault import Keyring
+
+
+@pytest.fixture
+async def api(pool: Pool, clock: Clock, ids: Ids) -> AsyncIterator[Api]:
+    keyring = Keyring({"k1": bytes(range(32))}, current="k1")
+    settings = Settings(max_body_bytes=MAX_BODY_BYTES)
+    served = Api(App(settings, pool, keyring, (0,), clock=clock, ids=ids))
+    yield served
+    await served.close()
+
+
+@pytest.fixture
+async def live(api: Api) -> httpx.AsyncClient:
+    """A client with every scope, in the live book of a new tenant."""
+    return await api.client_of((await api.books())[Mode.LIVE])
