@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+SYSTEM_HOME = Path("/var/lib/kaquan")
+
 
 class SettingsError(Exception):
     """A setting has a value that it may not have; the message names it and what is allowed."""
@@ -15,7 +17,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Everything that an installation can set. Each field is read from ``KAQUAN_<NAME>``."""
 
     home: Path = Path(".kaquan")
-    """Folder of the embedded database, the key ring and logs."""
+    """Folder of the embedded database, the key ring and logs; see :func:`default_home`."""
     database_url: str | None = None
     """A PostgreSQL 15-18 of yours instead of the embedded one (libpq URL or key=value). The login must be a member of
     the role kaquan_app, and for ``kaquan db migrate`` must own the database and be allowed to make roles."""
@@ -51,9 +53,20 @@ _BOUNDS = {
 }
 
 
+def default_home() -> Path:
+    """``.kaquan`` in the current folder; ``/var/lib/kaquan`` when root works in a folder that is closed to others.
+
+    Root's database runs as another user, who must be able to enter the folders above it.
+    """
+    here = Path.cwd() / ".kaquan"
+    above = [folder for folder in (here, *here.parents) if folder.exists()]
+    closed = os.geteuid() == 0 and not all(folder.stat().st_mode & 0o001 for folder in above)
+    return SYSTEM_HOME if closed else here
+
+
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process. Raises SettingsError naming the variable and what is allowed."""
-    given: dict[str, object] = {}
+    given: dict[str, object] = {"home": default_home()}
     for field in msgspec.structs.fields(Settings):
         name = f"KAQUAN_{field.name.upper()}"
         text = environment.get(name)

@@ -8,6 +8,7 @@ from typing import Any, cast
 import httpx
 import pytest
 from stdnum import luhn
+from tests.contract.api import MAX_BODY_BYTES, Api, problem
 
 from kaquan.cards import CardFinder, Press, run_batch, unfinished_batches
 from kaquan.kit.clock import Clock
@@ -16,7 +17,6 @@ from kaquan.kit.ids import Ids
 from kaquan.parties import Directory, Mode, Scope
 from kaquan.settings import Settings
 from kaquan.vault import Keyring
-from tests.contract.api import MAX_BODY_BYTES, Api, problem
 
 SLOTS = (0,)
 UNKNOWN = "0" * 32
@@ -50,9 +50,7 @@ async def made(client: httpx.AsyncClient, path: str, **body: Any) -> dict[str, A
 async def new_programme(client: httpx.AsyncClient, code: str = "red", **body: Any) -> dict[str, Any]:
     issuers = (await client.get("/v1/issuers")).json()["data"]
     issuer = (
-        issuers[0]
-        if issuers
-        else await made(client, "/v1/issuers", code="i", name="发卡方", time_zone="Asia/Shanghai")
+        issuers[0] if issuers else await made(client, "/v1/issuers", code="i", name="发卡方", time_zone="Asia/Shanghai")
     )
     terms = {"name": "红卡", "currency": "CNY", "number_prefix": "888801", **body}
     return await made(client, "/v1/programmes", issuer_id=issuer["id"], code=code, **terms)
@@ -103,9 +101,7 @@ async def test_a_programme_is_created_and_read_back(live: httpx.AsyncClient) -> 
         ("issuer_id", "iss_1"),
     ],
 )
-async def test_a_bad_term_is_named_and_makes_nothing(
-    live: httpx.AsyncClient, field: str, value: object
-) -> None:
+async def test_a_bad_term_is_named_and_makes_nothing(live: httpx.AsyncClient, field: str, value: object) -> None:
     programme = await new_programme(live)
     body = {
         "issuer_id": programme["issuer_id"],

@@ -496,11 +496,9 @@ DAMAGES: dict[str, tuple[str, set[str], tuple[str, str, str]]] = {
         ("payments", "payment_id", "other"),
     ),
     "a payment without a transaction": (
-        "INSERT INTO payments_payment (slot, id, book_id, kind, status, card_id, currency, amount_fen, "
-        "occurred_at,"
-        " created_at) SELECT slot, :nobody, book_id, 'load', status, card_id, currency, 100, occurred_at, "
-        "created_at"
-        " FROM payments_payment WHERE id = :first",
+        "INSERT INTO payments_payment (slot, id, book_id, kind, status, card_id, currency, amount_fen, captured_fen,"
+        " occurred_at, created_at) SELECT slot, :nobody, book_id, 'load', status, card_id, currency, 100, 100,"
+        " occurred_at, created_at FROM payments_payment WHERE id = :first",
         {"payments"},
         ("payments", "payment_id", "nobody"),
     ),

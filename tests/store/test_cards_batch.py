@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 from stdnum import luhn
@@ -32,18 +33,18 @@ SLOTS = (0, 7, 21, 63)
 CHUNK = 100
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """What kills a runner in these tests."""
 
 
 class StoppingPress(Press, frozen=True):
     """A press that breaks down after some chunks."""
 
-    chunks_left: list[None] = []
+    chunks_left: list[None] = msgspec.field(default_factory=list)
 
     def make(self, prefix: str, count: int) -> list[MadeCard]:
         if not self.chunks_left:
-            raise Stopped
+            raise StoppedError
         self.chunks_left.pop()
         return super().make(prefix, count)
 
@@ -189,7 +190,7 @@ async def test_a_runner_that_breaks_down_is_taken_over(world: World) -> None:
     for chunks in (1, 3, 2):
         stopping = StoppingPress(world.keyring, SLOTS, world.ids, chunks_left=[None] * chunks)
         before = (await world.counted(batch)).issued_count
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             await world.run(batch, stopping)
         assert (await world.counted(batch)).issued_count == before + chunks * CHUNK
         await world.check(batch)
@@ -199,7 +200,7 @@ async def test_a_runner_that_breaks_down_is_taken_over(world: World) -> None:
     await world.check(batch)
 
 
-@pytest.mark.parametrize("step", ["lock_batch", "claim_numbers", "copy_cards", "advance_batch"])
+@pytest.mark.parametrize("step", ["lock_batch", "copy_numbers", "copy_cards", "advance_batch"])
 async def test_a_chunk_that_is_stopped_between_its_steps_leaves_nothing(
     world: World, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,7 +208,7 @@ async def test_a_chunk_that_is_stopped_between_its_steps_leaves_nothing(
     broken = {**store._QUERIES, step: "SELECT broken_off"}
     with monkeypatch.context() as patch:
         patch.setattr(store, "_QUERIES", broken)
-        with pytest.raises(Exception, match=r"broken_off|no COPY|COPY"):
+        with pytest.raises(Exception, match=r"broken_off|COPY"):
             await world.run(batch)
     assert (await world.counted(batch)).issued_count == 0
     await world.check(batch)

@@ -30,7 +30,7 @@ def check_digit(payload: str) -> str:
     """The check digit that follows these 18 digits.
 
     >>> check_digit("888800000000000123")
-    '2'
+    '0'
     """
     digits = payload.encode()
     total = sum(digits[1::2].translate(_DOUBLED)) + sum(digits[0::2].translate(_SINGLE))

@@ -95,17 +95,15 @@ SET issued_count = issued_count + %(made)s,
 WHERE book_id = %(book_id)s AND id = %(id)s
 RETURNING id, book_id, programme_id, name, form, card_count, issued_count, created_at, finished_at;
 
+-- name: copy_numbers
+COPY cards_number (slot, lookup, card_slot, card_id) FROM STDIN;
+
 -- name: claim_numbers
 INSERT INTO cards_number (slot, lookup, card_slot, card_id)
 SELECT * FROM unnest(
   %(slots)s::smallint[], %(lookups)s::uuid[], %(card_slots)s::smallint[], %(card_ids)s::uuid[])
-ON CONFLICT (slot, lookup) DO NOTHING;
-
--- name: claimed_numbers
--- Which of the cards have their number; the others met one that was taken.
-SELECT n.card_id
-FROM unnest(%(slots)s::smallint[], %(lookups)s::uuid[], %(card_ids)s::uuid[]) AS asked (slot, lookup, card_id)
-JOIN cards_number n ON n.slot = asked.slot AND n.lookup = asked.lookup AND n.card_id = asked.card_id;
+ON CONFLICT (slot, lookup) DO NOTHING
+RETURNING card_id;
 
 -- name: copy_cards
 COPY cards_card (slot, id, book_id, programme_id, batch_id, form, status, number_last4, number_sealed, created_at)

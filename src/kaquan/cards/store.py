@@ -193,31 +193,49 @@ async def post_batch_cards(pool: Pool, cards: Sequence[MadeCard], run: Run) -> B
 async def _store_cards(connection: Connection, cards: Sequence[MadeCard], run: Run) -> int:
     # in one order everywhere, so that two runs that meet in numbers never wait for each other
     ordered = sorted(cards, key=attrgetter("lookup_slot", "lookup.int"))
-    # literals, because the driver would build arrays of this length element by element
-    numbers = {
-        "slots": _literal([str(card.lookup_slot) for card in ordered]),
-        "lookups": _literal([card.lookup.hex for card in ordered]),
-        "card_slots": _literal([str(card.slot) for card in ordered]),
-        "card_ids": _literal([card.id.hex for card in ordered]),
-    }
-    claimed = await connection.execute(_QUERIES["claim_numbers"], numbers)
-    if claimed.rowcount < len(cards):
-        kept = {row[0] for row in await _rows(connection, "claimed_numbers", numbers)}
+    try:
+        async with connection.transaction():
+            await _copy(
+                connection,
+                "copy_numbers",
+                [f"{card.lookup_slot}\t{card.lookup.hex}\t{card.slot}\t{card.id.hex}\n" for card in ordered],
+            )
+    except psycopg.errors.UniqueViolation:
+        # hardly ever: COPY takes all or nothing, at half the cost of the statement that leaves out what is taken
+        kept = await _claim_numbers(connection, ordered)
         cards = [card for card in cards if card.id in kept]
     batch_id = run.batch_id.hex if run.batch_id is not None else r"\N"
     common = f"{run.book_id}\t{run.programme_id.hex}\t{batch_id}\t{run.form.value}\t{CardStatus.ISSUED.value}"
     created_at = run.created_at.isoformat()
-    lines = [
-        f"{slot}\t{card_id.hex}\t{common}\t{last4}\t\\\\x{sealed.hex()}\t{created_at}\n"
-        for slot, card_id, last4, sealed, _, _ in cards
-    ]
-    async with connection.cursor() as cursor, cursor.copy(_QUERIES["copy_cards"]) as copy:
-        await copy.write("".join(lines))
+    await _copy(
+        connection,
+        "copy_cards",
+        [
+            f"{slot}\t{card_id.hex}\t{common}\t{last4}\t\\\\x{sealed.hex()}\t{created_at}\n"
+            for slot, card_id, last4, sealed, _, _ in cards
+        ],
+    )
     return len(cards)
 
 
-def _literal(values: Sequence[str]) -> str:
-    return "{" + ",".join(values) + "}"
+async def _claim_numbers(connection: Connection, cards: Sequence[MadeCard]) -> set[UUID]:
+    """Write the numbers that are free; the ids of the cards that have theirs."""
+    rows = await _rows(
+        connection,
+        "claim_numbers",
+        {
+            "slots": [card.lookup_slot for card in cards],
+            "lookups": [card.lookup for card in cards],
+            "card_slots": [card.slot for card in cards],
+            "card_ids": [card.id for card in cards],
+        },
+    )
+    return {card_id for (card_id,) in rows}
+
+
+async def _copy(connection: Connection, query: str, lines: Sequence[str]) -> None:
+    async with connection.cursor() as cursor, cursor.copy(_QUERIES[query]) as copy:
+        await copy.write("".join(lines))
 
 
 def _batch(row: tuple[Any, ...]) -> Batch:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -22,6 +22,7 @@ APP_ROLE = "kaquan_app"
 """What the application runs as: it reads tables and calls posting functions, and can alter no history."""
 
 STATEMENT_TIMEOUT_MS = 10_000
+CONNECT_TIMEOUT_S = 10
 
 _HEADER = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
@@ -48,12 +49,28 @@ def open_pool(conninfo: str, *, min_size: int = 1, max_size: int = 4, role: str 
     )
 
 
-def app_conninfo(conninfo: str, *, role: str | None = APP_ROLE) -> str:
-    """``conninfo`` with the session settings of the application, running as ``role`` if one is named."""
+def app_conninfo(conninfo: str, *, role: str | None = APP_ROLE, schema: str | None = None) -> str:
+    """``conninfo`` with the session settings of the application, as ``role`` and in ``schema`` if they are named."""
     options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC -c lock_timeout=5000"
     if role is not None:
         options += f" -c role={role}"
+    if schema is not None:
+        options += f" -c search_path={schema}"
     return make_conninfo(conninfo, options=options, application_name="kaquan")
+
+
+def read_conninfo(text: str) -> tuple[str, str | None]:
+    """A libpq URL or key=value text as key=value, and apart from it the password that it holds, if any.
+
+    A server that cannot be reached is given up after ``CONNECT_TIMEOUT_S``, unless the text says otherwise. Raises
+    ValueError for what is neither, without repeating the text.
+    """
+    try:
+        values = {"connect_timeout": CONNECT_TIMEOUT_S, **conninfo_to_dict(text)}
+    except psycopg.ProgrammingError:
+        raise ValueError("neither a PostgreSQL URL nor key=value text") from None
+    password = values.pop("password", None)
+    return make_conninfo("", **values), None if password is None else str(password)
 
 
 def connect_sync(conninfo: str, *, autocommit: bool = False) -> psycopg.Connection[TupleRow]:

@@ -16,6 +16,7 @@ import uvloop
 from kaquan.app import App
 from kaquan.doors.http.application import create_litestar
 from kaquan.doors.http.money import MoneyFront, describe_money
+from kaquan.doors.logs import configure_logs
 from kaquan.kit.db import UnsafeServerError, describe_failure, is_outage
 from kaquan.settings import Settings, read_settings
 from kaquan.vault import KeyringError
@@ -74,6 +75,7 @@ async def run(settings: Settings, conninfo: str, parent: int | None = None) -> N
 
 def main() -> int:
     """The exit code: 0 after a clean stop, 1 with one sentence on standard error otherwise."""
+    configure_logs(as_json=True)
     parent = os.environ.pop(PARENT_VARIABLE, None)
     try:
         uvloop.run(run(read_settings(), os.environ.pop(CONNINFO_VARIABLE), None if parent is None else int(parent)))

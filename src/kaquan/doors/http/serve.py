@@ -49,7 +49,7 @@ class Processes:
             self._modules.append("kaquan.doors.worker.process")
         # the children's end of this pipe reaches its end of file when this process is gone, however it ends
         self._read_end, self._write_end = os.pipe()
-        self._metrics = settings.home / "metrics"
+        self._metrics = settings.home / "metrics" / str(settings.port)
         self._environment = {
             **os.environ,
             CONNINFO_VARIABLE: conninfo,

@@ -1,0 +1,53 @@
+"""The command's entry: its groups, and the one place where failures become sentences."""
+
+import sys
+from importlib.metadata import version
+
+import typer
+
+from kaquan.doors.bench import bench_app
+from kaquan.doors.cli.commands.audit import audit
+from kaquan.doors.cli.commands.db import db_app
+from kaquan.doors.cli.commands.demo import demo
+from kaquan.doors.cli.commands.key import key_app
+from kaquan.doors.cli.commands.serve import serve
+from kaquan.doors.cli.failures import sentence_of
+from kaquan.doors.cli.output import AsJson, complain, print_json
+from kaquan.doors.logs import configure_logs
+from kaquan.migrations import newest_revision
+
+app = typer.Typer(
+    help="kaquan 卡券: prepaid cards and vouchers. 预付卡与卡券平台",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(serve)
+app.command()(demo)
+app.command()(audit)
+app.add_typer(db_app, name="db")
+app.add_typer(key_app, name="key")
+app.add_typer(bench_app, name="bench")
+
+
+@app.command("version")
+def show_version(as_json: AsJson = False) -> None:
+    """The release, and the schema that it needs. 版本"""
+    release = version("kaquan")
+    if as_json:
+        print_json({"version": release, "schema": newest_revision()})
+    else:
+        print(f"kaquan {release}")
+
+
+def main() -> None:
+    """Run the command line; ends the process with 0 only when the command did what it says."""
+    configure_logs(as_json=False)
+    try:
+        app()
+    except Exception as error:
+        sentence = sentence_of(error)
+        if sentence is None:
+            raise
+        complain(sentence)
+        sys.exit(1)

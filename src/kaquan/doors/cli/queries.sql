@@ -1,0 +1,2 @@
+-- name: has_cards
+SELECT EXISTS (SELECT FROM cards_number);
