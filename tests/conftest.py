@@ -5,6 +5,7 @@
 """
 
 import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -21,18 +22,16 @@ from kaquan.migrations import migrate
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """The conninfo of a server whose login may do anything."""
     if url := os.environ.get("KAQUAN_TEST_DATABASE_URL"):
         yield url
         return
-    folder = tmp_path_factory.mktemp("postgres")
-    for parent in (folder, *folder.parents):  # pytest's folders are closed, and root's server runs as somebody else
-        if parent.owner() == folder.owner() and parent != Path("/") and os.geteuid() == 0 and parent != Path("/tmp"):
-            parent.chmod(0o711)
     bin_dir = os.environ.get("KAQUAN_TEST_BIN_DIR")
-    with EmbeddedPostgres(folder / "server", bin_dir=Path(bin_dir) if bin_dir else None) as postgres:
-        yield postgres.conninfo()
+    with tempfile.TemporaryDirectory(prefix="kaquan-test-") as folder:
+        Path(folder).chmod(0o711)  # root's server runs as somebody else
+        with EmbeddedPostgres(Path(folder) / "server", bin_dir=Path(bin_dir) if bin_dir else None) as postgres:
+            yield postgres.conninfo()
 
 
 def make_database(server: str, name: str, slots: tuple[int, ...] = (0,)) -> str:

@@ -74,6 +74,8 @@ class App:
         async with pool.connection() as connection:
             await check_durability(connection)
             slots = await read_slots(connection)
+        # the desk keeps one session per slot
+        await pool.resize(2, settings.pool_size + len(slots))
         app = cls(settings, pool, keyring, slots, clock=clock or SystemClock(), ids=ids or SystemIds())
         await app.refresh()
         app.desk.start()
@@ -107,4 +109,5 @@ class App:
         return self.directory.book(book_id).places.get(terminal_id)
 
     def _version(self, book_id: int) -> int:
-        return self.directory.book(book_id).version
+        # either copy may have been refreshed without the other
+        return min(self.directory.version(book_id), self.programmes.version(book_id))

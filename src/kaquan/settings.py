@@ -20,7 +20,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Folder of the embedded database, the key ring and logs; see :func:`default_home`."""
     database_url: str | None = None
     """A PostgreSQL 15-18 of yours instead of the embedded one (libpq URL or key=value). The login must be a member of
-    the role kaquan_app, and for ``kaquan db migrate`` must own the database and be allowed to make roles."""
+    the role kaquan_app; one that migrates must own the database and be a member of kaquan_ledger too."""
     keyring: Path | None = None
     """File of the keys for card numbers; default: ``keyring.json`` in ``home``. Back it up apart from the database."""
     host: str = "127.0.0.1"

@@ -6,6 +6,7 @@ import httpx
 
 from kaquan.app import App
 from kaquan.doors.http import create_litestar
+from kaquan.doors.http.money import MoneyFront, describe_money
 from kaquan.kit.outcomes import Refusal
 from kaquan.parties import Book, IssuedKey, Mode, Scope, create_tenant, issue_key
 
@@ -13,11 +14,14 @@ MAX_BODY_BYTES = 4_096
 
 
 class Api:
-    """The served application, its books and a client for each key that is asked for."""
+    """The served application, its books and a client for each key that is asked for.
+
+    What moves value needs the desk of the application to be started.
+    """
 
     def __init__(self, app: App) -> None:
         self.app = app
-        self.litestar = create_litestar(app)
+        self.litestar = create_litestar(app, *describe_money())
         self._clients: list[httpx.AsyncClient] = []
 
     async def books(self) -> dict[Mode, Book]:
@@ -39,7 +43,7 @@ class Api:
         """A client that sends this token."""
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
-        transport = httpx.ASGITransport(cast(Any, self.litestar))
+        transport = httpx.ASGITransport(cast(Any, MoneyFront(self.app, cast(Any, self.litestar))))
         client = httpx.AsyncClient(transport=transport, base_url="http://kaquan.test", headers=headers)
         self._clients.append(client)
         return client

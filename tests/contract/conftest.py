@@ -19,9 +19,12 @@ from kaquan.vault import Keyring
 async def api(pool: Pool, clock: Clock, ids: Ids) -> AsyncIterator[Api]:
     keyring = Keyring({"k1": bytes(range(32))}, current="k1")
     settings = Settings(max_body_bytes=MAX_BODY_BYTES)
-    served = Api(App(settings, pool, keyring, (0,), clock=clock, ids=ids))
+    app = App(settings, pool, keyring, (0,), clock=clock, ids=ids)
+    app.desk.start()
+    served = Api(app)
     yield served
     await served.close()
+    await app.desk.close()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from litestar.routes import HTTPRoute
 from tests.contract.api import Api, problem
 
 from kaquan.doors.http import create_litestar
+from kaquan.doors.http.money import ROUTES
 from kaquan.doors.http.openapi import describe_refusals
 from kaquan.doors.http.operation import operation_of
 from kaquan.doors.http.problems import problem_bytes
@@ -43,6 +44,7 @@ async def test_the_document_describes_every_route(api: Api) -> None:
         if operation_of(handler) is not None
         for method in handler.http_methods
     }
+    served |= {(route.address, "POST") for route in ROUTES}
     assert described == served
     ids = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
     assert len(ids) == len(set(ids))
@@ -102,7 +104,7 @@ async def test_what_is_served_in_front_is_merged(api: Api) -> None:
     item = {"post": {"operationId": "create_purchase", "responses": describe_refusals([BUSY])}}
     api.litestar = create_litestar(api.app, {"/v1/purchases": item}, {"Purchase": {"type": "object"}})
     document = (await api.client().get("/v1/openapi.json")).json()
-    assert document["paths"]["/v1/purchases"] == item
+    assert document["paths"]["/v1/purchases"]["post"] == item["post"]
     assert document["components"]["schemas"]["Purchase"] == {"type": "object"}
     with pytest.raises(ValueError, match="Problem"):
         create_litestar(api.app, {}, {"Problem": {"type": "object"}})

@@ -80,9 +80,11 @@ class Till:
         id_ = IDS.new()
         key = f'key "{id_.hex[-6:]}"'
         request = RequestKey(key, hash_key(self.book_id, key), hash_request("POST", "/v1/x", id_.bytes))
+        moved = {account for leg in legs for account in (leg.debit_account, leg.credit_account)}
         guards = [
             Guard(account, self.version("ledger_account", account))
             for account in (self.principal, self.bonus, self.custody)
+            if account in moved
         ]
         posting = Posting(id_, kind, AT, legs, guards, list(lots), original, self.merchant, f"order №{id_.hex[-4:]}\\")
         params = batch_params(
@@ -104,10 +106,8 @@ class Till:
             changes.append(f"(1,{changed.hex},{number_field(version)},{status},{captured},{refunded})")
         statuses = self.connection.execute(
             "SELECT payments_post_batch_v1(%(slot)s::smallint, %(recorded_at)s, %(items)s::ledger_item_v1[],"
-            " %(answers)s::bytea[], %(legs)s::ledger_leg_v1[], %(moves)s::ledger_move_v1[],"
-            " %(guards)s::ledger_guard_v1[], %(lot_moves)s::ledger_lot_move_v1[], "
-            "%(new_lots)s::ledger_new_lot_v1[],"
-            " %(accounts)s::bigint[], %(guarded)s::bigint[], %(versions)s::bigint[], %(status)s::smallint[],"
+            " %(answers)s::bytea[], %(legs)s::ledger_leg_v1[], %(new_lots)s::ledger_new_lot_v1[],"
+            " %(versioned)s::integer, %(limited)s::bigint[], %(status)s::smallint[],"
             " %(new)s::payments_new_v1[], %(changes)s::payments_change_v1[])",
             {**params, "new": rows_literal(new), "changes": rows_literal(changes)},
         ).fetchone()

@@ -27,3 +27,8 @@ class Programmes:
         """The programme of this book with this id, as of the last refresh."""
         known = self._books.get(book_id)
         return None if known is None else known[1].get(programme_id)
+
+    def version(self, book_id: int) -> int:
+        """The version of the book whose programmes are known; 0 for a book that no refresh has seen."""
+        known = self._books.get(book_id)
+        return 0 if known is None else known[0]

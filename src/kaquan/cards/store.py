@@ -24,8 +24,7 @@ from kaquan.cards.types import (
     Search,
 )
 from kaquan.kit.db import Connection, Params, Pool, constraint_of, load_queries
-from kaquan.ledger import Account, AccountSpec, open_accounts
-from kaquan.ledger.store import read_accounts_of_owner
+from kaquan.ledger import Account, AccountSpec, open_accounts, read_accounts_of_owner
 
 _QUERIES = load_queries(__package__)
 _PROGRAMME_FIELDS = Programme.__struct_fields__[:-1]  # the last, acceptance, is a table of its own

@@ -14,6 +14,7 @@ Balances are not in a leaf: they follow from the entries, and an audit adds them
 The leaf hash is RFC 9162 section 2.1.1: SHA-256(0x00 ‖ canonical bytes).
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import NamedTuple
@@ -53,7 +54,7 @@ class LeafFacts(NamedTuple):
     effective_at: datetime
     recorded_at: datetime
     commitment: bytes | None
-    entries: list[LeafEntry]
+    entries: Sequence[LeafEntry | tuple[int, str, int, int | None, int, int | None, int]]
 
 
 def commit_private(salt: bytes, *, reference: str | None, request_key: str | None) -> bytes:

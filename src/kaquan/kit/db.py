@@ -22,6 +22,9 @@ APP_ROLE = "kaquan_app"
 """What the application runs as: it reads tables and calls posting functions, and can alter no history."""
 
 STATEMENT_TIMEOUT_MS = 10_000
+
+POOL_TIMEOUT_S = 10.0
+"""How long a caller waits for a session before the database counts as away."""
 CONNECT_TIMEOUT_S = 10
 
 _HEADER = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
@@ -38,6 +41,18 @@ def load_queries(package: str) -> Mapping[str, str]:
     return {name: body.strip().rstrip(";") for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
+_OPTIONAL = re.compile(r"^.*\s-- if (\w+)$\n?", re.MULTILINE)
+
+
+def given(query: str, params: Mapping[str, Any]) -> str:
+    """``query`` without the lines that end in ``-- if name`` and whose parameter is not given (None).
+
+    A list has many filters of which a request gives few. Each set of them is a statement with a plan of its own, where
+    ``name IS NULL OR column = name`` would leave one plan for all. Its text is still wholly that of ``queries.sql``.
+    """
+    return _OPTIONAL.sub(lambda line: "" if params[line[1]] is None else line[0], query)
+
+
 def open_pool(conninfo: str, *, min_size: int = 1, max_size: int = 4, role: str | None = APP_ROLE) -> Pool:
     """A pool, not yet opened, whose sessions run in autocommit as ``role``."""
     return AsyncConnectionPool(
@@ -45,6 +60,7 @@ def open_pool(conninfo: str, *, min_size: int = 1, max_size: int = 4, role: str 
         min_size=min_size,
         max_size=max_size,
         open=False,
+        timeout=POOL_TIMEOUT_S,
         kwargs={"autocommit": True, "prepare_threshold": 1},
     )
 

@@ -6,9 +6,10 @@ refusable by a door before the database is asked.
 
 import os
 import time
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 _SLOT_BITS = 0x3F
 
@@ -47,7 +48,7 @@ class SystemIds:
         self._last_ms = 0
         self._counter = 0
 
-    def new(self) -> UUID:
+    def _next(self) -> int:
         # RFC 9562 section 6.2, method 1: a 12-bit counter orders ids made in the same millisecond, and a
         # clock that steps back does not bring earlier ids.
         now_ms = time.time_ns() // 1_000_000
@@ -58,10 +59,21 @@ class SystemIds:
             if self._counter > 0xFFF:
                 self._last_ms, self._counter = self._last_ms + 1, 0
         random_62 = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
-        return UUID(int=self._last_ms << 80 | 7 << 76 | self._counter << 64 | 2 << 62 | random_62)
+        return self._last_ms << 80 | 7 << 76 | self._counter << 64 | 2 << 62 | random_62
+
+    def new(self) -> UUID:
+        return uuid_from(self._next())
 
     def new_near(self, near: UUID) -> UUID:
-        return UUID(int=self.new().int & ~_SLOT_BITS | near.int & _SLOT_BITS)
+        return uuid_from(self._next() & ~_SLOT_BITS | near.int & _SLOT_BITS)
+
+
+def uuid_from(number: int) -> UUID:
+    """``UUID(int=number)`` without the checks of its constructor, which cost more than making the number."""
+    made = object.__new__(UUID)
+    object.__setattr__(made, "int", number)
+    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    return made
 
 
 def show_id(prefix: Prefix, value: UUID) -> str:
@@ -79,3 +91,20 @@ def read_id(prefix: Prefix, text: str) -> UUID | None:
     except ValueError:
         return None
     return value if value.hex == tail else None
+
+
+MARGIN = timedelta(minutes=1)
+"""How far the time in an id may be from the time at which its row was recorded: ids are made a moment before, and by
+several machines. More than any request waits."""
+
+LAST_ID = UUID(int=(1 << 128) - 1)
+"""No id is made beyond it."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MS = (1 << 48) - 1
+
+
+def first_id(at: datetime, *, margin: timedelta = timedelta()) -> UUID:
+    """The lowest UUIDv7 of the millisecond ``margin`` after ``at``: where an index by id comes to that time."""
+    since_epoch_ms = (at - _EPOCH + margin) // timedelta(milliseconds=1)
+    return UUID(int=min(max(since_epoch_ms, 0), _LAST_MS) << 80)

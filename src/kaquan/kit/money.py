@@ -6,8 +6,8 @@ end in ``_fen``. What lives here is the arithmetic that would otherwise be done 
 
 from collections.abc import Sequence
 
-MAX_FEN = 10**15
-"""The largest amount any door accepts: ten trillion yuan. It keeps every sum of a batch inside ``bigint``."""
+MAX_FEN = 10**11
+"""The largest amount any door accepts: a billion yuan. Ninety million of them fit into the counters of an account."""
 
 
 def allocate(total_fen: int, weights: Sequence[int]) -> list[int]:

@@ -6,8 +6,30 @@ and the database role that serves requests has no right to.
 """
 
 from kaquan.ledger.keys import hash_key, hash_request
+from kaquan.ledger.read import (
+    Statement,
+    StatementLine,
+    StatementSearch,
+    TransactionSearch,
+    accounts_of,
+    get_account,
+    get_account_at,
+    get_statement,
+    get_transaction,
+    list_transactions,
+)
 from kaquan.ledger.slots import slot_of
-from kaquan.ledger.store import open_accounts, post_batch, read_slots
+from kaquan.ledger.store import (
+    batch_params,
+    list_by_account,
+    list_rows,
+    open_accounts,
+    post_batch,
+    read_accounts_of_owner,
+    read_answers,
+    read_slots,
+    run_post,
+)
 from kaquan.ledger.types import (
     Account,
     AccountSpec,
@@ -24,6 +46,7 @@ from kaquan.ledger.types import (
     RequestKey,
     Transaction,
 )
+from kaquan.ledger.upkeep import forget_answers, take_checkpoints
 
 __all__ = [
     "Account",
@@ -39,11 +62,29 @@ __all__ = [
     "PostStatus",
     "Posting",
     "RequestKey",
+    "Statement",
+    "StatementLine",
+    "StatementSearch",
     "Transaction",
+    "TransactionSearch",
+    "accounts_of",
+    "batch_params",
+    "forget_answers",
+    "get_account",
+    "get_account_at",
+    "get_statement",
+    "get_transaction",
     "hash_key",
     "hash_request",
+    "list_by_account",
+    "list_rows",
+    "list_transactions",
     "open_accounts",
     "post_batch",
+    "read_accounts_of_owner",
+    "read_answers",
     "read_slots",
+    "run_post",
     "slot_of",
+    "take_checkpoints",
 ]

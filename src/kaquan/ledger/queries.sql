@@ -9,9 +9,8 @@ SELECT account_id FROM ledger_open_accounts_v1(
 -- name: post_batch
 SELECT ledger_post_batch_v1(
   %(slot)s::smallint, %(recorded_at)s::timestamptz, %(items)s::ledger_item_v1[], %(answers)b::bytea[],
-  %(legs)s::ledger_leg_v1[], %(moves)s::ledger_move_v1[], %(guards)s::ledger_guard_v1[],
-  %(lot_moves)s::ledger_lot_move_v1[], %(new_lots)s::ledger_new_lot_v1[], %(accounts)s::bigint[],
-  %(guarded)s::bigint[], %(versions)s::bigint[], %(status)s::smallint[]);
+  %(legs)s::ledger_leg_v1[], %(new_lots)s::ledger_new_lot_v1[], %(versioned)s::integer, %(limited)s::bigint[],
+  %(status)s::smallint[]);
 
 -- name: read_answers
 SELECT key_hash, request_hash, answer_status, answer
@@ -28,44 +27,51 @@ SELECT slot, id, book_id, owner_id, kind, currency, floor_rule, lotted, debits_p
        debits_pending, credits_pending, version
 FROM ledger_account WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s;
 
--- name: read_transactions
-SELECT slot, id, book_id, kind, related_id, place_id, reference, effective_at, recorded_at, request_key
-FROM ledger_transaction
-WHERE book_id = %(book_id)s
-  AND (%(id)s::uuid IS NULL OR id = %(id)s OR related_id = %(id)s)
-  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
-  AND (%(reference)s::text IS NULL OR reference = %(reference)s)
-  AND (%(created_after)s::timestamptz IS NULL OR recorded_at >= %(created_after)s)
-  AND (%(created_before)s::timestamptz IS NULL OR recorded_at < %(created_before)s)
-  AND (%(before_id)s::uuid IS NULL OR id < %(before_id)s)
-ORDER BY id DESC LIMIT %(limit)s;
+-- name: read_accounts
+SELECT slot, id, book_id, owner_id, kind, currency, floor_rule, lotted, debits_posted, credits_posted,
+       debits_pending, credits_pending, version
+FROM ledger_account WHERE slot = %(slot)s AND id = ANY (%(ids)s::bigint[]) AND book_id = %(book_id)s;
 
 -- name: read_transaction
 SELECT slot, id, book_id, kind, related_id, place_id, reference, effective_at, recorded_at, request_key
 FROM ledger_transaction
-WHERE slot = ANY (%(slots)s::smallint[]) AND id = %(id)s AND book_id = %(book_id)s;
+WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s;
 
--- name: read_transactions_of_accounts
--- Newest first, of the transactions that touch one of the accounts.
+-- name: list_transactions
 SELECT t.slot, t.id, t.book_id, t.kind, t.related_id, t.place_id, t.reference, t.effective_at, t.recorded_at,
        t.request_key
-FROM (
-  (SELECT DISTINCT e.transaction_id FROM ledger_entry e
-   WHERE e.slot = %(slot)s AND e.debit_account = ANY (%(accounts)s::bigint[])
-     AND e.transaction_id < coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-     AND (%(created_after)s::timestamptz IS NULL OR e.transaction_id >= %(after_id)s::uuid)
-     AND (%(created_before)s::timestamptz IS NULL OR e.transaction_id < %(until_id)s::uuid)
-   ORDER BY e.transaction_id DESC LIMIT %(limit)s)
-  UNION
-  (SELECT DISTINCT e.transaction_id FROM ledger_entry e
-   WHERE e.slot = %(slot)s AND e.credit_account = ANY (%(accounts)s::bigint[])
-     AND e.transaction_id < coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-     AND (%(created_after)s::timestamptz IS NULL OR e.transaction_id >= %(after_id)s::uuid)
-     AND (%(created_before)s::timestamptz IS NULL OR e.transaction_id < %(until_id)s::uuid)
-   ORDER BY e.transaction_id DESC LIMIT %(limit)s)
-) AS touched
-JOIN ledger_transaction t ON t.slot = %(slot)s AND t.id = touched.transaction_id AND t.book_id = %(book_id)s
+FROM ledger_transaction AS t
+WHERE t.slot = %(slot)s AND t.book_id = %(book_id)s
+  AND t.reference = %(reference)s  -- if reference
+  AND (t.id = %(root_id)s OR t.related_id = %(root_id)s)  -- if root_id
+  AND t.kind = %(kind)s  -- if kind
+  AND t.id < %(before_id)s  -- if before_id
+  AND t.id >= %(from_id)s  -- if from_id
+  AND t.recorded_at > %(created_after)s  -- if created_after
+  AND t.id < %(until_id)s  -- if until_id
+  AND t.recorded_at < %(created_before)s  -- if created_before
 ORDER BY t.id DESC LIMIT %(limit)s;
+
+-- name: list_transactions_of_account
+-- Back along the entries of one side of an account. Several legs of a transaction may touch it.
+SELECT DISTINCT ON (e.transaction_id) t.slot, t.id, t.book_id, t.kind, t.related_id, t.place_id, t.reference,
+       t.effective_at, t.recorded_at, t.request_key
+FROM ledger_entry AS e
+JOIN ledger_transaction AS t ON t.slot = %(slot)s AND t.id = e.transaction_id
+WHERE e.slot = %(slot)s
+  AND e.debit_account = %(debit_account)s  -- if debit_account
+  AND e.credit_account = %(credit_account)s  -- if credit_account
+  AND (SELECT bool_or(o.debit_account = ANY (%(others)s) OR o.credit_account = ANY (%(others)s))  -- if others
+       FROM ledger_entry AS o WHERE o.slot = %(slot)s AND o.transaction_id = e.transaction_id)  -- if others
+  AND t.reference = %(reference)s  -- if reference
+  AND (t.id = %(root_id)s OR t.related_id = %(root_id)s)  -- if root_id
+  AND t.kind = %(kind)s  -- if kind
+  AND e.transaction_id < %(before_id)s  -- if before_id
+  AND e.transaction_id >= %(from_id)s  -- if from_id
+  AND t.recorded_at > %(created_after)s  -- if created_after
+  AND e.transaction_id < %(until_id)s  -- if until_id
+  AND t.recorded_at < %(created_before)s  -- if created_before
+ORDER BY e.transaction_id DESC LIMIT %(limit)s;
 
 -- name: read_entries
 SELECT transaction_id, leg, effect, debit_account, debit_lot, credit_account, credit_lot, amount_fen,
@@ -73,31 +79,52 @@ SELECT transaction_id, leg, effect, debit_account, debit_lot, credit_account, cr
 FROM ledger_entry WHERE slot = ANY (%(slots)s::smallint[]) AND transaction_id = ANY (%(ids)s::uuid[])
 ORDER BY transaction_id, leg;
 
--- name: read_counters_at
--- The nearest checkpoint before the time, and what was posted since.
-WITH start AS (
-  SELECT taken_at, debits_posted, credits_posted, debits_pending, credits_pending FROM ledger_checkpoint
-  WHERE slot = %(slot)s AND account_id = %(id)s AND taken_at <= %(at)s
-  ORDER BY taken_at DESC LIMIT 1
-), since AS (
-  SELECT e.effect, e.amount_fen, e.debit_account = %(id)s AS is_debit
-  FROM ledger_entry e
-  JOIN ledger_transaction t ON t.slot = e.slot AND t.id = e.transaction_id
-  WHERE e.slot = %(slot)s AND (e.debit_account = %(id)s OR e.credit_account = %(id)s)
-    AND e.transaction_id >= %(from_id)s::uuid
-    AND t.recorded_at > coalesce((SELECT taken_at FROM start), '-infinity') AND t.recorded_at <= %(at)s
-)
-SELECT coalesce((SELECT debits_posted FROM start), 0)
-         + coalesce(sum(amount_fen) FILTER (WHERE is_debit AND effect IN ('post', 'capture')), 0)::bigint,
-       coalesce((SELECT credits_posted FROM start), 0)
-         + coalesce(sum(amount_fen) FILTER (WHERE NOT is_debit AND effect IN ('post', 'capture')), 0)::bigint,
-       coalesce((SELECT debits_pending FROM start), 0)
-         + coalesce(sum(CASE effect WHEN 'reserve' THEN amount_fen WHEN 'post' THEN 0 ELSE -amount_fen END)
-                      FILTER (WHERE is_debit), 0)::bigint,
-       coalesce((SELECT credits_pending FROM start), 0)
-         + coalesce(sum(CASE effect WHEN 'reserve' THEN amount_fen WHEN 'post' THEN 0 ELSE -amount_fen END)
-                      FILTER (WHERE NOT is_debit), 0)::bigint
-FROM since;
+-- name: list_statement
+-- Back along the entries of one side of an account.
+SELECT e.transaction_id, e.leg, e.effect, e.amount_fen, e.debit_lot, e.credit_lot, e.debit_balance_after,
+       e.credit_balance_after, t.kind, t.related_id, t.place_id, t.reference, t.effective_at, t.recorded_at
+FROM ledger_entry AS e
+JOIN ledger_transaction AS t ON t.slot = %(slot)s AND t.id = e.transaction_id
+WHERE e.slot = %(slot)s
+  AND e.debit_account = %(debit_account)s  -- if debit_account
+  AND e.credit_account = %(credit_account)s  -- if credit_account
+  AND (e.transaction_id, e.leg) < (%(before_id)s, %(before_leg)s)  -- if before_id
+  AND e.transaction_id >= %(from_id)s  -- if from_id
+  AND t.recorded_at > %(created_after)s  -- if created_after
+  AND e.transaction_id < %(until_id)s  -- if until_id
+  AND t.recorded_at < %(created_before)s  -- if created_before
+ORDER BY e.transaction_id DESC, e.leg DESC LIMIT %(limit)s;
 
--- name: last_checkpoint_before
-SELECT max(taken_at) FROM ledger_checkpoint WHERE slot = %(slot)s AND account_id = %(id)s AND taken_at <= %(at)s;
+-- name: last_checkpoint
+SELECT taken_at, debits_posted, credits_posted, debits_pending, credits_pending FROM ledger_checkpoint
+WHERE slot = %(slot)s AND account_id = %(id)s AND taken_at <= %(at)s
+ORDER BY taken_at DESC LIMIT 1;
+
+-- name: sum_entries
+-- What the entries of an account did to its four counters that were recorded after one time and not after another.
+-- Ids tell it of nearly all; only of those made within a minute of the two times is the transaction looked at.
+SELECT coalesce(sum(amount_fen) FILTER (WHERE is_debit AND effect IN ('post', 'capture')), 0)::bigint,
+       coalesce(sum(amount_fen) FILTER (WHERE NOT is_debit AND effect IN ('post', 'capture')), 0)::bigint,
+       coalesce(sum(CASE effect WHEN 'reserve' THEN amount_fen WHEN 'post' THEN 0 ELSE -amount_fen END)
+                FILTER (WHERE is_debit), 0)::bigint,
+       coalesce(sum(CASE effect WHEN 'reserve' THEN amount_fen WHEN 'post' THEN 0 ELSE -amount_fen END)
+                FILTER (WHERE NOT is_debit), 0)::bigint
+FROM (
+  SELECT transaction_id, effect, true AS is_debit, amount_fen
+  FROM ledger_entry WHERE slot = %(slot)s AND debit_account = %(id)s
+  UNION ALL
+  SELECT transaction_id, effect, false, amount_fen
+  FROM ledger_entry WHERE slot = %(slot)s AND credit_account = %(id)s
+) AS e
+WHERE e.transaction_id >= %(from_id)s AND e.transaction_id < %(until_id)s
+  AND (e.transaction_id >= %(surely_from_id)s AND e.transaction_id < %(surely_until_id)s
+       OR (SELECT t.recorded_at > %(after)s AND t.recorded_at <= %(until)s FROM ledger_transaction AS t
+           WHERE t.slot = %(slot)s AND t.id = e.transaction_id));
+
+-- name: forget_answers
+SELECT forgotten, last_key
+FROM ledger_forget_answers_v1(%(slot)s::smallint, %(before)s::timestamptz, %(after)s::uuid, %(limit)s::integer);
+
+-- name: take_checkpoints
+SELECT taken, last_account
+FROM ledger_take_checkpoints_v1(%(slot)s::smallint, %(at)s::timestamptz, %(after)s::bigint, %(limit)s::integer);

@@ -1,16 +1,21 @@
 """The ledger's statements; see ``queries.sql`` and migration 0002 for the posting functions."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from kaquan.evidence import LeafEntry, LeafFacts, commit_private, leaf_hash
+import psycopg
+
+from kaquan.evidence import LeafFacts, commit_private, leaf_hash
 from kaquan.evidence.leaf import SALT_BYTES
 from kaquan.kit.db import (
     Connection,
+    Params,
     bytes_field,
+    given,
     load_queries,
     number_field,
     numbers_literal,
@@ -19,6 +24,7 @@ from kaquan.kit.db import (
     time_field,
     uuid_field,
 )
+from kaquan.kit.ids import LAST_ID, MARGIN, first_id
 from kaquan.ledger.types import (
     Account,
     AccountSpec,
@@ -27,14 +33,14 @@ from kaquan.ledger.types import (
     Entry,
     FloorRule,
     Item,
+    Leg,
     PostStatus,
     Transaction,
 )
 
 _SQL = load_queries(__package__)
 
-_COUNTERS = {Effect.POST: (1, 0), Effect.RESERVE: (0, 1), Effect.CAPTURE: (1, -1), Effect.RELEASE: (0, -1)}
-"""What an effect does to the (posted, pending) counters of both its accounts."""
+_POSTING = {Effect.POST, Effect.CAPTURE}
 
 
 async def read_slots(connection: Connection) -> tuple[int, ...]:
@@ -63,72 +69,60 @@ async def open_accounts(connection: Connection, *, slot: int, asked: Sequence[Ac
 def batch_params(items: Sequence[Item], *, slot: int, recorded_at: datetime) -> dict[str, Any]:
     """The parameters of a posting call: the batch as array literals, with the leaf of each transaction.
 
-    Moves are summed per item and account here, so that the database adds each account up once.
+    An item that was decided on an account which an earlier item of the batch moves is marked stale here.
     """
     item_rows: list[str] = []
     answers: list[bytes | None] = []
     leg_rows: list[str] = []
-    move_rows: list[str] = []
-    guard_rows: list[str] = []
-    lot_move_rows: list[str] = []
     new_lot_rows: list[str] = []
-    accounts: set[int] = set()
-    guarded: dict[int, int] = {}
     status = [0] * len(items)
-    change: dict[int, int] = {}  # of posted balances, credit side positive, over the batch so far
+    touched: set[int] = set()
+    versioned: set[int] = set()
+    limited: set[int] = set()
+    salts = os.urandom(SALT_BYTES * len(items))
+    times: dict[datetime, str] = {}
     for n, (book_id, posting, request, answer) in enumerate(items, start=1):
         answers.append(answer.body if answer is not None else None)
-        if request is not None:
-            tail = f"{request.key_hash.hex},{text_field(request.key)},{bytes_field(request.request_hash)},"
-        else:
-            tail = ",,,"
+        tail = (
+            f"{request.key_hash.hex},{text_field(request.key)},{bytes_field(request.request_hash)},"
+            if request is not None
+            else ",,,"
+        )
         if answer is not None:
             tail += str(answer.status)
         if posting is None:
             item_rows.append(f"({book_id},,,,,,,,,{tail})")
             continue
         transaction_id, kind, effective_at, legs, guards, new_lots, related_id, place_id, reference = posting
-        moves: dict[int, list[int]] = {}
-        lot_moves: dict[tuple[int, int], list[int]] = {}
-        entries: list[LeafEntry] = []
-        for leg, (effect, debit, debit_lot, credit, credit_lot, amount_fen) in enumerate(legs, start=1):
-            posted_fen, pending_fen = _COUNTERS[effect]
-            posted_fen, pending_fen = posted_fen * amount_fen, pending_fen * amount_fen
-            entries.append(LeafEntry(leg, effect.value, debit, debit_lot, credit, credit_lot, amount_fen))
-            change[debit] = debit_change = change.get(debit, 0) - posted_fen
-            change[credit] = credit_change = change.get(credit, 0) + posted_fen
+        versions = dict(guards)
+        accounts = {account for leg in legs for account in (leg.debit_account, leg.credit_account)}
+        if not accounts.issuperset(versions):
+            raise ValueError("a posting is guarded by the versions of accounts that it moves, and of no others")
+        held = {account for account, version in versions.items() if version is not None}
+        if not touched.isdisjoint(held) or not versioned.isdisjoint(accounts):
+            status[n - 1] = PostStatus.STALE
+            item_rows.append(f"({book_id},,,,,,,,,{tail})")
+            continue
+        touched |= accounts
+        versioned |= held
+        limited.update(account for account, version in versions.items() if version is None)
+        entries = []
+        later = _later(legs) if len(legs) > 1 else _NOTHING_LATER
+        for leg, ((effect, debit, debit_lot, credit, credit_lot, amount_fen), (debit_later, credit_later)) in enumerate(
+            zip(legs, later, strict=True), start=1
+        ):
+            entries.append((leg, effect.value, debit, debit_lot, credit, credit_lot, amount_fen))
             leg_rows.append(
-                f"({n},{leg},{effect.value},{debit},{number_field(debit_lot)},{credit},"
-                f"{number_field(credit_lot)},{amount_fen},{debit_change},{credit_change})"
+                f"({n},{leg},{effect.value},{amount_fen},"
+                f"{debit},{number_field(versions.get(debit))},{number_field(debit_lot)},{debit_later},"
+                f"{credit},{number_field(versions.get(credit))},{number_field(credit_lot)},{credit_later})"
             )
-            move = moves.setdefault(debit, [0, 0, 0, 0])
-            move[0] += posted_fen
-            move[2] += pending_fen
-            move = moves.setdefault(credit, [0, 0, 0, 0])
-            move[1] += posted_fen
-            move[3] += pending_fen
-            if debit_lot is not None:
-                lot_move = lot_moves.setdefault((debit, debit_lot), [0, 0])
-                lot_move[0] -= posted_fen
-                lot_move[1] += pending_fen
-            if credit_lot is not None:
-                lot_moves.setdefault((credit, credit_lot), [0, 0])[0] += posted_fen
-        for account_id, (debits, credits, debits_pending, credits_pending) in moves.items():
-            move_rows.append(f"({n},{account_id},{debits},{credits},{debits_pending},{credits_pending})")
-        for (account_id, lot), (remaining_fen, reserved_fen) in lot_moves.items():
-            lot_move_rows.append(f"({n},{account_id},{lot},{remaining_fen},{reserved_fen})")
-        accounts.update(moves)
-        for account_id, version in guards:
-            if account_id in guarded:  # decided on facts that an earlier item of this batch changes
-                status[n - 1] = PostStatus.STALE
-            guarded[account_id] = version
-            guard_rows.append(f"({n},{account_id},{version})")
         for account_id, lot, paid_fen, given_fen, expires_at in new_lots:
             new_lot_rows.append(f"({n},{account_id},{lot},{paid_fen},{given_fen},{time_field(expires_at)})")
         salt: bytes | None = None
         commitment: bytes | None = None
         if request is not None or reference is not None:
-            salt = os.urandom(SALT_BYTES)
+            salt = salts[(n - 1) * SALT_BYTES : n * SALT_BYTES]
             commitment = commit_private(
                 salt, reference=reference, request_key=request.key if request is not None else None
             )
@@ -138,37 +132,65 @@ def batch_params(items: Sequence[Item], *, slot: int, recorded_at: datetime) -> 
                 entries,
             )
         )  # fmt: skip
+        if effective_at not in times:
+            times[effective_at] = effective_at.isoformat()
         item_rows.append(
             f"({book_id},{transaction_id.hex},{kind},{uuid_field(related_id)},{uuid_field(place_id)},"
-            f"{text_field(reference)},{effective_at.isoformat()},{bytes_field(leaf)},{bytes_field(salt)},{tail})"
+            f"{text_field(reference)},{times[effective_at]},{bytes_field(leaf)},{bytes_field(salt)},{tail})"
         )
-    accounts.update(guarded)
-    order = sorted(guarded)
     return {
         "slot": slot,
         "recorded_at": recorded_at,
         "items": rows_literal(item_rows),
         "answers": answers,
         "legs": rows_literal(leg_rows),
-        "moves": rows_literal(move_rows),
-        "guards": rows_literal(guard_rows),
-        "lot_moves": rows_literal(lot_move_rows),
         "new_lots": rows_literal(new_lot_rows),
-        "accounts": numbers_literal(accounts),
-        "guarded": numbers_literal(order),
-        "versions": numbers_literal([guarded[account_id] for account_id in order]),
+        "versioned": len(versioned),
+        "limited": numbers_literal(sorted(limited)),
+        "unversioned": numbers_literal(sorted(touched - versioned)),
         "status": numbers_literal(status),
     }
+
+
+_NOTHING_LATER = ((0, 0),)
+
+
+def _later(legs: Sequence[Leg]) -> list[tuple[int, int]]:
+    """For each leg what the legs after it still post to its two accounts, credit side positive."""
+    change: dict[int, int] = {}
+    later: list[tuple[int, int]] = []
+    for effect, debit, _, credit, _, amount_fen in reversed(legs):
+        later.append((change.get(debit, 0), change.get(credit, 0)))
+        if effect in _POSTING:
+            change[debit] = change.get(debit, 0) - amount_fen
+            change[credit] = change.get(credit, 0) + amount_fen
+    return later[::-1]
 
 
 async def post_batch(
     connection: Connection, items: Sequence[Item], *, slot: int, recorded_at: datetime
 ) -> list[PostStatus]:
     """Post a batch in one slot and one commit; one status per item. See :class:`PostStatus`."""
-    cursor = await connection.execute(_SQL["post_batch"], batch_params(items, slot=slot, recorded_at=recorded_at))
+    params = batch_params(items, slot=slot, recorded_at=recorded_at)
+    return [PostStatus(status) for status in await run_post(connection, _SQL["post_batch"], params)]
+
+
+async def run_post(connection: Connection, statement: str, params: dict[str, Any]) -> list[int]:
+    """Run a posting call over :func:`batch_params`; one status per item.
+
+    Accounts without a version are taken to have no floor, as nearly all do. When one has, and the batch would go
+    through it, the call fails as a whole, and is run again with all of them checked item by item.
+    """
+    try:
+        cursor = await connection.execute(statement, params, binary=True)
+    except psycopg.errors.CheckViolation as error:
+        if error.diag.constraint_name != "ledger_account_floor" or params["limited"] == params["unversioned"]:
+            raise
+        cursor = await connection.execute(statement, {**params, "limited": params["unversioned"]}, binary=True)
     row = await cursor.fetchone()
     assert row is not None
-    return [PostStatus(status) for status in row[0]]
+    statuses: list[int] = row[0]
+    return statuses
 
 
 async def read_answers(
@@ -184,11 +206,10 @@ def _account(row: Sequence[Any]) -> Account:
     return Account(slot, id_, book_id, owner_id, kind, currency, FloorRule(floor_rule), *rest)
 
 
-async def read_account(connection: Connection, *, book_id: int, slot: int, account_id: int) -> Account | None:
-    """An account of this book, or None."""
-    cursor = await connection.execute(_SQL["read_account"], {"slot": slot, "id": account_id, "book_id": book_id})
-    row = await cursor.fetchone()
-    return _account(row) if row is not None else None
+async def read_accounts(connection: Connection, *, book_id: int, slot: int, ids: Sequence[int]) -> list[Account]:
+    """Those of the asked accounts of a slot that this book has."""
+    cursor = await connection.execute(_SQL["read_accounts"], {"slot": slot, "ids": list(ids), "book_id": book_id})
+    return [_account(row) for row in await cursor.fetchall()]
 
 
 async def read_accounts_of_owner(
@@ -201,7 +222,123 @@ async def read_accounts_of_owner(
     return [_account(row) for row in await cursor.fetchall()]
 
 
+@asynccontextmanager
+async def one_snapshot(connection: Connection) -> AsyncIterator[None]:
+    """What is read inside is read as of one moment."""
+    async with connection.transaction():
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield
+
+
+class Counters(NamedTuple):
+    """The four counters of an account, or what became of them, in minor units."""
+
+    debits_posted: int
+    credits_posted: int
+    debits_pending: int
+    credits_pending: int
+
+
+async def read_last_checkpoint(
+    connection: Connection, *, slot: int, account_id: int, at: datetime
+) -> tuple[datetime, Counters] | None:
+    """The newest checkpoint of an account that was taken by ``at``, if there is one."""
+    cursor = await connection.execute(_SQL["last_checkpoint"], {"slot": slot, "id": account_id, "at": at})
+    row = await cursor.fetchone()
+    return (row[0], Counters(*row[1:])) if row is not None else None
+
+
+async def sum_entries(
+    connection: Connection, *, slot: int, account_id: int, after: datetime, until: datetime | None
+) -> Counters:
+    """What was recorded of an account after ``after`` and not after ``until`` (None: to this moment)."""
+    cursor = await connection.execute(
+        _SQL["sum_entries"],
+        {
+            "slot": slot,
+            "id": account_id,
+            "after": after,
+            "until": until or "infinity",
+            "from_id": first_id(after, margin=-MARGIN),
+            "surely_from_id": first_id(after, margin=MARGIN),
+            "until_id": first_id(until, margin=MARGIN) if until else LAST_ID,
+            "surely_until_id": first_id(until, margin=-MARGIN) if until else LAST_ID,
+        },
+        prepare=False,
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return Counters(*row)
+
+
+class StatementRow(NamedTuple):
+    """An entry with its transaction."""
+
+    transaction_id: UUID
+    leg: int
+    effect: str
+    amount_fen: int
+    debit_lot: int | None
+    credit_lot: int | None
+    debit_balance_after: int | None
+    credit_balance_after: int | None
+    kind: str
+    related_id: UUID | None
+    place_id: UUID | None
+    reference: str | None
+    effective_at: datetime
+    recorded_at: datetime
+
+
+async def list_statement(connection: Connection, *, account_id: int, params: Params) -> list[tuple[bool, StatementRow]]:
+    """The newest entries of an account, each with whether it is a debit of it.
+
+    The filters are those of ``list_statement`` in ``queries.sql``.
+    """
+    rows: list[tuple[bool, StatementRow]] = []
+    for side in SIDES:
+        found = await list_rows(connection, _SQL["list_statement"], {**params, **_side(account_id, side)})
+        rows += [(side == "debit", StatementRow(*row)) for row in found]
+    rows.sort(key=lambda row: (row[1].transaction_id.int, row[1].leg), reverse=True)
+    return rows[: params["limit"]]
+
+
+Side = Literal["debit", "credit"]
+SIDES: tuple[Side, ...] = ("debit", "credit")
+
+
+def _side(account_id: int, side: Side) -> dict[str, int | None]:
+    """The parameters of a walk along one side of an account: each has an index of its own."""
+    return {"debit_account": None, "credit_account": None, f"{side}_account": account_id}
+
+
+async def list_rows(connection: Connection, query: str, params: Params) -> list[tuple[Any, ...]]:
+    """The rows of a list for the filters that are given, planned for their values."""
+    return await (await connection.execute(given(query, params), params, prepare=False)).fetchall()
+
+
+async def list_by_account(
+    connection: Connection,
+    query: str,
+    params: Params,
+    *,
+    book_id: int,
+    owner_id: UUID,
+    slots: Sequence[int],
+    sides: Sequence[Side] = SIDES,
+) -> list[tuple[Any, ...]]:
+    """The rows of a list along the sides of every account of an owner: each gives its newest."""
+    return [
+        row
+        for account in await read_accounts_of_owner(connection, book_id=book_id, owner_id=owner_id, slots=slots)
+        for side in sides
+        for row in await list_rows(connection, query, {**params, **_side(account.id, side), "slot": account.slot})
+    ]
+
+
 async def _with_entries(connection: Connection, rows: Sequence[Sequence[Any]]) -> list[Transaction]:
+    if not rows:
+        return []
     cursor = await connection.execute(
         _SQL["read_entries"],
         {"slots": sorted({row[0] for row in rows}), "ids": [row[1] for row in rows]},
@@ -209,39 +346,66 @@ async def _with_entries(connection: Connection, rows: Sequence[Sequence[Any]]) -
     entries: dict[UUID, list[Entry]] = {}
     async for transaction_id, leg, effect, *rest in cursor:
         entries.setdefault(transaction_id, []).append(Entry(leg, Effect(effect), *rest))
-    return [Transaction(*row[:10], entries=entries.get(row[1], [])) for row in rows]
+    return [Transaction(*(*row, entries.get(row[1], []))) for row in rows]
 
 
 async def read_transaction(
-    connection: Connection, *, book_id: int, transaction_id: UUID, slots: Sequence[int]
+    connection: Connection, *, book_id: int, slot: int, transaction_id: UUID
 ) -> Transaction | None:
     """A transaction of this book with its entries, or None."""
-    cursor = await connection.execute(
-        _SQL["read_transaction"], {"slots": list(slots), "id": transaction_id, "book_id": book_id}
-    )
-    rows = await cursor.fetchall()
-    return (await _with_entries(connection, rows))[0] if rows else None
+    params = {"slot": slot, "id": transaction_id, "book_id": book_id}
+    rows = await (await connection.execute(_SQL["read_transaction"], params)).fetchall()
+    found = await _with_entries(connection, rows)
+    return found[0] if found else None
 
 
-async def read_transactions(connection: Connection, params: dict[str, Any]) -> list[Transaction]:
-    """Transactions of a book, newest first; see ``read_transactions`` in ``queries.sql`` for the filters."""
-    rows = await (await connection.execute(_SQL["read_transactions"], params)).fetchall()
-    return await _with_entries(connection, rows)
+async def list_transactions(
+    connection: Connection, params: Params, *, owner_id: UUID | None, other_owner_id: UUID | None, slots: Sequence[int]
+) -> list[Transaction]:
+    """Transactions, newest first: each slot gives its newest, and the newest of those are the newest of all.
+
+    Only those that touch an account of both owners, where they are given. The other filters are those of
+    ``list_transactions…`` in ``queries.sql``.
+    """
+    book_id = params["book_id"]
+    if owner_id is not None:
+        others = None
+        if other_owner_id is not None:
+            found = await read_accounts_of_owner(connection, book_id=book_id, owner_id=other_owner_id, slots=slots)
+            others = [account.id for account in found]
+        rows = await list_by_account(
+            connection,
+            _SQL["list_transactions_of_account"],
+            {**params, "others": others},
+            book_id=book_id,
+            owner_id=owner_id,
+            slots=slots,
+        )
+    else:
+        query = _SQL["list_transactions"]
+        rows = [row for slot in slots for row in await list_rows(connection, query, {**params, "slot": slot})]
+    newest = sorted({row[1]: row for row in rows}.values(), key=lambda row: row[1].int, reverse=True)
+    return await _with_entries(connection, newest[: params["limit"]])
 
 
-async def read_transactions_of_accounts(connection: Connection, params: dict[str, Any]) -> list[Transaction]:
-    """Transactions that touch one of the accounts of a slot, newest first."""
-    rows = await (await connection.execute(_SQL["read_transactions_of_accounts"], params)).fetchall()
-    return await _with_entries(connection, rows)
-
-
-async def read_counters_at(
-    connection: Connection, *, slot: int, account_id: int, at: datetime, from_id: UUID
-) -> tuple[int, int, int, int]:
-    """Debits and credits posted, debits and credits pending, as they were recorded at a time."""
-    cursor = await connection.execute(
-        _SQL["read_counters_at"], {"slot": slot, "id": account_id, "at": at, "from_id": from_id}
-    )
-    row = await cursor.fetchone()
+async def forget_answers(
+    connection: Connection, *, slot: int, before: datetime, after: UUID, limit: int
+) -> tuple[int, UUID | None]:
+    """How many answers of before were forgotten among the next ``limit`` keys, and the last of these keys."""
+    params = {"slot": slot, "before": before, "after": after, "limit": limit}
+    row = await (await connection.execute(_SQL["forget_answers"], params)).fetchone()
     assert row is not None
-    return row[0], row[1], row[2], row[3]
+    return row[0], row[1]
+
+
+async def take_checkpoints(
+    connection: Connection, *, slot: int, at: datetime, after: int, limit: int
+) -> tuple[int, int | None]:
+    """How many checkpoints were taken of the next ``limit`` accounts without a floor, and the last of these."""
+    params = {"slot": slot, "at": at, "after": after, "limit": limit}
+    async with connection.transaction():
+        # a busy account has more entries since its last checkpoint than a request may wait for
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        row = await (await connection.execute(_SQL["take_checkpoints"], params)).fetchone()
+    assert row is not None
+    return row[0], row[1]

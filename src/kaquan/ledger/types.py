@@ -69,10 +69,15 @@ class Leg(NamedTuple):
 
 
 class Guard(NamedTuple):
-    """A fact that a decision relied on: the account was at this version."""
+    """A fact that a decision relied on: the account, which the posting moves, was at this version.
+
+    ``version`` None: whatever its version, the account must stay above its floor; the database looks at the items of a
+    batch in their order. That is for accounts that many move at once, such as a budget. (Floors hold without a guard
+    too; naming the account saves the attempt that would fail.)
+    """
 
     account_id: int
-    version: int
+    version: int | None
 
 
 class NewLot(NamedTuple):

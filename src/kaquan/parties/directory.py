@@ -33,6 +33,8 @@ class Directory:
         self._pool = pool
         self._books: dict[int, BookDirectory] = {}
         self._keys: dict[UUID, ApiKey] = {}
+        self.generation = 0
+        """Grows whenever a refresh found something new, so that what was concluded from this copy knows its age."""
         self._refreshing = asyncio.Lock()
         self._catching_up: asyncio.Task[None] | None = None
 
@@ -51,6 +53,7 @@ class Directory:
                     places={place.terminal_id: place for place in await store.load_places(self._pool, book.id)},
                 )
             if changed:
+                self.generation += 1
                 self._keys = {id_: key for book in self._books.values() for id_, key in book.keys.items()}
 
     async def catch_up(self) -> None:
@@ -75,6 +78,11 @@ class Directory:
     def book(self, book_id: int) -> BookDirectory:
         """What is known of a book. Raises KeyError for a book that no refresh has seen."""
         return self._books[book_id]
+
+    def version(self, book_id: int) -> int:
+        """The version of what is known of a book; 0 for a book that no refresh has seen."""
+        known = self._books.get(book_id)
+        return 0 if known is None else known.version
 
     def authenticate(self, token: str) -> Principal | None:
         """Who ``token`` belongs to; None if it is unknown, wrong or revoked, which takes the same time."""

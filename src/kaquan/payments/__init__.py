@@ -5,6 +5,7 @@ room never reaches a network, never reads a clock in a decision, and writes only
 """
 
 from kaquan.payments.desk import Desk, Known
+from kaquan.payments.read import PaymentSearch, get_payment, list_payments
 from kaquan.payments.types import (
     Capture,
     Command,
@@ -29,6 +30,7 @@ __all__ = [
     "Load",
     "Payment",
     "PaymentKind",
+    "PaymentSearch",
     "PaymentStatus",
     "Plan",
     "PocketAmount",
@@ -37,4 +39,6 @@ __all__ = [
     "Request",
     "Spend",
     "Void",
+    "get_payment",
+    "list_payments",
 ]

@@ -20,6 +20,7 @@ def plan_capture(facts: Facts, command: Capture) -> Plan | Refusal:
     Refused with ``not_found``, ``authorization_not_open``, ``authorization_expired`` or
     ``capture_exceeds_authorization``.
     """
+    occurred_at = command.occurred_at or facts.now
     found = known_payment(facts)
     if isinstance(found, Refusal):
         return found
@@ -55,9 +56,9 @@ def plan_capture(facts: Facts, command: Capture) -> Plan | Refusal:
     posting = Posting(
         transaction_id=facts.transaction_id,
         kind="capture",
-        effective_at=command.occurred_at,
+        effective_at=occurred_at,
         legs=legs,
-        guards=guards_of(card),
+        guards=guards_of(card, legs),
         related_id=payment.id,
         place_id=payment.terminal_id,
     )

@@ -8,7 +8,8 @@ answers for those that were: nothing acknowledged is lost and nothing happens tw
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -21,8 +22,7 @@ from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Pool, describe_failure, is_outage
 from kaquan.kit.ids import Ids
 from kaquan.kit.outcomes import BUSY, INTERNAL_ERROR, UNAVAILABLE, Refusal
-from kaquan.ledger import AccountSpec, Answer, Item, open_accounts, slot_of
-from kaquan.ledger.store import read_answers
+from kaquan.ledger import AccountSpec, Answer, Item, open_accounts, read_answers, slot_of
 from kaquan.parties import Place
 from kaquan.payments import store
 from kaquan.payments.capture import plan_capture
@@ -37,7 +37,12 @@ from kaquan.payments.void import plan_void
 _log = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS = 20
-"""How often a request is planned on facts that turn out stale before its caller is told to try again."""
+"""How often in a row a whole batch may turn out stale before its callers are told to try again."""
+
+PATIENT_ATTEMPTS = 3
+
+SESSION_TIMEOUT_S = 1.0
+"""How long a batch waits for a session before it tries again."""
 
 OUTAGE_PATIENCE_S = 5.0
 """How long a batch waits for a database that went away before its callers are told to try again."""
@@ -80,8 +85,10 @@ class Desk:
         self._ids = ids
         self._known = known
         self._accounts: dict[tuple[int, UUID, str, str], int] = {}
+        self._sessions: dict[int, Connection] = {}
         self._running: set[tuple[int, UUID]] = set()
-        self._batchers = {
+        self._stagger_s = 0.0005 * (1 + self._ids.new().int % 7)
+        self._batchers: dict[int, Batcher[Request, Answer]] = {
             slot: Batcher(self._runner(slot), max_batch=max_batch, max_queue=max_queue) for slot in self._slots
         }
 
@@ -93,6 +100,9 @@ class Desk:
     async def close(self) -> None:
         """Accept nothing more and answer what was accepted."""
         await asyncio.gather(*(batcher.close() for batcher in self._batchers.values()))
+        for session in self._sessions.values():
+            await self._pool.putconn(session)
+        self._sessions.clear()
 
     @property
     def depth(self) -> int:
@@ -122,8 +132,8 @@ class Desk:
         self._running.add(running)
         # when the work is done, not when its caller hangs up: the key stays taken until it has its answer
         future.add_done_callback(lambda _: self._running.discard(running))
-        answer: Answer = await asyncio.shield(future)
-        return answer
+        # a caller that hangs up must not cancel work that goes on, nor free its key
+        return await asyncio.shield(future)
 
     def _runner(self, slot: int) -> Callable[[list[Request]], Any]:
         async def run(requests: list[Request]) -> list[Answer]:
@@ -140,7 +150,7 @@ class Desk:
         refusal = BUSY.refuse()
         while waiting and attempts < MAX_ATTEMPTS:
             try:
-                async with self._pool.connection() as connection:
+                async with self._session(slot) as connection:
                     for n, answer in await self._attempt(connection, slot, [(n, requests[n]) for n in waiting]):
                         answers[n] = answer
             except Exception as error:
@@ -153,12 +163,27 @@ class Desk:
                     break
                 await asyncio.sleep(0.05)
                 continue
-            attempts += 1
-            waiting = [n for n in waiting if answers[n] is None]
+            left = [n for n in waiting if answers[n] is None]
+            attempts = 0 if len(left) < len(waiting) else attempts + 1
+            waiting = left
+            if attempts >= PATIENT_ATTEMPTS:
+                # another process works on the same cards in the same rhythm: get out of step with it
+                await asyncio.sleep(self._stagger_s * attempts)
         return [
             answer if answer is not None else request.render(refusal)
             for answer, request in zip(answers, requests, strict=True)
         ]
+
+    @asynccontextmanager
+    async def _session(self, slot: int) -> AsyncIterator[Connection]:
+        """The session of a slot's batcher, which keeps it (a session plans its statements once) unless it failed."""
+        if slot not in self._sessions:
+            self._sessions[slot] = await self._pool.getconn(timeout=SESSION_TIMEOUT_S)
+        try:
+            yield self._sessions[slot]
+        except BaseException:
+            await self._pool.putconn(self._sessions.pop(slot))
+            raise
 
     async def _divide(
         self,
@@ -208,7 +233,9 @@ class Desk:
     async def _load(self, connection: Connection, slot: int, requests: Sequence[Request]) -> BatchFacts:
         cards = [r.command.card_id for r in requests if isinstance(r.command, Spend | Load)]
         payments = [r.command.payment_id for r in requests if isinstance(r.command, Capture | Void | Refund)]
-        facts = await store.load_facts(connection, slot=slot, cards=cards, payments=payments)
+        # a spend needs no pocket that never held anything; a load may open the first lot of one
+        every_pocket = any(isinstance(r.command, Load) for r in requests)
+        facts = await store.load_facts(connection, slot=slot, cards=cards, payments=payments, every_pocket=every_pocket)
         if any(self._known.version(card.book_id) < card.book_version for card in facts.cards.values()):
             await self._known.refresh()
         await self._find_accounts(connection, slot, facts, requests)

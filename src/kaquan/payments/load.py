@@ -7,7 +7,7 @@ from kaquan.cards import Pocket
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, NewLot, Posting
 from kaquan.payments.outcomes import BALANCE_CAP_EXCEEDED
-from kaquan.payments.plan import available_fen, guards_of, usable_card
+from kaquan.payments.plan import available_fen, guards_of, too_early, usable_card
 from kaquan.payments.types import (
     Facts,
     Load,
@@ -30,8 +30,12 @@ def end_of_day(loaded_at: datetime, *, valid_days: int, time_zone: str) -> datet
 def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
     """Decide a load. Both lots remember what was paid and given, which the law of refunds asks for (flow 5).
 
-    Refused with ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired`` or ``balance_cap_exceeded``.
+    Refused with ``backdating_forbidden``, ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired`` or
+    ``balance_cap_exceeded``.
     """
+    occurred_at = command.occurred_at or facts.now
+    if (refusal := too_early(command)) is not None:
+        return refusal
     card = usable_card(facts)
     if isinstance(card, Refusal):
         return card
@@ -57,7 +61,7 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         lot = pocket.version + 1
         legs.append(Leg(Effect.POST, source, None, pocket.account_id, lot, amount_fen))
         expires_at = (
-            end_of_day(command.occurred_at, valid_days=valid_days, time_zone=programme.time_zone)
+            end_of_day(occurred_at, valid_days=valid_days, time_zone=programme.time_zone)
             if valid_days is not None
             else None
         )
@@ -67,9 +71,9 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
     posting = Posting(
         transaction_id=facts.transaction_id,
         kind="load",
-        effective_at=command.occurred_at,
+        effective_at=occurred_at,
         legs=legs,
-        guards=guards_of(card),
+        guards=guards_of(card, legs),
         lots=lots,
         place_id=place.terminal_id if place is not None else None,
         reference=command.reference,
@@ -92,7 +96,7 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         refunded_fen=0,
         reference=command.reference,
         expires_at=None,
-        occurred_at=command.occurred_at,
+        occurred_at=occurred_at,
         created_at=facts.now,
         version=0,
     )

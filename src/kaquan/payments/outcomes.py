@@ -2,6 +2,11 @@
 
 from kaquan.kit.outcomes import outcome
 
+BACKDATING_FORBIDDEN = outcome(
+    "backdating_forbidden", http=403, iso="57",
+    en="occurred_at must not be before {not_before}: this API key does not have the scope backdate.",
+    zh="occurred_at 不得早于 {not_before}：此 API 密钥没有权限 backdate。",
+)  # fmt: skip
 CARD_EXPIRED = outcome(
     "card_expired", http=409, iso="54",
     en="The card has expired.", zh="卡已过期。",

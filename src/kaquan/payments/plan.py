@@ -1,5 +1,6 @@
 """The pure decisions that the verbs share: what of a card can be spent, and how legs become a plan."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import NamedTuple
@@ -8,8 +9,18 @@ from kaquan.cards import CardStatus, Pocket
 from kaquan.cards.outcomes import CARD_BLOCKED, CARD_NOT_ACTIVE
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.ledger import Effect, Guard, Leg
-from kaquan.payments.outcomes import CARD_EXPIRED
-from kaquan.payments.types import CardFacts, Facts, LotFacts, PaymentFacts, PocketAmount, PocketFacts
+from kaquan.payments.outcomes import BACKDATING_FORBIDDEN, CARD_EXPIRED
+from kaquan.payments.types import (
+    CardFacts,
+    Facts,
+    Load,
+    LotFacts,
+    PaymentFacts,
+    PocketAmount,
+    PocketFacts,
+    Refund,
+    Spend,
+)
 
 
 class Taking(NamedTuple):
@@ -18,6 +29,14 @@ class Taking(NamedTuple):
     pocket: PocketFacts
     lot: int
     amount_fen: int
+
+
+def too_early(command: Spend | Refund | Load) -> Refusal | None:
+    """Refused: ``backdating_forbidden``. Decided here and not at the door, so that a late retry of a request that
+    was in time finds its first answer."""
+    if command.occurred_at is not None and command.not_before is not None and command.occurred_at < command.not_before:
+        return BACKDATING_FORBIDDEN.refuse("occurred_at", not_before=command.not_before.isoformat())
+    return None
 
 
 def usable_card(facts: Facts) -> CardFacts | Refusal:
@@ -78,9 +97,10 @@ def available_fen(card: CardFacts) -> int:
     return sum(pocket.available_fen for pocket in card.pockets.values())
 
 
-def guards_of(card: CardFacts) -> list[Guard]:
-    """Every pocket at the version at which it was read: a balance that was answered is then a balance that was."""
-    return [Guard(pocket.account_id, pocket.version) for pocket in card.pockets.values()]
+def guards_of(card: CardFacts, legs: Sequence[Leg]) -> list[Guard]:
+    """The pockets that ``legs`` move, at the versions at which they were read. A block moves every version."""
+    moved = {leg.debit_account for leg in legs} | {leg.credit_account for leg in legs}
+    return [Guard(pocket.account_id, pocket.version) for pocket in card.pockets.values() if pocket.account_id in moved]
 
 
 def by_pocket(card: CardFacts, amounts: list[tuple[int, int]]) -> list[PocketAmount]:

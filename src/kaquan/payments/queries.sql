@@ -1,5 +1,6 @@
 -- name: load_cards
-SELECT * FROM payments_load_cards_v1(%(slot)s::smallint, %(cards)s::uuid[], %(payments)s::uuid[]);
+SELECT * FROM payments_load_cards_v1(
+  %(slot)s::smallint, %(cards)s::uuid[], %(payments)s::uuid[], %(every_pocket)s::boolean);
 
 -- name: load_payments
 SELECT slot, id, book_id, kind, status, card_id, merchant_id, store_id, terminal_id, original_id, currency,
@@ -31,9 +32,8 @@ ORDER BY root, min(transaction_id::text || to_char(leg, 'FM00000'));
 -- name: post_batch
 SELECT payments_post_batch_v1(
   %(slot)s::smallint, %(recorded_at)s::timestamptz, %(items)s::ledger_item_v1[], %(answers)b::bytea[],
-  %(legs)s::ledger_leg_v1[], %(moves)s::ledger_move_v1[], %(guards)s::ledger_guard_v1[],
-  %(lot_moves)s::ledger_lot_move_v1[], %(new_lots)s::ledger_new_lot_v1[], %(accounts)s::bigint[],
-  %(guarded)s::bigint[], %(versions)s::bigint[], %(status)s::smallint[], %(new)s::payments_new_v1[],
+  %(legs)s::ledger_leg_v1[], %(new_lots)s::ledger_new_lot_v1[], %(versioned)s::integer, %(limited)s::bigint[],
+  %(status)s::smallint[], %(new)s::payments_new_v1[],
   %(changes)s::payments_change_v1[]);
 
 -- name: find_overdue
@@ -47,39 +47,49 @@ FROM payments_payment
 WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s AND kind = %(kind)s::payments_kind;
 
 -- name: list_payments
-SELECT slot, id, book_id, kind, status, card_id, merchant_id, store_id, terminal_id, original_id, currency,
-       amount_fen, bonus_fen, captured_fen, refunded_fen, reference, expires_at, occurred_at, created_at, version
-FROM payments_payment
-WHERE book_id = %(book_id)s AND kind = %(kind)s::payments_kind
-  AND (%(status)s::payments_status IS NULL OR status = %(status)s::payments_status)
-  AND (%(reference)s::text IS NULL OR reference = %(reference)s)
-  AND (%(merchant_id)s::uuid IS NULL OR merchant_id = %(merchant_id)s)
-  AND (%(store_id)s::uuid IS NULL OR store_id = %(store_id)s)
-  AND (%(terminal_id)s::uuid IS NULL OR terminal_id = %(terminal_id)s)
-  AND (%(original_id)s::uuid IS NULL OR original_id = %(original_id)s)
-  AND (%(created_after)s::timestamptz IS NULL OR created_at >= %(created_after)s)
-  AND (%(created_before)s::timestamptz IS NULL OR created_at < %(created_before)s)
-  AND (%(before_id)s::uuid IS NULL OR id < %(before_id)s)
-ORDER BY id DESC LIMIT %(limit)s;
-
--- name: list_payments_of_card
--- By the entries of the card's pockets, which are indexed by account; payments are not indexed by card.
+-- By the transactions that opened them, which are indexed by reference, by what they reverse and, save the many
+-- purchases, by kind.
 SELECT p.slot, p.id, p.book_id, p.kind, p.status, p.card_id, p.merchant_id, p.store_id, p.terminal_id,
        p.original_id, p.currency, p.amount_fen, p.bonus_fen, p.captured_fen, p.refunded_fen, p.reference,
        p.expires_at, p.occurred_at, p.created_at, p.version
-FROM payments_payment p
-WHERE p.slot = %(slot)s AND p.book_id = %(book_id)s AND p.kind = %(kind)s::payments_kind AND p.card_id = %(card_id)s
-  AND p.id IN (
-    SELECT e.transaction_id FROM ledger_account a
-    JOIN ledger_entry e ON e.slot = %(slot)s AND (e.debit_account = a.id OR e.credit_account = a.id)
-    WHERE a.slot = %(slot)s AND a.owner_id = %(card_id)s)
-  AND (%(status)s::payments_status IS NULL OR p.status = %(status)s::payments_status)
-  AND (%(reference)s::text IS NULL OR p.reference = %(reference)s)
-  AND (%(merchant_id)s::uuid IS NULL OR p.merchant_id = %(merchant_id)s)
-  AND (%(store_id)s::uuid IS NULL OR p.store_id = %(store_id)s)
-  AND (%(terminal_id)s::uuid IS NULL OR p.terminal_id = %(terminal_id)s)
-  AND (%(original_id)s::uuid IS NULL OR p.original_id = %(original_id)s)
-  AND (%(created_after)s::timestamptz IS NULL OR p.created_at >= %(created_after)s)
-  AND (%(created_before)s::timestamptz IS NULL OR p.created_at < %(created_before)s)
-  AND (%(before_id)s::uuid IS NULL OR p.id < %(before_id)s)
-ORDER BY p.id DESC LIMIT %(limit)s;
+FROM ledger_transaction AS t
+JOIN payments_payment AS p ON p.slot = %(slot)s AND p.id = t.id
+WHERE t.slot = %(slot)s AND t.book_id = %(book_id)s AND t.kind = %(kind)s
+  AND t.reference = %(reference)s  -- if reference
+  AND t.related_id = %(original_id)s  -- if original_id
+  AND p.status = %(status)s::payments_status  -- if status
+  AND p.card_id = %(card_id)s  -- if card_id
+  AND p.merchant_id = %(merchant_id)s  -- if merchant_id
+  AND p.store_id = %(store_id)s  -- if store_id
+  AND p.terminal_id = %(terminal_id)s  -- if terminal_id
+  AND t.id < %(before_id)s  -- if before_id
+  AND t.id >= %(from_id)s  -- if from_id
+  AND p.created_at > %(created_after)s  -- if created_after
+  AND t.id < %(until_id)s  -- if until_id
+  AND p.created_at < %(created_before)s  -- if created_before
+ORDER BY t.id DESC LIMIT %(limit)s;
+
+-- name: list_payments_of_account
+-- Back along the entries of one side of an account of the card or the merchant, whose first transactions are payments.
+SELECT DISTINCT ON (e.transaction_id)
+       p.slot, p.id, p.book_id, p.kind, p.status, p.card_id, p.merchant_id, p.store_id, p.terminal_id,
+       p.original_id, p.currency, p.amount_fen, p.bonus_fen, p.captured_fen, p.refunded_fen, p.reference,
+       p.expires_at, p.occurred_at, p.created_at, p.version
+FROM ledger_entry AS e
+JOIN payments_payment AS p ON p.slot = %(slot)s AND p.id = e.transaction_id
+WHERE e.slot = %(slot)s AND p.kind = %(kind)s::payments_kind
+  AND e.debit_account = %(debit_account)s  -- if debit_account
+  AND e.credit_account = %(credit_account)s  -- if credit_account
+  AND p.reference = %(reference)s  -- if reference
+  AND p.original_id = %(original_id)s  -- if original_id
+  AND p.status = %(status)s::payments_status  -- if status
+  AND p.card_id = %(card_id)s  -- if card_id
+  AND p.merchant_id = %(merchant_id)s  -- if merchant_id
+  AND p.store_id = %(store_id)s  -- if store_id
+  AND p.terminal_id = %(terminal_id)s  -- if terminal_id
+  AND e.transaction_id < %(before_id)s  -- if before_id
+  AND e.transaction_id >= %(from_id)s  -- if from_id
+  AND p.created_at > %(created_after)s  -- if created_after
+  AND e.transaction_id < %(until_id)s  -- if until_id
+  AND p.created_at < %(created_before)s  -- if created_before
+ORDER BY e.transaction_id DESC LIMIT %(limit)s;

@@ -6,7 +6,7 @@ from kaquan.kit.money import allocate
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, Posting
 from kaquan.payments.outcomes import NOT_REFUNDABLE, REFUND_EXCEEDS_PAYMENT
-from kaquan.payments.plan import available_fen, by_pocket, guards_of, known_payment
+from kaquan.payments.plan import available_fen, by_pocket, guards_of, known_payment, too_early
 from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Plan, Receipt, Refund
 
 
@@ -15,8 +15,11 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Refusal:
     :func:`kaquan.kit.money.allocate` for the odd fen), so that paid and given value return in the ratio in which
     they were spent. A blocked card receives its refund: blocking protects value, it does not forfeit any.
 
-    Refused with ``not_found``, ``not_refundable`` or ``refund_exceeds_payment``.
+    Refused with ``backdating_forbidden``, ``not_found``, ``not_refundable`` or ``refund_exceeds_payment``.
     """
+    occurred_at = command.occurred_at or facts.now
+    if (refusal := too_early(command)) is not None:
+        return refusal
     found = known_payment(facts)
     if isinstance(found, Refusal):
         return found
@@ -30,16 +33,17 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Refusal:
     if amount_fen > left_fen or left_fen == 0:
         return REFUND_EXCEEDS_PAYMENT.refuse("amount_fen", left_fen=left_fen)
     parts = allocate(amount_fen, rooms)
+    legs = [
+        Leg(Effect.POST, spent.other_account, None, spent.account_id, spent.lot, part)
+        for spent, part in zip(found.legs, parts, strict=True)
+        if part
+    ]
     posting = Posting(
         transaction_id=facts.transaction_id,
         kind="refund",
-        effective_at=command.occurred_at,
-        legs=[
-            Leg(Effect.POST, spent.other_account, None, spent.account_id, spent.lot, part)
-            for spent, part in zip(found.legs, parts, strict=True)
-            if part
-        ],
-        guards=guards_of(card),
+        effective_at=occurred_at,
+        legs=legs,
+        guards=guards_of(card, legs),
         related_id=payment.id,
         place_id=payment.terminal_id,
         reference=command.reference,
@@ -62,7 +66,7 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Refusal:
         refunded_fen=0,
         reference=command.reference,
         expires_at=None,
-        occurred_at=command.occurred_at,
+        occurred_at=occurred_at,
         created_at=facts.now,
         version=0,
     )

@@ -5,16 +5,19 @@ from datetime import timedelta
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, Posting
 from kaquan.payments.outcomes import INSUFFICIENT_FUNDS, NOT_ACCEPTED_HERE, TERMINAL_BLOCKED
-from kaquan.payments.plan import available_fen, by_pocket, guards_of, take, usable_card
+from kaquan.payments.plan import available_fen, by_pocket, guards_of, take, too_early, usable_card
 from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Plan, Receipt, Spend
 
 
 def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
     """Decide a purchase or an authorization.
 
-    Refused with ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired``, ``terminal_blocked``,
-    ``not_accepted_here`` or ``insufficient_funds``, in this order.
+    Refused with ``backdating_forbidden``, ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired``,
+    ``terminal_blocked``, ``not_accepted_here`` or ``insufficient_funds``, in this order.
     """
+    occurred_at = command.occurred_at or facts.now
+    if (refusal := too_early(command)) is not None:
+        return refusal
     card = usable_card(facts)
     if isinstance(card, Refusal):
         return card
@@ -34,14 +37,13 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
         kind, status, effect = PaymentKind.PURCHASE, PaymentStatus.COMPLETED, Effect.POST
         captured_fen, expires_at = command.amount_fen, None
     payable = facts.accounts.merchant_payable
+    legs = [Leg(effect, taking.pocket.account_id, taking.lot, payable, None, taking.amount_fen) for taking in takings]
     posting = Posting(
         transaction_id=facts.transaction_id,
         kind=kind.value,
-        effective_at=command.occurred_at,
-        legs=[
-            Leg(effect, taking.pocket.account_id, taking.lot, payable, None, taking.amount_fen) for taking in takings
-        ],
-        guards=guards_of(card),
+        effective_at=occurred_at,
+        legs=legs,
+        guards=guards_of(card, legs),
         place_id=place.terminal_id,
         reference=command.reference,
     )
@@ -63,7 +65,7 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
         refunded_fen=0,
         reference=command.reference,
         expires_at=expires_at,
-        occurred_at=command.occurred_at,
+        occurred_at=occurred_at,
         created_at=facts.now,
         version=0,
     )

@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from kaquan.cards import CardStatus, Pocket
-from kaquan.kit.db import Connection, load_queries, rows_literal, text_field, time_field, uuid_field
-from kaquan.ledger import Item, PostStatus
-from kaquan.ledger.store import batch_params
+from kaquan.kit.db import Connection, Params, load_queries, rows_literal, text_field, time_field, uuid_field
+from kaquan.ledger import Item, PostStatus, batch_params, list_by_account, list_rows, run_post
 from kaquan.payments.types import (
     CardFacts,
     LotFacts,
@@ -34,27 +33,34 @@ class BatchFacts(NamedTuple):
 
 
 async def load_facts(
-    connection: Connection, *, slot: int, cards: Sequence[UUID], payments: Sequence[UUID]
+    connection: Connection, *, slot: int, cards: Sequence[UUID], payments: Sequence[UUID], every_pocket: bool
 ) -> BatchFacts:
-    """Everything that a batch is decided on, in one round trip (two more when payments are to change)."""
+    """Everything that a batch is decided on, in one round trip (two more when payments are to change).
+
+    Without ``every_pocket`` the pockets that never held anything are left out.
+    """
     cursor = await connection.execute(
         _SQL["load_cards"],
         {
             "slot": slot,
             "cards": "{" + ",".join([card.hex for card in cards]) + "}",
             "payments": "{" + ",".join([payment.hex for payment in payments]) + "}",
+            "every_pocket": every_pocket,
         },
         binary=True,
     )
-    found: dict[UUID, CardFacts] = {}
+    rows = await cursor.fetchall()
+    changing = await _load_payments(connection, slot=slot, ids=payments) if payments else {}
+    found: dict[int, CardFacts] = {}
     for (
-        card_id, book_id, programme_id, status, expires_at, book_version, account_id, kind, version, posted_fen,
+        n, book_id, programme_id, status, expires_at, book_version, account_id, kind, version, posted_fen,
         reserved_fen, lot, available_fen, paid_fen, given_fen, lot_expires_at,
-    ) in await cursor.fetchall():  # fmt: skip
-        card = found.get(card_id)
+    ) in rows:  # fmt: skip
+        card = found.get(n)
         if card is None:
+            card_id = cards[n - 1] if n <= len(cards) else changing[payments[n - len(cards) - 1]].payment.card_id
             card = CardFacts(card_id, book_id, programme_id, _STATUSES[status], expires_at, book_version, {})
-            found[card_id] = card
+            found[n] = card
         if account_id is None:
             continue
         name = _POCKETS[kind]
@@ -64,7 +70,7 @@ async def load_facts(
             card.pockets[name] = pocket
         if lot is not None:
             pocket.lots.append(LotFacts(lot, available_fen, paid_fen, given_fen, lot_expires_at))
-    return BatchFacts(found, await _load_payments(connection, slot=slot, ids=payments) if payments else {})
+    return BatchFacts({card.id: card for card in found.values()}, changing)
 
 
 async def _load_payments(connection: Connection, *, slot: int, ids: Sequence[UUID]) -> dict[UUID, PaymentFacts]:
@@ -108,11 +114,7 @@ async def post(
     params = batch_params(items, slot=slot, recorded_at=recorded_at)
     params["new"] = rows_literal(new)
     params["changes"] = rows_literal(changes)
-    cursor = await connection.execute(_SQL["post_batch"], params, binary=True)
-    row = await cursor.fetchone()
-    assert row is not None
-    statuses: list[int] = row[0]
-    return statuses
+    return await run_post(connection, _SQL["post_batch"], params)
 
 
 async def find_overdue(connection: Connection, *, slot: int, now: datetime, limit: int) -> list[tuple[UUID, int]]:
@@ -132,10 +134,30 @@ async def read_payment(
     return _payment(row) if row is not None else None
 
 
-async def list_payments(connection: Connection, params: dict[str, Any]) -> list[Payment]:
-    """Payments of a book and kind, newest first; the filters are those of ``list_payments`` in ``queries.sql``."""
-    name = "list_payments" if params.get("card_id") is None else "list_payments_of_card"
-    return [_payment(row) for row in await (await connection.execute(_SQL[name], params)).fetchall()]
+async def list_payments(
+    connection: Connection, params: Params, *, owner_id: UUID | None, slots: Sequence[int]
+) -> list[Payment]:
+    """Payments of one kind, newest first: each slot gives its newest, and the newest of those are the newest of all.
+
+    With ``owner_id``, a card or a merchant, they are found along the entries of its accounts. The filters are those of
+    ``list_payments…`` in ``queries.sql``.
+    """
+    if owner_id is not None:
+        spends = params["kind"] in (PaymentKind.PURCHASE, PaymentKind.AUTHORIZATION)
+        rows = await list_by_account(
+            connection,
+            _SQL["list_payments_of_account"],
+            params,
+            book_id=params["book_id"],
+            owner_id=owner_id,
+            slots=slots,
+            sides=["debit" if spends == (owner_id == params["card_id"]) else "credit"],
+        )
+    else:
+        query = _SQL["list_payments"]
+        rows = [row for slot in slots for row in await list_rows(connection, query, {**params, "slot": slot})]
+    newest = sorted({row[1]: row for row in rows}.values(), key=lambda row: row[1].int, reverse=True)
+    return [_payment(row) for row in newest[: params["limit"]]]
 
 
 APPLIED, ANSWERED, STALE = PostStatus.APPLIED.value, PostStatus.ANSWERED.value, PostStatus.STALE.value

@@ -39,11 +39,14 @@ class Spend(NamedTuple):
     card_id: UUID
     amount_fen: int
     place: Place
-    occurred_at: datetime
+    occurred_at: datetime | None = None
+    """When it happened at the till; None: now."""
     reference: str | None = None
     authorize: bool = False
     expires_in_s: int | None = None
     """How long an authorization stays open; None: as the programme says."""
+    not_before: datetime | None = None
+    """The earliest ``occurred_at`` that this client may name; None: any."""
 
 
 class Capture(NamedTuple):
@@ -52,14 +55,14 @@ class Capture(NamedTuple):
     payment_id: UUID
     amount_fen: int | None
     final: bool
-    occurred_at: datetime
+    occurred_at: datetime | None = None
 
 
 class Void(NamedTuple):
     """Cancel what is not captured of an authorization. ``expired``: its time has passed (the system asks)."""
 
     payment_id: UUID
-    occurred_at: datetime
+    occurred_at: datetime | None = None
     expired: bool = False
 
 
@@ -68,8 +71,9 @@ class Refund(NamedTuple):
 
     payment_id: UUID
     amount_fen: int | None
-    occurred_at: datetime
+    occurred_at: datetime | None = None
     reference: str | None = None
+    not_before: datetime | None = None
 
 
 class Load(NamedTuple):
@@ -78,9 +82,10 @@ class Load(NamedTuple):
     card_id: UUID
     amount_fen: int
     bonus_fen: int
-    occurred_at: datetime
+    occurred_at: datetime | None = None
     reference: str | None = None
     place: Place | None = None
+    not_before: datetime | None = None
 
 
 Command = Spend | Capture | Void | Refund | Load

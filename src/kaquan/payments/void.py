@@ -14,6 +14,7 @@ def plan_void(facts: Facts, command: Void) -> Plan | Refusal:
 
     Refused with ``not_found`` or ``authorization_not_open``.
     """
+    occurred_at = command.occurred_at or facts.now
     found = known_payment(facts)
     if isinstance(found, Refusal):
         return found
@@ -27,14 +28,13 @@ def plan_void(facts: Facts, command: Void) -> Plan | Refusal:
         status=PaymentStatus.COMPLETED if payment.captured_fen else ended,
         version=payment.version + 1,
     )
+    legs = [leg(Effect.RELEASE, first_three(spent), spent.reserved_fen) for spent in found.legs if spent.reserved_fen]
     posting = Posting(
         transaction_id=facts.transaction_id,
         kind="expiry" if command.expired else "void",
-        effective_at=command.occurred_at,
-        legs=[
-            leg(Effect.RELEASE, first_three(spent), spent.reserved_fen) for spent in found.legs if spent.reserved_fen
-        ],
-        guards=guards_of(card),
+        effective_at=occurred_at,
+        legs=legs,
+        guards=guards_of(card, legs),
         related_id=payment.id,
         place_id=payment.terminal_id,
     )

@@ -1,8 +1,8 @@
 """Idempotency keys against transactions.
 
 The key's hash is computed again from the transaction (``kaquan.ledger.hash_key``), so a row that was moved to
-another key is seen. Nothing forgets keys: the application has no right to delete them, so every key must
-still be there.
+another key is seen. Answers are forgotten after a published time (``ledger_forgotten`` says up to when); every
+key since then must still be there.
 """
 
 from kaquan.audit.types import Audit
@@ -16,7 +16,10 @@ AUDIT = Audit(
     counts="keys",
     count_sql="SELECT count(*) FROM ledger_idempotency",
     sql="""
-WITH remembered AS (
+WITH forgotten AS (
+  SELECT s.slot, coalesce(f.before, '-infinity') AS before
+  FROM ledger_slot AS s LEFT JOIN ledger_forgotten AS f ON f.slot = s.slot
+), remembered AS (
   SELECT k.slot, t.book_id, k.key_hash, k.transaction_id, t.id, k.request_hash, t.request_hash AS given_hash,
          substring(sha256(convert_to(t.book_id || E'\\n' || t.request_key, 'UTF8')) FOR 16) AS given_key_hash
   FROM ledger_idempotency AS k
@@ -34,12 +37,13 @@ WHERE (k.given_hash = k.request_hash AND k.given_key_hash = uuid_send(k.key_hash
   AND v.expected IS DISTINCT FROM v.actual AND (k.id IS NOT NULL OR v.what = 'transaction that the key names')
 UNION ALL
 SELECT t.slot, t.book_id, NULL, t.id, 'remembered answer', t.request_key, NULL
-FROM ledger_transaction AS t
+FROM ledger_transaction AS t JOIN forgotten AS f ON f.slot = t.slot AND t.recorded_at >= f.before
 WHERE t.request_key IS NOT NULL AND NOT EXISTS (
   SELECT FROM ledger_idempotency AS k WHERE k.slot = t.slot AND k.transaction_id = t.id)
 UNION ALL
 SELECT NULL, book_id, NULL, max(id::text)::uuid, 'transactions under key ' || request_key, '1', count(*)::text
-FROM ledger_transaction WHERE request_key IS NOT NULL
+FROM ledger_transaction AS t JOIN forgotten AS f ON f.slot = t.slot AND t.recorded_at >= f.before
+WHERE request_key IS NOT NULL
 GROUP BY book_id, request_key HAVING count(*) > 1
 """,
 )

@@ -44,7 +44,6 @@ def embedded(settings: Settings) -> EmbeddedPostgres:
     """The embedded server of this home. Raises CommandError if the settings name another server."""
     if settings.database_url is not None:
         raise CommandError("KAQUAN_DATABASE_URL names a server of yours: start and stop it with its own tools.")
-    make_home(settings.home)
     return EmbeddedPostgres(settings.home / "postgres")
 
 
@@ -66,6 +65,7 @@ def running_database(settings: Settings) -> Iterator[str]:
     if settings.database_url is not None:
         yield external_conninfo(settings.database_url)
         return
+    make_home(settings.home)
     with embedded(settings) as server:
         yield server.conninfo()
 
@@ -84,7 +84,6 @@ def ready_database(settings: Settings) -> Iterator[str]:
 
 def with_pool(settings: Settings, work: Callable[[Pool], Awaitable[Result]]) -> Result:
     """Do ``work`` on the ready database, as the application."""
-
     with ready_database(settings) as conninfo:
         return asyncio.run(on_pool(conninfo, work))
 

@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 from kaquan.doors.http.serve import Processes, ServeError
 from kaquan.settings import Settings
@@ -28,23 +29,25 @@ def free_port(host: str) -> int:
 
 
 @contextmanager
-def serving(settings: Settings, conninfo: str, *, jobs: bool = True, until_signal: bool = False) -> Iterator[Processes]:
+def serving(
+    settings: Settings, conninfo: str, *, jobs: bool = True, until_signal: bool = False, log: Path | None = None
+) -> Iterator[Processes]:
     """Server processes that answer, stopped at the end.
 
     With ``until_signal`` SIGTERM and SIGINT end :meth:`Processes.watch` from the start on. Raises ServeError.
     """
-    processes = Processes(settings, conninfo, jobs=jobs)
+    processes = Processes(settings, conninfo, jobs=jobs, log=log)
     if until_signal:
         processes.stop_on_signals()
     processes.start()
     try:
-        _await_ready(processes, settings)
+        _await_ready(processes, settings, log)
         yield processes
     finally:
         processes.stop()
 
 
-def _await_ready(processes: Processes, settings: Settings) -> None:
+def _await_ready(processes: Processes, settings: Settings, log: Path | None) -> None:
     give_up = time.monotonic() + READY_S
     late = False
 
@@ -55,7 +58,7 @@ def _await_ready(processes: Processes, settings: Settings) -> None:
 
     processes.watch(until=done)
     if late:
-        raise ServeError(f"The server was not ready after {READY_S:.0f} seconds; see the lines above.")
+        raise ServeError(f"The server was not ready after {READY_S:.0f} seconds; see {log or 'the lines above'}.")
 
 
 def _is_ready(settings: Settings) -> bool:

@@ -15,11 +15,13 @@ from litestar.response import Response
 from kaquan.doors.http.auth import guard
 from kaquan.doors.http.cards import CARD_CONTROLLERS
 from kaquan.doors.http.issuers import IssuerController
+from kaquan.doors.http.ledger import LEDGER_CONTROLLERS
 from kaquan.doors.http.merchants import MerchantController
 from kaquan.doors.http.metrics import count_requests
 from kaquan.doors.http.openapi import PathItems, build_document
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.outcomes import BODY_TOO_LARGE, METHOD_NOT_ALLOWED
+from kaquan.doors.http.payments import PAYMENT_CONTROLLERS
 from kaquan.doors.http.problems import RefusedError, problem_response
 from kaquan.doors.http.request import ApiRequest
 from kaquan.doors.http.stores import StoreController
@@ -37,6 +39,8 @@ CONTROLLERS: list[type[Controller]] = [
     StoreController,
     TerminalController,
     *CARD_CONTROLLERS,
+    *PAYMENT_CONTROLLERS,
+    *LEDGER_CONTROLLERS,
     SystemController,
 ]
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from kaquan.kit.ids import Prefix
+from kaquan.kit.ids import Prefix, uuid_from
 from kaquan.kit.money import MAX_FEN
 
 
@@ -67,7 +67,7 @@ AmountFen = Annotated[int, Meta(ge=1, le=MAX_FEN)]
 
 def uuid_of(public_id: str) -> UUID:
     """The UUID inside a public id that its type has checked."""
-    return UUID(hex=public_id.rpartition("_")[2])
+    return uuid_from(int(public_id[-32:], 16))
 
 
 def account_of(public_id: str) -> tuple[int, int]:

@@ -6,6 +6,7 @@ whichever process is asked answers for all of them. Without that folder a proces
 """
 
 import os
+from functools import cache
 from time import perf_counter
 
 from litestar.enums import ScopeType
@@ -37,8 +38,14 @@ _METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"
 
 def count_request(*, route: str, method: str, status: int, seconds: float) -> None:
     """Count one answered request. ``route`` is the template of its address, never the address itself."""
-    _REQUESTS.labels(route, method if method in _METHODS else "other", status).inc()
-    _SECONDS.labels(route).observe(seconds)
+    counter, histogram = _counted(route, method if method in _METHODS else "other", status)
+    counter.inc()
+    histogram.observe(seconds)
+
+
+@cache
+def _counted(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    return _REQUESTS.labels(route, method, status), _SECONDS.labels(route)
 
 
 def render_metrics() -> bytes:

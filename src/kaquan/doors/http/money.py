@@ -6,7 +6,7 @@ the answer. Each of them is a row of :data:`ROUTES`, from which the OpenAPI docu
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from uuid import UUID
@@ -56,6 +56,9 @@ _log = structlog.get_logger("kaquan.http")
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far the clock of a terminal may be from ours before ``occurred_at`` is refused or needs the scope backdate."""
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""No payment happened before; times near year 1 are none that every part of the system can hold."""
 
 MAX_KEY_LENGTH = 255
 MAX_AUTHORIZATION_S = 30 * 86_400
@@ -130,8 +133,8 @@ class LoadRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, froz
 class PaymentView(msgspec.Struct, frozen=True):
     """A payment as clients see it, in minor units of its currency.
 
-    ``pockets`` and ``balance_fen`` tell what this request moved and left on the card; a payment that is read
-    later does not have them.
+    ``pockets`` and ``balance_fen`` tell what this request moved and left on the card (what another request does to
+    another pocket at the same moment may be left out); a payment that is read later does not have them.
     """
 
     id: str
@@ -227,15 +230,21 @@ async def _card_of(asked: _Asked) -> UUID | Refusal:
     return NOT_FOUND.refuse("card_number", what="card") if found is None else found[1]
 
 
-def _when(asked: _Asked) -> datetime | Refusal:
+def _when(asked: _Asked) -> datetime | Refusal | None:
     occurred_at: datetime | None = asked.body.occurred_at
     if occurred_at is None:
-        return asked.now
+        return None
     if occurred_at > asked.now + CLOCK_TOLERANCE:
         return INVALID_FIELD.refuse("occurred_at", allowed="must not be in the future", allowed_zh="不得晚于当前时间")
-    if occurred_at < asked.now - CLOCK_TOLERANCE and Scope.BACKDATE not in asked.principal.scopes:
-        return FORBIDDEN.refuse("occurred_at", scope=Scope.BACKDATE)
-    return occurred_at
+    if occurred_at < EARLIEST:
+        return INVALID_FIELD.refuse(
+            "occurred_at", allowed=f"must not be before {EARLIEST:%Y-%m-%d}", allowed_zh=f"不得早于 {EARLIEST:%Y-%m-%d}"
+        )
+    return occurred_at.astimezone(UTC)  # PostgreSQL takes no offset beyond 15:59
+
+
+def _not_before(asked: _Asked) -> datetime | None:
+    return None if Scope.BACKDATE in asked.principal.scopes else asked.now - CLOCK_TOLERANCE
 
 
 async def _place_of(asked: _Asked) -> Place | Refusal:
@@ -260,25 +269,25 @@ async def _read_spend(asked: _Asked) -> Command | Refusal:
         return card_id
     body = asked.body
     if isinstance(body, AuthorizationRequest):
-        return Spend(card_id, body.amount_fen, place, when, body.reference, True, body.expires_in_s)
-    return Spend(card_id, body.amount_fen, place, when, body.reference)
+        return Spend(card_id, body.amount_fen, place, when, body.reference, True, body.expires_in_s, _not_before(asked))
+    return Spend(card_id, body.amount_fen, place, when, body.reference, not_before=_not_before(asked))
 
 
 async def _read_capture(asked: _Asked) -> Command | Refusal:
     assert asked.target is not None
-    return Capture(asked.target, asked.body.amount_fen, asked.body.final, asked.now)
+    return Capture(asked.target, asked.body.amount_fen, asked.body.final)
 
 
 async def _read_void(asked: _Asked) -> Command | Refusal:
     assert asked.target is not None
-    return Void(asked.target, asked.now)
+    return Void(asked.target)
 
 
 async def _read_refund(asked: _Asked) -> Command | Refusal:
     when = _when(asked)
     if isinstance(when, Refusal):
         return when
-    return Refund(uuid_of(asked.body.payment_id), asked.body.amount_fen, when, asked.body.reference)
+    return Refund(uuid_of(asked.body.payment_id), asked.body.amount_fen, when, asked.body.reference, _not_before(asked))
 
 
 async def _read_load(asked: _Asked) -> Command | Refusal:
@@ -291,7 +300,9 @@ async def _read_load(asked: _Asked) -> Command | Refusal:
     card_id = await _card_of(asked)
     if isinstance(card_id, Refusal):
         return card_id
-    return Load(card_id, asked.body.amount_fen, asked.body.bonus_fen, when, asked.body.reference, place)
+    return Load(
+        card_id, asked.body.amount_fen, asked.body.bonus_fen, when, asked.body.reference, place, _not_before(asked)
+    )
 
 
 class Route(NamedTuple):
@@ -308,7 +319,7 @@ class Route(NamedTuple):
     refusals: tuple[Outcome, ...]
 
 
-_CARD = (NOT_FOUND, CARD_NOT_ACTIVE, CARD_BLOCKED, refused.CARD_EXPIRED)
+_CARD = (refused.BACKDATING_FORBIDDEN, NOT_FOUND, CARD_NOT_ACTIVE, CARD_BLOCKED, refused.CARD_EXPIRED)
 _PLACE = (refused.TERMINAL_BLOCKED, refused.NOT_ACCEPTED_HERE, refused.INSUFFICIENT_FUNDS)
 _EVERY = (
     IDEMPOTENCY_KEY_MISSING,
@@ -339,7 +350,7 @@ ROUTES = (
     Route(
         "/v1/refunds", "create_refund", "Return value of a captured spend.", Scope.REFUNDS_WRITE,
         RefundRequest, _read_refund, render_created, 201,
-        (NOT_FOUND, refused.NOT_REFUNDABLE, refused.REFUND_EXCEEDS_PAYMENT),
+        (refused.BACKDATING_FORBIDDEN, NOT_FOUND, refused.NOT_REFUNDABLE, refused.REFUND_EXCEEDS_PAYMENT),
     ),
     Route(
         "/v1/loads", "create_load", "Add money to a card.", Scope.LOADS_WRITE,
@@ -358,6 +369,10 @@ class MoneyFront:
         self._app = app
         self._inner = inner
         self._max_body = app.settings.max_body_bytes
+        # Who a header belongs to, as long as the directory stays as it is: hashing the key anew for each payment
+        # is a fifth of what the front costs. Only headers that were found good are kept.
+        self._principals: dict[bytes, Principal] = {}
+        self._generation = -1
         self._exact = {route.address: route for route in ROUTES if "{" not in route.address}
         self._below = {tuple(route.address.split("{id}")): route for route in ROUTES if "{id}" in route.address}
         self._decoders: Mapping[type[Any], msgspec.json.Decoder[Any]] = {
@@ -406,9 +421,7 @@ class MoneyFront:
                 authorization = value
             elif name == b"idempotency-key":
                 key_header = value
-        principal = await identify(
-            self._app.directory, None if authorization is None else authorization.decode("latin-1")
-        )
+        principal = await self._identify(authorization)
         if isinstance(principal, Refusal):
             return principal
         if (forbidden := permit(principal, route.scope)) is not None:
@@ -440,6 +453,21 @@ class MoneyFront:
             return command
         request_key = RequestKey(key, hash_key(principal.book_id, key), hash_request("POST", scope["path"], raw))
         return await app.desk.submit(Request(principal.book_id, command, request_key, route.render))
+
+    async def _identify(self, authorization: bytes | None) -> Principal | Refusal:
+        directory = self._app.directory
+        if self._generation != directory.generation:
+            self._principals.clear()
+            self._generation = directory.generation
+        if authorization is None:
+            return await identify(directory, None)
+        known = self._principals.get(authorization)
+        if known is not None:
+            return known
+        found = await identify(directory, authorization.decode("latin-1"))
+        if isinstance(found, Principal) and self._generation == directory.generation:
+            self._principals[authorization] = found
+        return found
 
     async def _read_body(self, receive: Receive) -> bytes | None:
         """The whole body, or None when it is larger than allowed."""

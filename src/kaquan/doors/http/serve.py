@@ -1,5 +1,6 @@
 """The parent of the server processes: starts them, starts again what dies, stops all together."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -41,14 +42,18 @@ def check_port(host: str, port: int) -> None:
 
 
 class Processes:
-    """The processes of one server: ``settings.workers`` for HTTP, and one for jobs unless that is left out."""
+    """The processes of one server: ``settings.workers`` for HTTP, and one for jobs unless that is left out.
 
-    def __init__(self, settings: Settings, conninfo: str, *, jobs: bool = True) -> None:
+    They log to standard error, or to the end of the file ``log``.
+    """
+
+    def __init__(self, settings: Settings, conninfo: str, *, jobs: bool = True, log: Path | None = None) -> None:
         self._modules = ["kaquan.doors.http.process"] * settings.workers
         if jobs:
             self._modules.append("kaquan.doors.worker.process")
         # the children's end of this pipe reaches its end of file when this process is gone, however it ends
         self._read_end, self._write_end = os.pipe()
+        self._log = log
         self._metrics = settings.home / "metrics" / str(settings.port)
         self._environment = {
             **os.environ,
@@ -69,13 +74,16 @@ class Processes:
             self._start(index)
 
     def _start(self, index: int) -> None:
-        process = subprocess.Popen(  # noqa: S603  (our own module, our own interpreter)
-            [sys.executable, "-m", self._modules[index]],
-            env=self._environment,
-            pass_fds=[self._read_end],
-            # a Ctrl-C reaches the parent, which stops the children in order
-            process_group=0,
-        )
+        with contextlib.nullcontext() if self._log is None else self._log.open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603  (our own module, our own interpreter)
+                [sys.executable, "-m", self._modules[index]],
+                env=self._environment,
+                pass_fds=[self._read_end],
+                # a Ctrl-C reaches the parent, which stops the children in order
+                process_group=0,
+                stdout=log,
+                stderr=log,
+            )
         self._running[index] = (process, time.monotonic())
 
     @property
@@ -95,7 +103,7 @@ class Processes:
                     continue
                 if time.monotonic() - started < FAST_DEATH_S and process.returncode > 0:
                     self.stop()
-                    raise ServeError("A server process could not start; see the line above.")
+                    raise ServeError(f"A server process could not start; see {self._log or 'the line above'}.")
                 _log.warning("a server process died", module=self._modules[index], code=process.returncode)
                 time.sleep(RESTART_PAUSE_S)
                 self._start(index)

@@ -3,16 +3,21 @@
 -- kaquan_ledger  owns the posting functions: it may append to history and move counters, never rewrite history.
 -- kaquan_app     what the application runs as: reads, calls posting functions, writes its own reference data.
 -- Roles belong to the whole server, so several databases of one server share them.
+-- Where they are there already, the login that migrates need not be allowed to make roles.
 
 DO $$
 BEGIN
-  CREATE ROLE kaquan_ledger NOLOGIN;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'kaquan_ledger') THEN
+    CREATE ROLE kaquan_ledger NOLOGIN;
+  END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$;
 
 DO $$
 BEGIN
-  CREATE ROLE kaquan_app NOLOGIN;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'kaquan_app') THEN
+    CREATE ROLE kaquan_app NOLOGIN;
+  END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$;
 

@@ -1,4 +1,5 @@
--- The ledger: accounts, immutable transactions and entries, lots, idempotency. New tables only.
+-- The ledger: accounts, immutable transactions and entries, lots, idempotency. New tables only: takes no lock that
+-- anybody waits for.
 --
 -- The same SQL runs on one PostgreSQL and on Citus: slot comes first in every key, one slot per call, no triggers,
 -- no volatile functions in UPDATE, no foreign keys from entries to accounts (existence is checked in the batch).
@@ -81,6 +82,9 @@ COMMENT ON COLUMN ledger_transaction.effective_at IS 'When it happened at the ti
 CREATE INDEX ledger_transaction_related ON ledger_transaction (slot, related_id, id) WHERE related_id IS NOT NULL;
 CREATE INDEX ledger_transaction_reference ON ledger_transaction (slot, book_id, reference, id)
   WHERE reference IS NOT NULL;
+-- Lists of one kind. Purchases are so many that a list finds them by walking back along the primary key, and so hot that
+-- an index would be felt (measured: 3 µs each).
+CREATE INDEX ledger_transaction_kind ON ledger_transaction (slot, book_id, kind, id) WHERE kind <> 'purchase';
 
 CREATE TABLE ledger_entry (
   slot                 smallint NOT NULL,
@@ -102,8 +106,9 @@ COMMENT ON COLUMN ledger_entry.effect IS
 COMMENT ON COLUMN ledger_entry.debit_balance_after IS
   'Credits less debits posted on the debited account after this leg, where the posting was guarded by its version (every card pocket)';
 
-CREATE INDEX ledger_entry_debit ON ledger_entry (slot, debit_account, transaction_id);
-CREATE INDEX ledger_entry_credit ON ledger_entry (slot, credit_account, transaction_id);
+-- an account's number leads to its slot, so the slot need not be in these
+CREATE INDEX ledger_entry_debit ON ledger_entry (debit_account, transaction_id);
+CREATE INDEX ledger_entry_credit ON ledger_entry (credit_account, transaction_id);
 
 -- The posted and pending counters of accounts without a floor at a moment: balances as of a time start here.
 CREATE TABLE ledger_checkpoint (
@@ -135,17 +140,12 @@ CREATE TYPE ledger_item_v1 AS (
   book_id integer, transaction_id uuid, kind text, related_id uuid, place_id uuid, reference text,
   effective_at timestamptz, leaf_hash bytea, salt bytea, key_hash uuid, request_key text, request_hash bytea,
   answer_status smallint);
--- balance changes are those of the whole batch up to and including this leg
+-- A version is that of the account when the posting was decided (null: it need not be the same now); later_fen is what
+-- later legs of the transaction still post to that account, credit side positive.
 CREATE TYPE ledger_leg_v1 AS (
-  item integer, leg smallint, effect ledger_effect, debit_account bigint, debit_lot integer,
-  credit_account bigint, credit_lot integer, amount_fen bigint, debit_change bigint, credit_change bigint);
--- what one item does to one account, all legs together
-CREATE TYPE ledger_move_v1 AS (
-  item integer, account_id bigint, debits_posted bigint, credits_posted bigint,
-  debits_pending bigint, credits_pending bigint);
-CREATE TYPE ledger_guard_v1 AS (item integer, account_id bigint, version bigint);
-CREATE TYPE ledger_lot_move_v1 AS (
-  item integer, account_id bigint, lot integer, remaining_fen bigint, reserved_fen bigint);
+  item integer, leg smallint, effect ledger_effect, amount_fen bigint,
+  debit_account bigint, debit_version bigint, debit_lot integer, debit_later_fen bigint,
+  credit_account bigint, credit_version bigint, credit_lot integer, credit_later_fen bigint);
 CREATE TYPE ledger_new_lot_v1 AS (
   item integer, account_id bigint, lot integer, paid_fen bigint, given_fen bigint, expires_at timestamptz);
 
@@ -179,82 +179,109 @@ BEGIN
    WHERE slot = p_slot AND owner_id = p_owner AND floor_rule <> 'none';
 END $$;
 
+-- What the legs of the items that are not refused do to accounts and lots: one row per side of a leg.
+CREATE FUNCTION ledger_sides_v1(p_legs ledger_leg_v1[], p_status smallint[])
+RETURNS TABLE (item integer, account_id bigint, version bigint, lot integer, debits_posted bigint,
+               credits_posted bigint, debits_pending bigint, credits_pending bigint)
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT l.item, s.account_id, s.version, s.lot, m.posted * s.debit, m.posted * s.credit, m.pending * s.debit,
+         m.pending * s.credit
+  FROM unnest(p_legs) AS l
+  CROSS JOIN LATERAL (VALUES (
+    CASE WHEN l.effect IN ('post', 'capture') THEN l.amount_fen ELSE 0 END,
+    CASE l.effect WHEN 'reserve' THEN l.amount_fen WHEN 'post' THEN 0 ELSE -l.amount_fen END
+  )) AS m (posted, pending)
+  CROSS JOIN LATERAL (VALUES
+    (l.debit_account, l.debit_version, l.debit_lot, 1, 0), (l.credit_account, l.credit_version, l.credit_lot, 0, 1)
+  ) AS s (account_id, version, lot, debit, credit)
+  WHERE p_status[l.item] = 0
+$$;
+
 -- Post a batch: each item is applied whole or refused alone. Returns one status per item:
 --   0 applied (or, for an item without a transaction, its answer remembered)
---   1 its key has been answered before     2 stale: a guard no longer holds, plan again     3 through a floor
--- p_status carries refusals that the caller has found already (0 where there is none); they are kept.
+--   1 its key has been answered before     2 stale: a version has moved, plan again     3 through a floor
+-- p_status carries refusals that the caller has found already (0 where there is none); they are kept. p_limited are
+-- accounts with a floor that legs touch without a version, such as a budget: they are checked here, in item order.
+-- A floor that nobody checked is held by ledger_account_floor, which fails the call.
 --
--- Locks, in this order everywhere: accounts with a floor by id, then, in the last statement, accounts without one by
--- id, so that a hot merchant is held only while its one folded update commits.
+-- Locks, in this order everywhere: accounts with a version by id, limited ones by id, then, in the last statement, the
+-- others by id, so that a hot merchant is held only while its one folded update commits.
 --
--- It decides on arrays and then writes with few single-table statements: on 2 cores their fixed cost, not the rows, is
--- what a batch pays for. Plans are pinned (see core.md: an empty table's plan is several times slower).
+-- Few single-table statements: on 2 cores their fixed cost, not the rows, is what a batch pays for. Plans are pinned
+-- (see core.md: an empty table's plan is several times slower).
 CREATE FUNCTION ledger_post_batch_v1(
   p_slot smallint, p_recorded_at timestamptz, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[],
-  p_moves ledger_move_v1[], p_guards ledger_guard_v1[], p_lot_moves ledger_lot_move_v1[],
-  p_new_lots ledger_new_lot_v1[], p_accounts bigint[], p_guarded bigint[], p_versions bigint[], p_status smallint[]
+  p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[]
 ) RETURNS smallint[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
   v_status smallint[] := p_status;
-  v_locked bigint[];
-  v_versions bigint[];
+  v_before smallint[];
+  v_moved bigint[];
   v_balances bigint[];
-  v_claimed uuid[];
   v_refused integer[];
   v_item integer;
   v_rows bigint;
 BEGIN
-  -- A locking read returns the newest version of each row, also of those it waited for.
-  SELECT array_agg(a.id), array_agg(a.version), array_agg(a.balance) INTO v_locked, v_versions, v_balances
-  FROM (
-    SELECT id, version, credits_posted - debits_posted AS balance
-    FROM ledger_account
-    WHERE slot = p_slot AND id = ANY (p_accounts) AND floor_rule <> 'none'
-    ORDER BY id FOR NO KEY UPDATE
-  ) AS a;
+  -- Check the versions and move in one statement: a row that somebody else moved meanwhile is waited for, looked at
+  -- again, and not found at its version.
+  WITH moved AS (
+    UPDATE ledger_account a
+    SET debits_posted = a.debits_posted + m.debits_posted, credits_posted = a.credits_posted + m.credits_posted,
+        debits_pending = a.debits_pending + m.debits_pending, credits_pending = a.credits_pending + m.credits_pending,
+        version = a.version + 1
+    FROM (
+      SELECT s.account_id, s.version, (p_items[min(s.item)]).book_id AS book_id, sum(s.debits_posted) AS debits_posted,
+             sum(s.credits_posted) AS credits_posted, sum(s.debits_pending) AS debits_pending,
+             sum(s.credits_pending) AS credits_pending
+      FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.version IS NOT NULL
+      GROUP BY s.account_id, s.version ORDER BY s.account_id
+    ) AS m
+    WHERE a.slot = p_slot AND a.id = m.account_id AND a.version = m.version AND a.book_id = m.book_id
+    RETURNING a.id, a.credits_posted - a.debits_posted AS balance
+  )
+  SELECT array_agg(id), array_agg(balance) INTO v_moved, v_balances FROM moved;
 
-  IF v_locked IS DISTINCT FROM nullif(p_guarded, '{}') OR v_versions IS DISTINCT FROM nullif(p_versions, '{}') THEN
-    SELECT array_agg(DISTINCT g.item) INTO v_refused
-    FROM unnest(p_guards) AS g
-    WHERE v_versions[array_position(v_locked, g.account_id)] IS DISTINCT FROM g.version;
-    FOREACH v_item IN ARRAY coalesce(v_refused, '{}') LOOP
-      IF v_status[v_item] = 0 THEN v_status[v_item] := 2; END IF;
-    END LOOP;
-    -- Accounts with a floor that nobody guarded by a version, such as a budget: item by item, in their order.
-    SELECT array_agg(id ORDER BY id) INTO v_locked
-    FROM unnest(v_locked) AS id WHERE id <> ALL (p_guarded);
-    IF v_locked IS NOT NULL THEN
-      v_status := ledger_fit_items_v1(p_slot, p_moves, v_locked, v_status);
-    END IF;
-    v_locked := p_guarded;
-    SELECT array_agg(a.credits_posted - a.debits_posted ORDER BY g.n) INTO v_balances
-    FROM unnest(p_guarded) WITH ORDINALITY AS g (id, n)
-    LEFT JOIN ledger_account a ON a.slot = p_slot AND a.id = g.id;
+  IF coalesce(cardinality(v_moved), 0) < p_versioned THEN
+    v_before := v_status;
+    FOR v_item IN
+      SELECT DISTINCT s.item FROM ledger_sides_v1(p_legs, v_status) AS s
+      WHERE s.version IS NOT NULL AND array_position(v_moved, s.account_id) IS NULL
+    LOOP v_status[v_item] := 2; END LOOP;
+    PERFORM ledger_move_back_v1(p_slot, p_legs, v_before, v_status, v_moved);
   END IF;
 
-  -- The key is claimed before anything moves; in key order, so that two processes never wait for each other.
-  WITH claimed AS (
-    INSERT INTO ledger_idempotency
-      (slot, key_hash, request_hash, transaction_id, answer_status, answer, created_at)
-    SELECT p_slot, i.key_hash, i.request_hash, i.transaction_id, i.answer_status, p_answers[i.n], p_recorded_at
+  IF cardinality(p_limited) > 0 THEN
+    PERFORM 1 FROM ledger_account WHERE slot = p_slot AND id = ANY (p_limited) ORDER BY id FOR NO KEY UPDATE;
+    v_before := v_status;
+    v_status := ledger_fit_items_v1(p_slot, p_items, p_legs, p_limited, v_status);
+    PERFORM ledger_move_back_v1(p_slot, p_legs, v_before, v_status, v_moved);
+  END IF;
+
+  -- The keys are claimed in their order, so that two processes never wait for each other.
+  INSERT INTO ledger_idempotency (slot, key_hash, request_hash, transaction_id, answer_status, answer, created_at)
+  SELECT p_slot, i.key_hash, i.request_hash, i.transaction_id, i.answer_status, p_answers[i.n], p_recorded_at
+  FROM unnest(p_items) WITH ORDINALITY AS i (
+    book_id, transaction_id, kind, related_id, place_id, reference, effective_at, leaf_hash, salt, key_hash,
+    request_key, request_hash, answer_status, n)
+  WHERE v_status[i.n] = 0 AND i.key_hash IS NOT NULL
+  ORDER BY i.key_hash
+  ON CONFLICT (slot, key_hash) DO NOTHING;
+  GET DIAGNOSTICS v_rows = ROW_COUNT;
+  IF v_rows < cardinality(p_items) THEN
+    SELECT array_agg(i.n) INTO v_refused
     FROM unnest(p_items) WITH ORDINALITY AS i (
       book_id, transaction_id, kind, related_id, place_id, reference, effective_at, leaf_hash, salt, key_hash,
       request_key, request_hash, answer_status, n)
-    WHERE v_status[i.n] = 0 AND i.key_hash IS NOT NULL
-    ORDER BY i.key_hash
-    ON CONFLICT (slot, key_hash) DO NOTHING
-    RETURNING key_hash
-  )
-  SELECT array_agg(key_hash) INTO v_claimed FROM claimed;
-  IF coalesce(cardinality(v_claimed), 0) < cardinality(p_items) THEN
-    FOR v_item IN 1 .. cardinality(p_items) LOOP
-      IF v_status[v_item] = 0 AND (p_items[v_item]).key_hash IS NOT NULL
-         AND array_position(v_claimed, (p_items[v_item]).key_hash) IS NULL THEN
-        v_status[v_item] := 1;
-      END IF;
-    END LOOP;
+    JOIN ledger_idempotency k ON k.slot = p_slot AND k.key_hash = i.key_hash
+    WHERE v_status[i.n] = 0
+      AND (k.created_at <> p_recorded_at OR k.transaction_id IS DISTINCT FROM i.transaction_id);
+    IF v_refused IS NOT NULL THEN
+      v_before := v_status;
+      FOREACH v_item IN ARRAY v_refused LOOP v_status[v_item] := 1; END LOOP;
+      PERFORM ledger_move_back_v1(p_slot, p_legs, v_before, v_status, v_moved);
+    END IF;
   END IF;
 
   INSERT INTO ledger_transaction
@@ -278,8 +305,10 @@ BEGIN
      debit_balance_after, credit_balance_after)
   SELECT p_slot, (p_items[l.item]).transaction_id, l.leg, l.effect, l.debit_account, l.debit_lot,
          l.credit_account, l.credit_lot, l.amount_fen,
-         v_balances[array_position(v_locked, l.debit_account)] + l.debit_change,
-         v_balances[array_position(v_locked, l.credit_account)] + l.credit_change
+         CASE WHEN l.debit_version IS NOT NULL
+              THEN v_balances[array_position(v_moved, l.debit_account)] - l.debit_later_fen END,
+         CASE WHEN l.credit_version IS NOT NULL
+              THEN v_balances[array_position(v_moved, l.credit_account)] - l.credit_later_fen END
   FROM unnest(p_legs) AS l WHERE v_status[l.item] = 0;
 
   IF cardinality(p_new_lots) > 0 THEN
@@ -288,82 +317,104 @@ BEGIN
     FROM unnest(p_new_lots) AS n WHERE v_status[n.item] = 0;
   END IF;
 
-  IF cardinality(p_lot_moves) > 0 THEN
-    UPDATE ledger_lot o
-    SET remaining_fen = o.remaining_fen + m.remaining_fen, reserved_fen = o.reserved_fen + m.reserved_fen
-    FROM unnest(p_lot_moves) AS m
-    WHERE o.slot = p_slot AND o.account_id = m.account_id AND o.lot = m.lot AND v_status[m.item] = 0;
-    GET DIAGNOSTICS v_rows = ROW_COUNT;
-    IF v_rows < cardinality(p_lot_moves)
-       AND v_rows <> (SELECT count(*) FROM unnest(p_lot_moves) AS m WHERE v_status[m.item] = 0) THEN
-      RAISE EXCEPTION 'ledger: a lot that is to move is not there' USING ERRCODE = 'KQ001';
-    END IF;
+  -- An item's lots are in accounts that it moved above, so they are locked with these.
+  UPDATE ledger_lot o
+  SET remaining_fen = o.remaining_fen + m.remaining_fen, reserved_fen = o.reserved_fen + m.reserved_fen
+  FROM (
+    SELECT s.account_id, s.lot, sum(s.credits_posted - s.debits_posted) AS remaining_fen,
+           sum(s.debits_pending) AS reserved_fen
+    FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.lot IS NOT NULL GROUP BY s.account_id, s.lot
+  ) AS m
+  WHERE o.slot = p_slot AND o.account_id = m.account_id AND o.lot = m.lot;
+  GET DIAGNOSTICS v_rows = ROW_COUNT;
+  IF v_rows < p_versioned AND v_rows <> (
+    SELECT count(DISTINCT (s.account_id, s.lot)) FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.lot IS NOT NULL
+  ) THEN
+    RAISE EXCEPTION 'ledger: a lot that is to move is not there' USING ERRCODE = 'KQ001';
   END IF;
 
-  -- In the order of the subquery (a nested loop over it). The rows with a floor are locked already, so what this
-  -- statement may wait for are the others, by id.
   UPDATE ledger_account a
   SET debits_posted = a.debits_posted + m.debits_posted, credits_posted = a.credits_posted + m.credits_posted,
       debits_pending = a.debits_pending + m.debits_pending, credits_pending = a.credits_pending + m.credits_pending,
       version = a.version + 1
   FROM (
-    SELECT m.account_id, (p_items[m.item]).book_id AS book_id, sum(m.debits_posted) AS debits_posted,
-           sum(m.credits_posted) AS credits_posted, sum(m.debits_pending) AS debits_pending,
-           sum(m.credits_pending) AS credits_pending
-    FROM unnest(p_moves) AS m WHERE v_status[m.item] = 0
-    GROUP BY m.account_id, (p_items[m.item]).book_id
-    ORDER BY m.account_id
+    SELECT s.account_id, (p_items[s.item]).book_id AS book_id, sum(s.debits_posted) AS debits_posted,
+           sum(s.credits_posted) AS credits_posted, sum(s.debits_pending) AS debits_pending,
+           sum(s.credits_pending) AS credits_pending
+    FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.version IS NULL
+    GROUP BY s.account_id, (p_items[s.item]).book_id ORDER BY s.account_id
   ) AS m
-  WHERE a.slot = p_slot AND a.id = m.account_id AND a.book_id = m.book_id;
+  WHERE a.slot = p_slot AND a.id = m.account_id AND a.book_id = m.book_id AND NOT a.lotted;
   GET DIAGNOSTICS v_rows = ROW_COUNT;
-  IF v_rows < cardinality(p_accounts)
-     AND v_rows <> (SELECT count(DISTINCT m.account_id) FROM unnest(p_moves) AS m WHERE v_status[m.item] = 0) THEN
-    RAISE EXCEPTION 'ledger: an account is not there, or is of another book' USING ERRCODE = 'KQ001';
+  IF v_rows <> (
+    SELECT count(DISTINCT s.account_id) FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.version IS NULL
+  ) THEN
+    RAISE EXCEPTION 'ledger: an account is not there, is of another book, or keeps lots and was moved without a version'
+      USING ERRCODE = 'KQ001';
   END IF;
 
   RETURN v_status;
 END $$;
 
--- Refuse (status 3), in the order of the items, each that would take one of the accounts through its floor.
--- The accounts are locked already.
+-- Items were refused after their accounts had moved: move these back to where and what version they were.
+CREATE FUNCTION ledger_move_back_v1(
+  p_slot smallint, p_legs ledger_leg_v1[], p_before smallint[], p_status smallint[], p_moved bigint[]
+) RETURNS void
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  IF p_before = p_status THEN RETURN; END IF;
+  UPDATE ledger_account a
+  SET debits_posted = a.debits_posted - m.debits_posted, credits_posted = a.credits_posted - m.credits_posted,
+      debits_pending = a.debits_pending - m.debits_pending, credits_pending = a.credits_pending - m.credits_pending,
+      version = m.version
+  FROM (
+    SELECT s.account_id, s.version, sum(s.debits_posted) AS debits_posted, sum(s.credits_posted) AS credits_posted,
+           sum(s.debits_pending) AS debits_pending, sum(s.credits_pending) AS credits_pending
+    FROM ledger_sides_v1(p_legs, p_before) AS s
+    WHERE s.version IS NOT NULL AND p_status[s.item] <> 0
+    GROUP BY s.account_id, s.version
+  ) AS m
+  WHERE a.slot = p_slot AND a.id = m.account_id AND a.id = ANY (p_moved);
+END $$;
+
+-- Refuse (status 3), in the order of the items, each that would take one of the accounts through its floor. The
+-- accounts are locked. Items whose key has its answer already take nothing.
 CREATE FUNCTION ledger_fit_items_v1(
-  p_slot smallint, p_moves ledger_move_v1[], p_accounts bigint[], p_status smallint[]
+  p_slot smallint, p_items ledger_item_v1[], p_legs ledger_leg_v1[], p_accounts bigint[], p_status smallint[]
 ) RETURNS smallint[]
 LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
 DECLARE
   v_status smallint[] := p_status;
+  v_counted smallint[] := p_status;
   v_credit boolean[];
   v_room bigint[];
-  v_at integer[];
-  v_change bigint[];
   v_item record;
 BEGIN
-  SELECT array_agg(a.floor_rule = 'credit' ORDER BY a.id),
+  FOR v_item IN
+    SELECT i.n FROM unnest(p_items) WITH ORDINALITY AS i (
+      book_id, transaction_id, kind, related_id, place_id, reference, effective_at, leaf_hash, salt, key_hash,
+      request_key, request_hash, answer_status, n)
+    JOIN ledger_idempotency k ON k.slot = p_slot AND k.key_hash = i.key_hash
+  LOOP v_counted[v_item.n] := 1; END LOOP;
+  SELECT array_agg(a.floor_rule = 'credit' ORDER BY o.n),
          array_agg(CASE a.floor_rule WHEN 'credit' THEN a.credits_posted - a.debits_posted - a.debits_pending
-                                     ELSE a.debits_posted - a.credits_posted - a.credits_pending END ORDER BY a.id)
+                                     WHEN 'debit' THEN a.debits_posted - a.credits_posted - a.credits_pending END
+                   ORDER BY o.n) -- null, hence never too little, where there is no floor
   INTO v_credit, v_room
-  FROM ledger_account a WHERE a.slot = p_slot AND a.id = ANY (p_accounts);
-
-  -- When everything that is taken fits even without what is given, the order does not matter.
-  IF NOT EXISTS (
-    SELECT 1 FROM (
-      SELECT array_position(p_accounts, m.account_id) AS at, m.*
-      FROM unnest(p_moves) AS m WHERE m.account_id = ANY (p_accounts) AND v_status[m.item] = 0
-    ) AS t
-    GROUP BY t.at
-    HAVING sum(least(0, CASE WHEN v_credit[t.at] THEN t.credits_posted - t.debits_posted - t.debits_pending
-                             ELSE t.debits_posted - t.credits_posted - t.credits_pending END)) + v_room[t.at] < 0
-  ) THEN
-    RETURN v_status;
-  END IF;
+  FROM unnest(p_accounts) WITH ORDINALITY AS o (id, n)
+  LEFT JOIN ledger_account a ON a.slot = p_slot AND a.id = o.id;
 
   FOR v_item IN
-    SELECT t.item, array_agg(t.at) AS ats,
-           array_agg(CASE WHEN v_credit[t.at] THEN t.credits_posted - t.debits_posted - t.debits_pending
-                          ELSE t.debits_posted - t.credits_posted - t.credits_pending END) AS changes
+    SELECT t.item, array_agg(t.at) AS ats, array_agg(t.change) AS changes
     FROM (
-      SELECT array_position(p_accounts, m.account_id) AS at, m.*
-      FROM unnest(p_moves) AS m WHERE m.account_id = ANY (p_accounts) AND v_status[m.item] = 0
+      -- the side of the floor takes what it posts and reserves; the other side adds what it posts
+      SELECT s.item, array_position(p_accounts, s.account_id) AS at,
+             sum(CASE WHEN v_credit[array_position(p_accounts, s.account_id)]
+                      THEN s.credits_posted - s.debits_posted - s.debits_pending
+                      ELSE s.debits_posted - s.credits_posted - s.credits_pending END) AS change
+      FROM ledger_sides_v1(p_legs, v_counted) AS s
+      WHERE s.account_id = ANY (p_accounts) AND s.version IS NULL
+      GROUP BY s.item, s.account_id
     ) AS t GROUP BY t.item ORDER BY t.item
   LOOP
     FOR i IN 1 .. cardinality(v_item.ats) LOOP

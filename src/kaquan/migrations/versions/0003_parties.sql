@@ -1,5 +1,5 @@
--- Tenants, their books, API keys, issuers, merchants, stores, terminals. New tables only. Small reference tables:
--- on a cluster they are copied to every node, so they carry no slot.
+-- Tenants, their books, API keys, issuers, merchants, stores, terminals. New tables only: takes no lock that anybody
+-- waits for. Small reference tables: on a cluster they are copied to every node, so they carry no slot.
 
 CREATE TABLE parties_tenant (
   id         uuid        NOT NULL,

@@ -1,4 +1,4 @@
--- Programmes, batches, cards. New tables only.
+-- Programmes, batches, cards. New tables only: takes no lock that anybody waits for.
 
 CREATE TABLE cards_programme (
   id                   uuid        NOT NULL,

@@ -1,5 +1,5 @@
 -- Payments: purchases, authorizations, refunds and loads as clients see them, and the call that posts them.
--- New tables only.
+-- New tables only: takes no lock that anybody waits for.
 
 CREATE TYPE payments_kind AS ENUM ('purchase', 'authorization', 'refund', 'load');
 CREATE TYPE payments_status AS ENUM ('open', 'completed', 'voided', 'expired');
@@ -34,7 +34,7 @@ COMMENT ON TABLE payments_payment IS 'One movement of value on a card that a cli
 COMMENT ON COLUMN payments_payment.status IS
   'open: an authorization that can still be captured; completed: nothing is reserved any more; voided, expired: nothing was captured';
 
-CREATE INDEX payments_payment_reference ON payments_payment (slot, book_id, reference, id) WHERE reference IS NOT NULL;
+-- by reference and by kind they are found through ledger_transaction, which has the same ids
 CREATE INDEX payments_payment_open ON payments_payment (slot, expires_at) WHERE status = 'open';
 
 CREATE TYPE payments_new_v1 AS (
@@ -48,8 +48,7 @@ CREATE TYPE payments_change_v1 AS (
 -- posts, then rows are written for what it applied. Statuses are those of ledger_post_batch_v1.
 CREATE FUNCTION payments_post_batch_v1(
   p_slot smallint, p_recorded_at timestamptz, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[],
-  p_moves ledger_move_v1[], p_guards ledger_guard_v1[], p_lot_moves ledger_lot_move_v1[],
-  p_new_lots ledger_new_lot_v1[], p_accounts bigint[], p_guarded bigint[], p_versions bigint[], p_status smallint[],
+  p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[],
   p_new payments_new_v1[], p_changes payments_change_v1[]
 ) RETURNS smallint[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
@@ -73,8 +72,7 @@ BEGIN
   END IF;
 
   v_status := ledger_post_batch_v1(
-    p_slot, p_recorded_at, p_items, p_answers, p_legs, p_moves, p_guards, p_lot_moves, p_new_lots, p_accounts,
-    p_guarded, p_versions, v_status);
+    p_slot, p_recorded_at, p_items, p_answers, p_legs, p_new_lots, p_versioned, p_limited, v_status);
 
   INSERT INTO payments_payment
     (slot, id, book_id, kind, status, card_id, merchant_id, store_id, terminal_id, original_id, currency, amount_fen,
@@ -94,11 +92,12 @@ BEGIN
   RETURN v_status;
 END $$;
 
--- The facts of a batch in one call: the cards asked for and those of the payments asked for, with their pockets and
--- the lots that hold something. One row per lot, or per pocket or card that has none.
-CREATE FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[])
+-- The facts of a batch in one call: the cards asked for, then those of the payments asked for, with their pockets and
+-- the lots that hold something. n is the position in both lists together. One row per lot, or per pocket or card that
+-- has none; pockets that never held anything only if p_every_pocket.
+CREATE FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean)
 RETURNS TABLE (
-  card_id uuid, book_id integer, programme_id uuid, status text, expires_at timestamptz, book_version bigint,
+  n integer, book_id integer, programme_id uuid, status text, expires_at timestamptz, book_version bigint,
   account_id bigint, kind text, account_version bigint, posted_fen bigint, reserved_fen bigint,
   lot integer, available_fen bigint, paid_fen bigint, given_fen bigint, lot_expires_at timestamptz)
 LANGUAGE plpgsql STABLE SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan
@@ -106,17 +105,21 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SE
 BEGIN
   IF cardinality(p_payments) > 0 THEN
     p_cards := p_cards || ARRAY (
-      SELECT p.card_id FROM payments_payment p WHERE p.slot = p_slot AND p.id = ANY (p_payments));
+      SELECT p.card_id
+      FROM unnest(p_payments) WITH ORDINALITY AS asked (id, n)
+      LEFT JOIN payments_payment p ON p.slot = p_slot AND p.id = asked.id
+      ORDER BY asked.n);
   END IF;
   RETURN QUERY
-  SELECT c.id, c.book_id, c.programme_id, c.status, c.expires_at, b.version,
+  SELECT asked.n::integer, c.book_id, c.programme_id, c.status, c.expires_at, b.version,
          a.id, a.kind, a.version, a.credits_posted - a.debits_posted, a.debits_pending,
          l.lot, l.remaining_fen - l.reserved_fen, l.paid_fen, l.given_fen, l.expires_at
-  FROM cards_card c
+  FROM unnest(p_cards) WITH ORDINALITY AS asked (id, n)
+  JOIN cards_card c ON c.slot = p_slot AND c.id = asked.id
   JOIN parties_book b ON b.id = c.book_id
   LEFT JOIN ledger_account a ON a.slot = p_slot AND a.owner_id = c.id AND a.floor_rule = 'credit'
-  LEFT JOIN ledger_lot l ON l.slot = p_slot AND l.account_id = a.id AND l.remaining_fen > l.reserved_fen
-  WHERE c.slot = p_slot AND c.id = ANY (p_cards);
+    AND (p_every_pocket OR a.credits_posted > 0)
+  LEFT JOIN ledger_lot l ON l.slot = p_slot AND l.account_id = a.id AND l.remaining_fen > l.reserved_fen;
 END $$;
 
 GRANT SELECT, INSERT ON payments_payment TO kaquan_ledger;

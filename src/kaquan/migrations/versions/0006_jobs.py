@@ -9,4 +9,5 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    op.get_bind().exec_driver_sql(run_sql(revision))
+    # without parameters, because the text has percent signs of its own
+    op.get_bind().exec_driver_sql(run_sql(revision), execution_options={"no_parameters": True})

@@ -1,6 +1,7 @@
 -- The job queue of the worker: the schema of procrastinate 3.10, word for word between the two rules below, in a
--- PostgreSQL schema of its own (jobs), so that its names never meet ours. New tables only. A later release of
--- procrastinate that changes its schema comes with a revision of ours; a test compares the two.
+-- PostgreSQL schema of its own (jobs), so that its names never meet ours. New tables only: takes no lock that anybody
+-- waits for. A later release of procrastinate that changes its schema comes with a revision of ours; a test compares
+-- the two.
 --
 -- It has triggers and sequences, which the rest of our schema must not have: these are no OLTP tables of a slot, and on
 -- a cluster they stay local tables of the coordinator, where Citus refuses nothing. No money depends on them: whatever

@@ -38,7 +38,7 @@ def audit(
 def check_with_progress(conninfo: str, *, console: Console, names: list[str] | None = None) -> AuditReport:
     """Run audits with a progress bar on ``console``."""
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("audits 核查", total=None)
 
         def show(name: str, done: int, total: int) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from kaquan.doors.cli.failures import CommandError
 from kaquan.doors.cli.output import AsJson, note, print_json
-from kaquan.doors.cli.prepare import embedded, external_conninfo, ready_database, running_database, settings_of_command
+from kaquan.doors.cli.prepare import embedded, external_conninfo, make_home, running_database, settings_of_command
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.embedded import ServerState, binary
 from kaquan.migrations import current_revision, migrate, newest_revision
@@ -23,7 +23,9 @@ db_app = typer.Typer(help="The database. 数据库", no_args_is_help=True)
 @db_app.command()
 def start(as_json: AsJson = False) -> None:
     """Start the embedded server and leave it running until `kaquan db stop`. 启动"""
-    server = embedded(settings_of_command())
+    settings = settings_of_command()
+    server = embedded(settings)
+    make_home(settings.home)
     conninfo = server.start(supervised=False)
     migrate(conninfo)
     if as_json:
@@ -102,7 +104,7 @@ def backup(
     path = file or Path(f"kaquan-{SystemClock().now():%Y%m%dT%H%M%SZ}.dump")
     if path.exists():
         raise CommandError(f"{path} is there already, and a backup never overwrites. / 文件已存在。")
-    with ready_database(settings) as conninfo:
+    with running_database(settings) as conninfo:
         size_bytes = _dump(conninfo, path)
     if as_json:
         print_json({"file": str(path.resolve()), "bytes": size_bytes})

@@ -41,7 +41,7 @@ def demo(
     with ready_database(settings) as conninfo:
         prepare_to_serve(settings, conninfo)
         label, token = asyncio.run(on_pool(conninfo, _make_tenant))
-        with serving(settings, conninfo) as processes:
+        with serving(settings, conninfo, log=settings.home / "demo.log") as processes:
             address = address_of(settings)
             run = run_demo(address, token, label=label, year=year, expected=KNOWN_FACTS, console=console)
             if not as_json:

@@ -1,0 +1,106 @@
+"""The jobs by name, with their times. All times are UTC."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import structlog
+from procrastinate import App as Jobs
+from procrastinate import PsycopgConnector
+
+from kaquan.app import App
+from kaquan.audit import run_audits
+from kaquan.cards import Press, run_batch, unfinished_batches
+from kaquan.doors.worker.metrics import AUDIT_FINDINGS, AUDITED_AT, JOB_RESULTS
+from kaquan.kit.db import app_conninfo
+from kaquan.kit.ids import Prefix, show_id
+from kaquan.kit.outcomes import Refusal
+from kaquan.ledger import forget_answers, take_checkpoints
+from kaquan.payments.expire import expire_overdue
+
+SCHEMA = "jobs"
+"""The queue's tables lie in a PostgreSQL schema of their own; see migration 0006."""
+
+EVERY_5_SECONDS = "* * * * * */5"
+EVERY_15_SECONDS = "* * * * * */15"
+EVERY_MINUTE = "* * * * *"
+EVERY_HOUR = "7 * * * *"
+EVERY_NIGHT = "20 19 * * *"
+"""03:20 in China."""
+
+_log = structlog.get_logger("kaquan.worker")
+
+
+def connector(conninfo: str) -> PsycopgConnector:
+    """The queue's own sessions: two for jobs and one that listens."""
+    return PsycopgConnector(conninfo=app_conninfo(conninfo, schema=SCHEMA), min_size=1, max_size=2)
+
+
+def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
+    """Every job, doing its work with ``app``."""
+    jobs = Jobs(connector=connection)
+
+    def periodic(cron: str) -> Callable[[Callable[[], Awaitable[int]]], None]:
+        """Do a job at these times: at most one of its kind runs and one waits, on all workers together."""
+
+        def register(work: Callable[[], Awaitable[int]]) -> None:
+            name = work.__name__
+
+            async def job(timestamp: int) -> None:
+                if done := await work():
+                    JOB_RESULTS.labels(name).inc(done)
+                    _log.info("job done", job=name, result=done)
+
+            jobs.periodic(cron=cron)(jobs.task(name=name, lock=name, queueing_lock=name)(job))
+
+        return register
+
+    @periodic(EVERY_15_SECONDS)
+    async def expire_authorizations() -> int:
+        return await expire_overdue(app.desk, app.pool, app.slots, app.clock.now())
+
+    @periodic(EVERY_5_SECONDS)
+    async def issue_batches() -> int:
+        press = Press(app.keyring, app.slots, app.ids)
+        issued = 0
+        for book_id, batch_id in await unfinished_batches(app.pool):
+            batch = await run_batch(app.pool, press, app.clock, book_id=book_id, batch_id=batch_id)
+            if isinstance(batch, Refusal):
+                _log.error("batch stopped", batch=show_id(Prefix.BATCH, batch_id), reason=batch.message())
+            else:
+                issued += batch.card_count
+        return issued
+
+    @periodic(EVERY_HOUR)
+    async def audit() -> int:
+        report = await run_audits(app.pool)
+        AUDITED_AT.set(report.as_of.timestamp())
+        for result in report.audits:
+            AUDIT_FINDINGS.labels(result.name).set(result.finding_count)
+            for finding in result.findings:
+                _log.error(
+                    "an audit does not hold",
+                    audit=result.name,
+                    what=finding.what,
+                    expected=finding.expected,
+                    actual=finding.actual,
+                    **finding.ids,
+                )
+        return sum(result.finding_count for result in report.audits)
+
+    @periodic(EVERY_NIGHT)
+    async def forget_old_answers() -> int:
+        before = app.clock.now() - timedelta(days=app.settings.idempotency_days)
+        return await forget_answers(app.pool, app.slots, before=before)
+
+    @periodic(EVERY_NIGHT)
+    async def keep_checkpoints() -> int:
+        return await take_checkpoints(app.pool, app.slots, now=app.clock.now())
+
+    @jobs.periodic(cron=EVERY_MINUTE)
+    @jobs.task(name="revive_jobs", queueing_lock="revive_jobs")
+    async def revive_jobs(timestamp: int) -> None:
+        # What a killed worker was doing still holds its lock: give it to another worker.
+        for job in await jobs.job_manager.get_stalled_jobs():
+            await jobs.job_manager.retry_job(job)
+
+    return jobs

@@ -1,0 +1,16 @@
+"""What the jobs tell Prometheus; served by the HTTP processes, which share a folder of figures with the worker."""
+
+from prometheus_client import Counter, Gauge
+
+AUDIT_FINDINGS = Gauge(
+    "kaquan_audit_findings",
+    "What the last run of each audit found wrong",
+    ["audit"],
+    multiprocess_mode="mostrecent",
+)
+AUDITED_AT = Gauge(
+    "kaquan_audit_timestamp_seconds",
+    "The moment that the last run of audits is true for",
+    multiprocess_mode="mostrecent",
+)
+JOB_RESULTS = Counter("kaquan_job_results", "What jobs did: authorizations expired, answers forgotten …", ["job"])

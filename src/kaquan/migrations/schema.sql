@@ -1,0 +1,1083 @@
+-- The schema at revision 0007, to be read: it is made by the revisions in versions/ and compared with them by
+-- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
+-- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
+
+CREATE TYPE ledger_effect AS ENUM (
+    'post',
+    'reserve',
+    'capture',
+    'release'
+);
+
+CREATE TYPE ledger_floor_rule AS ENUM (
+    'none',
+    'credit',
+    'debit'
+);
+
+CREATE TYPE ledger_item_v1 AS (
+    book_id integer,
+    transaction_id uuid,
+    kind text,
+    related_id uuid,
+    place_id uuid,
+    reference text,
+    effective_at timestamp with time zone,
+    leaf_hash bytea,
+    salt bytea,
+    key_hash uuid,
+    request_key text,
+    request_hash bytea,
+    answer_status smallint
+);
+
+CREATE TYPE ledger_leg_v1 AS (
+    item integer,
+    leg smallint,
+    effect ledger_effect,
+    amount_fen bigint,
+    debit_account bigint,
+    debit_version bigint,
+    debit_lot integer,
+    debit_later_fen bigint,
+    credit_account bigint,
+    credit_version bigint,
+    credit_lot integer,
+    credit_later_fen bigint
+);
+
+CREATE TYPE ledger_new_lot_v1 AS (
+    item integer,
+    account_id bigint,
+    lot integer,
+    paid_fen bigint,
+    given_fen bigint,
+    expires_at timestamp with time zone
+);
+
+CREATE TYPE payments_status AS ENUM (
+    'open',
+    'completed',
+    'voided',
+    'expired'
+);
+
+CREATE TYPE payments_change_v1 AS (
+    item integer,
+    id uuid,
+    version integer,
+    status payments_status,
+    captured_fen bigint,
+    refunded_fen bigint
+);
+
+CREATE TYPE payments_kind AS ENUM (
+    'purchase',
+    'authorization',
+    'refund',
+    'load'
+);
+
+CREATE TYPE payments_new_v1 AS (
+    item integer,
+    id uuid,
+    book_id integer,
+    kind payments_kind,
+    status payments_status,
+    card_id uuid,
+    merchant_id uuid,
+    store_id uuid,
+    terminal_id uuid,
+    original_id uuid,
+    currency text,
+    amount_fen bigint,
+    bonus_fen bigint,
+    captured_fen bigint,
+    reference text,
+    expires_at timestamp with time zone,
+    occurred_at timestamp with time zone
+);
+
+CREATE FUNCTION ledger_first_id_v1(p_at timestamp with time zone) RETURNS uuid
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  SELECT (lpad(to_hex(floor(extract(epoch FROM p_at) * 1000)::bigint), 12, '0') || '00000000000000000000')::uuid
+$$;
+
+CREATE FUNCTION ledger_fit_items_v1(p_slot smallint, p_items ledger_item_v1[], p_legs ledger_leg_v1[], p_accounts bigint[], p_status smallint[]) RETURNS smallint[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+  v_status smallint[] := p_status;
+  v_counted smallint[] := p_status;
+  v_credit boolean[];
+  v_room bigint[];
+  v_item record;
+BEGIN
+  FOR v_item IN
+    SELECT i.n FROM unnest(p_items) WITH ORDINALITY AS i (
+      book_id, transaction_id, kind, related_id, place_id, reference, effective_at, leaf_hash, salt, key_hash,
+      request_key, request_hash, answer_status, n)
+    JOIN ledger_idempotency k ON k.slot = p_slot AND k.key_hash = i.key_hash
+  LOOP v_counted[v_item.n] := 1; END LOOP;
+  SELECT array_agg(a.floor_rule = 'credit' ORDER BY o.n),
+         array_agg(CASE a.floor_rule WHEN 'credit' THEN a.credits_posted - a.debits_posted - a.debits_pending
+                                     ELSE a.debits_posted - a.credits_posted - a.credits_pending END ORDER BY o.n)
+  INTO v_credit, v_room
+  FROM unnest(p_accounts) WITH ORDINALITY AS o (id, n)
+  LEFT JOIN ledger_account a ON a.slot = p_slot AND a.id = o.id;
+
+  FOR v_item IN
+    SELECT t.item, array_agg(t.at) AS ats, array_agg(t.change) AS changes
+    FROM (
+      -- the side of the floor takes what it posts and reserves; the other side adds what it posts
+      SELECT s.item, array_position(p_accounts, s.account_id) AS at,
+             sum(CASE WHEN v_credit[array_position(p_accounts, s.account_id)]
+                      THEN s.credits_posted - s.debits_posted - s.debits_pending
+                      ELSE s.debits_posted - s.credits_posted - s.credits_pending END) AS change
+      FROM ledger_sides_v1(p_legs, v_counted) AS s
+      WHERE s.account_id = ANY (p_accounts) AND s.version IS NULL
+      GROUP BY s.item, s.account_id
+    ) AS t GROUP BY t.item ORDER BY t.item
+  LOOP
+    FOR i IN 1 .. cardinality(v_item.ats) LOOP
+      IF v_item.changes[i] < 0 AND v_room[v_item.ats[i]] + v_item.changes[i] < 0 THEN
+        v_status[v_item.item] := 3;
+      END IF;
+    END LOOP;
+    CONTINUE WHEN v_status[v_item.item] <> 0;
+    FOR i IN 1 .. cardinality(v_item.ats) LOOP
+      v_room[v_item.ats[i]] := v_room[v_item.ats[i]] + v_item.changes[i];
+    END LOOP;
+  END LOOP;
+  RETURN v_status;
+END $$;
+
+CREATE FUNCTION ledger_forget_answers_v1(p_slot smallint, p_before timestamp with time zone, p_after uuid, p_limit integer) RETURNS TABLE(forgotten bigint, last_key uuid)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+  SELECT k.key_hash INTO last_key
+  FROM (SELECT i.key_hash FROM ledger_idempotency i
+        WHERE i.slot = p_slot AND i.key_hash > p_after ORDER BY i.key_hash LIMIT p_limit) AS k
+  ORDER BY k.key_hash DESC LIMIT 1;
+  INSERT INTO ledger_forgotten (slot, before) VALUES (p_slot, p_before)
+  ON CONFLICT (slot) DO UPDATE SET before = greatest(ledger_forgotten.before, excluded.before)
+  WHERE ledger_forgotten.before < excluded.before;
+  DELETE FROM ledger_idempotency i
+  WHERE i.slot = p_slot AND i.key_hash > p_after AND i.key_hash <= last_key AND i.created_at < p_before;
+  GET DIAGNOSTICS forgotten = ROW_COUNT;
+  RETURN NEXT;
+END $$;
+
+ALTER FUNCTION ledger_forget_answers_v1(p_slot smallint, p_before timestamp with time zone, p_after uuid, p_limit integer) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION ledger_move_back_v1(p_slot smallint, p_legs ledger_leg_v1[], p_before smallint[], p_status smallint[], p_moved bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF p_before = p_status THEN RETURN; END IF;
+  UPDATE ledger_account a
+  SET debits_posted = a.debits_posted - m.debits_posted, credits_posted = a.credits_posted - m.credits_posted,
+      debits_pending = a.debits_pending - m.debits_pending, credits_pending = a.credits_pending - m.credits_pending,
+      version = m.version
+  FROM (
+    SELECT s.account_id, s.version, sum(s.debits_posted) AS debits_posted, sum(s.credits_posted) AS credits_posted,
+           sum(s.debits_pending) AS debits_pending, sum(s.credits_pending) AS credits_pending
+    FROM ledger_sides_v1(p_legs, p_before) AS s
+    WHERE s.version IS NOT NULL AND p_status[s.item] <> 0
+    GROUP BY s.account_id, s.version
+  ) AS m
+  WHERE a.slot = p_slot AND a.id = m.account_id AND a.id = ANY (p_moved);
+END $$;
+
+CREATE FUNCTION ledger_open_accounts_v1(p_slot smallint, p_books integer[], p_owners uuid[], p_kinds text[], p_currencies text[], p_floor_rules ledger_floor_rule[], p_lotted boolean[]) RETURNS TABLE(account_id bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO ledger_account (slot, book_id, owner_id, kind, currency, floor_rule, lotted)
+  SELECT p_slot, b, o, k, c, f, l
+  FROM unnest(p_books, p_owners, p_kinds, p_currencies, p_floor_rules, p_lotted) AS asked (b, o, k, c, f, l)
+  ORDER BY o, k, c
+  ON CONFLICT (slot, owner_id, kind, currency) DO NOTHING;
+  RETURN QUERY
+  SELECT a.id
+  FROM unnest(p_owners, p_kinds, p_currencies) WITH ORDINALITY AS asked (o, k, c, position)
+  JOIN ledger_account a ON a.slot = p_slot AND a.owner_id = o AND a.kind = k AND a.currency = c
+  ORDER BY position;
+END $$;
+
+ALTER FUNCTION ledger_open_accounts_v1(p_slot smallint, p_books integer[], p_owners uuid[], p_kinds text[], p_currencies text[], p_floor_rules ledger_floor_rule[], p_lotted boolean[]) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION ledger_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[]) RETURNS smallint[]
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+  v_status smallint[] := p_status;
+  v_before smallint[];
+  v_moved bigint[];
+  v_balances bigint[];
+  v_refused integer[];
+  v_item integer;
+  v_rows bigint;
+BEGIN
+  -- Check the versions and move in one statement: a row that somebody else moved meanwhile is waited for, looked at
+  -- again, and not found at its version.
+  WITH moved AS (
+    UPDATE ledger_account a
+    SET debits_posted = a.debits_posted + m.debits_posted, credits_posted = a.credits_posted + m.credits_posted,
+        debits_pending = a.debits_pending + m.debits_pending, credits_pending = a.credits_pending + m.credits_pending,
+        version = a.version + 1
+    FROM (
+      SELECT s.account_id, s.version, (p_items[min(s.item)]).book_id AS book_id, sum(s.debits_posted) AS debits_posted,
+             sum(s.credits_posted) AS credits_posted, sum(s.debits_pending) AS debits_pending,
+             sum(s.credits_pending) AS credits_pending
+      FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.version IS NOT NULL
+      GROUP BY s.account_id, s.version ORDER BY s.account_id
+    ) AS m
+    WHERE a.slot = p_slot AND a.id = m.account_id AND a.version = m.version AND a.book_id = m.book_id
+    RETURNING a.id, a.credits_posted - a.debits_posted AS balance
+  )
+  SELECT array_agg(id), array_agg(balance) INTO v_moved, v_balances FROM moved;
+
+  IF coalesce(cardinality(v_moved), 0) < p_versioned THEN
+    v_before := v_status;
+    FOR v_item IN
+      SELECT DISTINCT s.item FROM ledger_sides_v1(p_legs, v_status) AS s
+      WHERE s.version IS NOT NULL AND array_position(v_moved, s.account_id) IS NULL
+    LOOP v_status[v_item] := 2; END LOOP;
+    PERFORM ledger_move_back_v1(p_slot, p_legs, v_before, v_status, v_moved);
+  END IF;
+
+  IF cardinality(p_limited) > 0 THEN
+    PERFORM 1 FROM ledger_account WHERE slot = p_slot AND id = ANY (p_limited) ORDER BY id FOR NO KEY UPDATE;
+    v_before := v_status;
+    v_status := ledger_fit_items_v1(p_slot, p_items, p_legs, p_limited, v_status);
+    PERFORM ledger_move_back_v1(p_slot, p_legs, v_before, v_status, v_moved);
+  END IF;
+
+  -- The keys are claimed in their order, so that two processes never wait for each other.
+  INSERT INTO ledger_idempotency (slot, key_hash, request_hash, transaction_id, answer_status, answer, created_at)
+  SELECT p_slot, i.key_hash, i.request_hash, i.transaction_id, i.answer_status, p_answers[i.n], p_recorded_at
+  FROM unnest(p_items) WITH ORDINALITY AS i (
+    book_id, transaction_id, kind, related_id, place_id, reference, effective_at, leaf_hash, salt, key_hash,
+    request_key, request_hash, answer_status, n)
+  WHERE v_status[i.n] = 0 AND i.key_hash IS NOT NULL
+  ORDER BY i.key_hash
+  ON CONFLICT (slot, key_hash) DO NOTHING;
+  GET DIAGNOSTICS v_rows = ROW_COUNT;
+  IF v_rows < cardinality(p_items) THEN
+    SELECT array_agg(i.n) INTO v_refused
+    FROM unnest(p_items) WITH ORDINALITY AS i (
+      book_id, transaction_id, kind, related_id, place_id, reference, effective_at, leaf_hash, salt, key_hash,
+      request_key, request_hash, answer_status, n)
+    JOIN ledger_idempotency k ON k.slot = p_slot AND k.key_hash = i.key_hash
+    WHERE v_status[i.n] = 0
+      AND (k.created_at <> p_recorded_at OR k.transaction_id IS DISTINCT FROM i.transaction_id);
+    IF v_refused IS NOT NULL THEN
+      v_before := v_status;
+      FOREACH v_item IN ARRAY v_refused LOOP v_status[v_item] := 1; END LOOP;
+      PERFORM ledger_move_back_v1(p_slot, p_legs, v_before, v_status, v_moved);
+    END IF;
+  END IF;
+
+  INSERT INTO ledger_transaction
+    (slot, id, book_id, kind, related_id, place_id, reference, effective_at, recorded_at, request_key, request_hash)
+  SELECT p_slot, i.transaction_id, i.book_id, i.kind, i.related_id, i.place_id, i.reference, i.effective_at,
+         p_recorded_at, i.request_key, i.request_hash
+  FROM unnest(p_items) WITH ORDINALITY AS i (
+    book_id, transaction_id, kind, related_id, place_id, reference, effective_at, leaf_hash, salt, key_hash,
+    request_key, request_hash, answer_status, n)
+  WHERE v_status[i.n] = 0 AND i.transaction_id IS NOT NULL;
+
+  INSERT INTO evidence_leaf (slot, transaction_id, leaf_hash, salt)
+  SELECT p_slot, i.transaction_id, i.leaf_hash, i.salt
+  FROM unnest(p_items) WITH ORDINALITY AS i (
+    book_id, transaction_id, kind, related_id, place_id, reference, effective_at, leaf_hash, salt, key_hash,
+    request_key, request_hash, answer_status, n)
+  WHERE v_status[i.n] = 0 AND i.transaction_id IS NOT NULL;
+
+  INSERT INTO ledger_entry
+    (slot, transaction_id, leg, effect, debit_account, debit_lot, credit_account, credit_lot, amount_fen,
+     debit_balance_after, credit_balance_after)
+  SELECT p_slot, (p_items[l.item]).transaction_id, l.leg, l.effect, l.debit_account, l.debit_lot,
+         l.credit_account, l.credit_lot, l.amount_fen,
+         CASE WHEN l.debit_version IS NOT NULL
+              THEN v_balances[array_position(v_moved, l.debit_account)] - l.debit_later_fen END,
+         CASE WHEN l.credit_version IS NOT NULL
+              THEN v_balances[array_position(v_moved, l.credit_account)] - l.credit_later_fen END
+  FROM unnest(p_legs) AS l WHERE v_status[l.item] = 0;
+
+  IF cardinality(p_new_lots) > 0 THEN
+    INSERT INTO ledger_lot (slot, account_id, lot, origin_transaction_id, paid_fen, given_fen, expires_at)
+    SELECT p_slot, n.account_id, n.lot, (p_items[n.item]).transaction_id, n.paid_fen, n.given_fen, n.expires_at
+    FROM unnest(p_new_lots) AS n WHERE v_status[n.item] = 0;
+  END IF;
+
+  -- An item's lots are in accounts that it moved above, so they are locked with these.
+  UPDATE ledger_lot o
+  SET remaining_fen = o.remaining_fen + m.remaining_fen, reserved_fen = o.reserved_fen + m.reserved_fen
+  FROM (
+    SELECT s.account_id, s.lot, sum(s.credits_posted - s.debits_posted) AS remaining_fen,
+           sum(s.debits_pending) AS reserved_fen
+    FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.lot IS NOT NULL GROUP BY s.account_id, s.lot
+  ) AS m
+  WHERE o.slot = p_slot AND o.account_id = m.account_id AND o.lot = m.lot;
+  GET DIAGNOSTICS v_rows = ROW_COUNT;
+  IF v_rows < p_versioned AND v_rows <> (
+    SELECT count(DISTINCT (s.account_id, s.lot)) FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.lot IS NOT NULL
+  ) THEN
+    RAISE EXCEPTION 'ledger: a lot that is to move is not there' USING ERRCODE = 'KQ001';
+  END IF;
+
+  UPDATE ledger_account a
+  SET debits_posted = a.debits_posted + m.debits_posted, credits_posted = a.credits_posted + m.credits_posted,
+      debits_pending = a.debits_pending + m.debits_pending, credits_pending = a.credits_pending + m.credits_pending,
+      version = a.version + 1
+  FROM (
+    SELECT s.account_id, (p_items[s.item]).book_id AS book_id, sum(s.debits_posted) AS debits_posted,
+           sum(s.credits_posted) AS credits_posted, sum(s.debits_pending) AS debits_pending,
+           sum(s.credits_pending) AS credits_pending
+    FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.version IS NULL
+    GROUP BY s.account_id, (p_items[s.item]).book_id ORDER BY s.account_id
+  ) AS m
+  WHERE a.slot = p_slot AND a.id = m.account_id AND a.book_id = m.book_id AND NOT a.lotted;
+  GET DIAGNOSTICS v_rows = ROW_COUNT;
+  IF v_rows <> (
+    SELECT count(DISTINCT s.account_id) FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.version IS NULL
+  ) THEN
+    RAISE EXCEPTION 'ledger: an account is not there, is of another book, or keeps lots and was moved without a version'
+      USING ERRCODE = 'KQ001';
+  END IF;
+
+  RETURN v_status;
+END $$;
+
+ALTER FUNCTION ledger_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[]) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION ledger_sides_v1(p_legs ledger_leg_v1[], p_status smallint[]) RETURNS TABLE(item integer, account_id bigint, version bigint, lot integer, debits_posted bigint, credits_posted bigint, debits_pending bigint, credits_pending bigint)
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  SELECT l.item, s.account_id, s.version, s.lot, m.posted * s.debit, m.posted * s.credit, m.pending * s.debit,
+         m.pending * s.credit
+  FROM unnest(p_legs) AS l
+  CROSS JOIN LATERAL (VALUES (
+    CASE WHEN l.effect IN ('post', 'capture') THEN l.amount_fen ELSE 0 END,
+    CASE l.effect WHEN 'reserve' THEN l.amount_fen WHEN 'post' THEN 0 ELSE -l.amount_fen END
+  )) AS m (posted, pending)
+  CROSS JOIN LATERAL (VALUES
+    (l.debit_account, l.debit_version, l.debit_lot, 1, 0), (l.credit_account, l.credit_version, l.credit_lot, 0, 1)
+  ) AS s (account_id, version, lot, debit, credit)
+  WHERE p_status[l.item] = 0
+$$;
+
+CREATE FUNCTION ledger_take_checkpoints_v1(p_slot smallint, p_at timestamp with time zone, p_after bigint, p_limit integer) RETURNS TABLE(taken bigint, last_account bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+  v_accounts bigint[];
+BEGIN
+  v_accounts := ARRAY (
+    SELECT a.id FROM ledger_account a
+    WHERE a.slot = p_slot AND a.id > p_after AND a.floor_rule = 'none' ORDER BY a.id LIMIT p_limit);
+  last_account := v_accounts[cardinality(v_accounts)];
+  INSERT INTO ledger_checkpoint
+    (slot, account_id, taken_at, debits_posted, credits_posted, debits_pending, credits_pending)
+  SELECT p_slot, account.id, p_at,
+         coalesce(c.debits_posted, 0) + coalesce(sum(e.amount_fen) FILTER (WHERE e.is_debit AND e.posts), 0),
+         coalesce(c.credits_posted, 0) + coalesce(sum(e.amount_fen) FILTER (WHERE NOT e.is_debit AND e.posts), 0),
+         coalesce(c.debits_pending, 0) + coalesce(sum(e.amount_fen * e.pends) FILTER (WHERE e.is_debit), 0),
+         coalesce(c.credits_pending, 0) + coalesce(sum(e.amount_fen * e.pends) FILTER (WHERE NOT e.is_debit), 0)
+  FROM unnest(v_accounts) AS account (id)
+  LEFT JOIN LATERAL (
+    SELECT k.* FROM ledger_checkpoint k WHERE k.slot = p_slot AND k.account_id = account.id AND k.taken_at < p_at
+    ORDER BY k.taken_at DESC LIMIT 1
+  ) AS c ON true
+  CROSS JOIN LATERAL (
+    SELECT s.is_debit, s.amount_fen, s.effect IN ('post', 'capture') AS posts,
+           CASE s.effect WHEN 'reserve' THEN 1 WHEN 'post' THEN 0 ELSE -1 END AS pends
+    FROM (
+      SELECT true AS is_debit, d.transaction_id, d.amount_fen, d.effect FROM ledger_entry d
+      WHERE d.slot = p_slot AND d.debit_account = account.id
+        AND d.transaction_id >= ledger_first_id_v1(coalesce(c.taken_at - interval '1 minute', 'epoch'))
+      UNION ALL
+      SELECT false, r.transaction_id, r.amount_fen, r.effect FROM ledger_entry r
+      WHERE r.slot = p_slot AND r.credit_account = account.id
+        AND r.transaction_id >= ledger_first_id_v1(coalesce(c.taken_at - interval '1 minute', 'epoch'))
+    ) AS s
+    JOIN ledger_transaction t ON t.slot = p_slot AND t.id = s.transaction_id
+    WHERE t.recorded_at > coalesce(c.taken_at, '-infinity') AND t.recorded_at <= p_at
+  ) AS e
+  GROUP BY account.id, c.debits_posted, c.credits_posted, c.debits_pending, c.credits_pending
+  ON CONFLICT (slot, account_id, taken_at) DO NOTHING;
+  GET DIAGNOSTICS taken = ROW_COUNT;
+  RETURN NEXT;
+END $$;
+
+ALTER FUNCTION ledger_take_checkpoints_v1(p_slot smallint, p_at timestamp with time zone, p_after bigint, p_limit integer) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION ledger_touch_accounts_v1(p_slot smallint, p_owner uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM 1 FROM ledger_account
+   WHERE slot = p_slot AND owner_id = p_owner AND floor_rule <> 'none'
+   ORDER BY id FOR NO KEY UPDATE;
+  UPDATE ledger_account SET version = version + 1
+   WHERE slot = p_slot AND owner_id = p_owner AND floor_rule <> 'none';
+END $$;
+
+ALTER FUNCTION ledger_touch_accounts_v1(p_slot smallint, p_owner uuid) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) RETURNS TABLE(n integer, book_id integer, programme_id uuid, status text, expires_at timestamp with time zone, book_version bigint, account_id bigint, kind text, account_version bigint, posted_fen bigint, reserved_fen bigint, lot integer, available_fen bigint, paid_fen bigint, given_fen bigint, lot_expires_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+  IF cardinality(p_payments) > 0 THEN
+    p_cards := p_cards || ARRAY (
+      SELECT p.card_id
+      FROM unnest(p_payments) WITH ORDINALITY AS asked (id, n)
+      LEFT JOIN payments_payment p ON p.slot = p_slot AND p.id = asked.id
+      ORDER BY asked.n);
+  END IF;
+  RETURN QUERY
+  SELECT asked.n::integer, c.book_id, c.programme_id, c.status, c.expires_at, b.version,
+         a.id, a.kind, a.version, a.credits_posted - a.debits_posted, a.debits_pending,
+         l.lot, l.remaining_fen - l.reserved_fen, l.paid_fen, l.given_fen, l.expires_at
+  FROM unnest(p_cards) WITH ORDINALITY AS asked (id, n)
+  JOIN cards_card c ON c.slot = p_slot AND c.id = asked.id
+  JOIN parties_book b ON b.id = c.book_id
+  LEFT JOIN ledger_account a ON a.slot = p_slot AND a.owner_id = c.id AND a.floor_rule = 'credit'
+    AND (p_every_pocket OR a.credits_posted > 0)
+  LEFT JOIN ledger_lot l ON l.slot = p_slot AND l.account_id = a.id AND l.remaining_fen > l.reserved_fen;
+END $$;
+
+CREATE FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) RETURNS smallint[]
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+  v_status smallint[] := p_status;
+  v_stale integer[];
+  v_item integer;
+BEGIN
+  IF cardinality(p_changes) > 0 THEN
+    PERFORM 1 FROM payments_payment
+     WHERE slot = p_slot AND id = ANY (SELECT c.id FROM unnest(p_changes) AS c)
+     ORDER BY id FOR NO KEY UPDATE;
+    SELECT array_agg(c.item) INTO v_stale
+    FROM unnest(p_changes) AS c
+    LEFT JOIN payments_payment p ON p.slot = p_slot AND p.id = c.id
+    WHERE p.version IS DISTINCT FROM c.version;
+    IF v_stale IS NOT NULL THEN
+      FOREACH v_item IN ARRAY v_stale LOOP v_status[v_item] := 2; END LOOP;
+    END IF;
+  END IF;
+
+  v_status := ledger_post_batch_v1(
+    p_slot, p_recorded_at, p_items, p_answers, p_legs, p_new_lots, p_versioned, p_limited, v_status);
+
+  INSERT INTO payments_payment
+    (slot, id, book_id, kind, status, card_id, merchant_id, store_id, terminal_id, original_id, currency, amount_fen,
+     bonus_fen, captured_fen, reference, expires_at, occurred_at, created_at)
+  SELECT p_slot, n.id, n.book_id, n.kind, n.status, n.card_id, n.merchant_id, n.store_id, n.terminal_id,
+         n.original_id, n.currency, n.amount_fen, n.bonus_fen, n.captured_fen, n.reference, n.expires_at,
+         n.occurred_at, p_recorded_at
+  FROM unnest(p_new) AS n WHERE v_status[n.item] = 0;
+
+  IF cardinality(p_changes) > 0 THEN
+    UPDATE payments_payment p
+    SET status = c.status, captured_fen = c.captured_fen, refunded_fen = c.refunded_fen, version = p.version + 1
+    FROM unnest(p_changes) AS c
+    WHERE p.slot = p_slot AND p.id = c.id AND v_status[c.item] = 0;
+  END IF;
+
+  RETURN v_status;
+END $$;
+
+ALTER FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) OWNER TO kaquan_ledger;
+
+CREATE TABLE cards_acceptance (
+    book_id integer NOT NULL,
+    programme_id uuid NOT NULL,
+    merchant_id uuid NOT NULL,
+    store_id uuid
+);
+
+CREATE TABLE cards_batch (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    programme_id uuid NOT NULL,
+    name text NOT NULL,
+    form text NOT NULL COLLATE pg_catalog."C",
+    card_count integer NOT NULL,
+    issued_count integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT cards_batch_count CHECK (((card_count > 0) AND ((issued_count >= 0) AND (issued_count <= card_count)))),
+    CONSTRAINT cards_batch_form CHECK ((form = ANY (ARRAY['digital'::text, 'physical'::text])))
+);
+
+CREATE TABLE cards_card (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    programme_id uuid NOT NULL,
+    batch_id uuid,
+    form text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    status_reason text COLLATE pg_catalog."C",
+    number_last4 text NOT NULL COLLATE pg_catalog."C",
+    number_sealed bytea NOT NULL,
+    expires_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    activated_at timestamp with time zone,
+    version integer DEFAULT 0 NOT NULL,
+    CONSTRAINT cards_card_form CHECK ((form = ANY (ARRAY['digital'::text, 'physical'::text]))),
+    CONSTRAINT cards_card_status CHECK ((status = ANY (ARRAY['issued'::text, 'active'::text, 'blocked'::text])))
+)
+WITH (fillfactor='90');
+
+COMMENT ON COLUMN cards_card.number_sealed IS 'The number under authenticated encryption, bound to the card id; shown by a permission only';
+
+CREATE TABLE cards_number (
+    slot smallint NOT NULL,
+    lookup uuid NOT NULL,
+    card_slot smallint NOT NULL,
+    card_id uuid NOT NULL
+);
+
+COMMENT ON COLUMN cards_number.lookup IS 'The first half of HMAC-SHA-256 of the number under the lookup key';
+
+CREATE TABLE cards_programme (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    issuer_id uuid NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    currency text NOT NULL COLLATE pg_catalog."C",
+    number_prefix text NOT NULL COLLATE pg_catalog."C",
+    spend_order text[] NOT NULL,
+    max_balance_fen bigint,
+    authorization_ttl_s integer NOT NULL,
+    principal_valid_days integer,
+    bonus_valid_days integer,
+    created_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON COLUMN cards_programme.spend_order IS 'Pockets in the order in which a purchase empties them';
+
+CREATE TABLE evidence_leaf (
+    slot smallint NOT NULL,
+    transaction_id uuid NOT NULL,
+    leaf_hash bytea NOT NULL,
+    salt bytea,
+    CONSTRAINT evidence_leaf_hash_is_sha256 CHECK ((octet_length(leaf_hash) = 32))
+);
+
+COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of each transaction, not yet ordered';
+
+COMMENT ON COLUMN evidence_leaf.salt IS 'Opens the commitment to the private fields of the transaction; null where there are none, or once they are forgotten';
+
+CREATE SEQUENCE ledger_account_id
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE ledger_account (
+    slot smallint NOT NULL,
+    id bigint DEFAULT nextval('ledger_account_id'::regclass) NOT NULL,
+    book_id integer NOT NULL,
+    owner_id uuid NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    currency text NOT NULL COLLATE pg_catalog."C",
+    floor_rule ledger_floor_rule NOT NULL,
+    lotted boolean NOT NULL,
+    debits_posted bigint DEFAULT 0 NOT NULL,
+    credits_posted bigint DEFAULT 0 NOT NULL,
+    debits_pending bigint DEFAULT 0 NOT NULL,
+    credits_pending bigint DEFAULT 0 NOT NULL,
+    version bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT ledger_account_floor CHECK (((LEAST(debits_posted, credits_posted, debits_pending, credits_pending) >= 0) AND
+CASE floor_rule
+    WHEN 'credit'::ledger_floor_rule THEN ((credits_posted - debits_posted) >= debits_pending)
+    WHEN 'debit'::ledger_floor_rule THEN ((debits_posted - credits_posted) >= credits_pending)
+    ELSE true
+END))
+)
+WITH (fillfactor='60');
+
+COMMENT ON COLUMN ledger_account.floor_rule IS 'credit: debits, pending ones included, never exceed credits (a card pocket); debit: the reverse; none: no floor';
+
+COMMENT ON COLUMN ledger_account.lotted IS 'Every leg that touches this account names the lot it moves';
+
+CREATE VIEW ledger_balance AS
+ SELECT slot,
+    id AS account_id,
+    book_id,
+    owner_id,
+    kind,
+    currency,
+        CASE floor_rule
+            WHEN 'debit'::ledger_floor_rule THEN (debits_posted - credits_posted)
+            ELSE (credits_posted - debits_posted)
+        END AS posted_fen,
+        CASE floor_rule
+            WHEN 'debit'::ledger_floor_rule THEN ((debits_posted - credits_posted) - credits_pending)
+            ELSE ((credits_posted - debits_posted) - debits_pending)
+        END AS available_fen
+   FROM ledger_account;
+
+CREATE TABLE ledger_checkpoint (
+    slot smallint NOT NULL,
+    account_id bigint NOT NULL,
+    taken_at timestamp with time zone NOT NULL,
+    debits_posted bigint NOT NULL,
+    credits_posted bigint NOT NULL,
+    debits_pending bigint NOT NULL,
+    credits_pending bigint NOT NULL
+);
+
+CREATE TABLE ledger_entry (
+    slot smallint NOT NULL,
+    transaction_id uuid NOT NULL,
+    leg smallint NOT NULL,
+    effect ledger_effect NOT NULL,
+    debit_account bigint NOT NULL,
+    debit_lot integer,
+    credit_account bigint NOT NULL,
+    credit_lot integer,
+    amount_fen bigint NOT NULL,
+    debit_balance_after bigint,
+    credit_balance_after bigint,
+    CONSTRAINT ledger_entry_amount CHECK (((amount_fen > 0) AND (debit_account <> credit_account)))
+);
+
+COMMENT ON COLUMN ledger_entry.effect IS 'post: both posted counters grow; reserve: both pending counters grow; capture: pending becomes posted; release: pending shrinks';
+
+COMMENT ON COLUMN ledger_entry.debit_balance_after IS 'Credits less debits posted on the debited account after this leg, where the posting was guarded by its version (every card pocket)';
+
+CREATE TABLE ledger_forgotten (
+    slot smallint NOT NULL,
+    before timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE ledger_forgotten IS 'Answers to idempotency keys that were recorded before this time are forgotten, or will be by the run that goes on';
+
+CREATE TABLE ledger_idempotency (
+    slot smallint NOT NULL,
+    key_hash uuid NOT NULL,
+    request_hash bytea NOT NULL,
+    transaction_id uuid,
+    answer_status smallint NOT NULL,
+    answer bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE ledger_idempotency IS 'The first answer to each idempotency key, byte for byte; key_hash is the first half of SHA-256 over book and key';
+
+CREATE TABLE ledger_lot (
+    slot smallint NOT NULL,
+    account_id bigint NOT NULL,
+    lot integer NOT NULL,
+    origin_transaction_id uuid NOT NULL,
+    paid_fen bigint NOT NULL,
+    given_fen bigint NOT NULL,
+    expires_at timestamp with time zone,
+    remaining_fen bigint DEFAULT 0 NOT NULL,
+    reserved_fen bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT ledger_lot_floor CHECK (((reserved_fen >= 0) AND (remaining_fen >= reserved_fen)))
+)
+WITH (fillfactor='60');
+
+COMMENT ON TABLE ledger_lot IS 'Value in a pocket with one origin: what was paid and given in that load, and when it expires';
+
+CREATE TABLE ledger_slot (
+    slot smallint NOT NULL,
+    CONSTRAINT ledger_slot_range CHECK (((slot >= 0) AND (slot <= 63)))
+);
+
+COMMENT ON TABLE ledger_slot IS 'The slots of this installation, fixed when it is made: {0} on one node';
+
+CREATE TABLE ledger_transaction (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    related_id uuid,
+    place_id uuid,
+    reference text COLLATE pg_catalog."C",
+    effective_at timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    request_key text COLLATE pg_catalog."C",
+    request_hash bytea
+);
+
+COMMENT ON COLUMN ledger_transaction.related_id IS 'The transaction that this one continues (capture, void, expiry) or reverses (refund, reversal)';
+
+COMMENT ON COLUMN ledger_transaction.place_id IS 'Where it happened: the terminal';
+
+COMMENT ON COLUMN ledger_transaction.effective_at IS 'When it happened at the till; recorded_at is when this ledger learnt of it';
+
+CREATE TABLE parties_api_key (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    name text NOT NULL,
+    secret_hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone
+);
+
+COMMENT ON COLUMN parties_api_key.secret_hash IS 'SHA-256 of the 256-bit random secret: too much entropy to guess, so a fast hash is enough (ASVS 6.5.2)';
+
+CREATE TABLE parties_book (
+    id integer NOT NULL,
+    tenant_id uuid NOT NULL,
+    mode text NOT NULL COLLATE pg_catalog."C",
+    version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT parties_book_mode CHECK ((mode = ANY (ARRAY['live'::text, 'test'::text])))
+);
+
+COMMENT ON TABLE parties_book IS 'One tenant in one mode. Every row of the product belongs to one book; nothing ever refers across two';
+
+COMMENT ON COLUMN parties_book.version IS 'Grows with every change of reference data (keys, merchants, terminals, programmes), so that copies in memory know their age';
+
+ALTER TABLE parties_book ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME parties_book_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE parties_issuer (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    time_zone text NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE parties_merchant (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    trade text COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE parties_store (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    merchant_id uuid NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE parties_tenant (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE parties_terminal (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    store_id uuid NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    status text DEFAULT 'active'::text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT parties_terminal_status CHECK ((status = ANY (ARRAY['active'::text, 'blocked'::text])))
+);
+
+CREATE TABLE payments_payment (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    kind payments_kind NOT NULL,
+    status payments_status NOT NULL,
+    card_id uuid NOT NULL,
+    merchant_id uuid,
+    store_id uuid,
+    terminal_id uuid,
+    original_id uuid,
+    currency text NOT NULL COLLATE pg_catalog."C",
+    amount_fen bigint NOT NULL,
+    bonus_fen bigint DEFAULT 0 NOT NULL,
+    captured_fen bigint DEFAULT 0 NOT NULL,
+    refunded_fen bigint DEFAULT 0 NOT NULL,
+    reference text COLLATE pg_catalog."C",
+    expires_at timestamp with time zone,
+    occurred_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    version integer DEFAULT 0 NOT NULL,
+    CONSTRAINT payments_payment_amounts CHECK (((amount_fen > 0) AND (bonus_fen >= 0) AND (amount_fen >= captured_fen) AND (captured_fen >= refunded_fen) AND (refunded_fen >= 0)))
+)
+WITH (fillfactor='90');
+
+COMMENT ON TABLE payments_payment IS 'One movement of value on a card that a client asked for; its id is that of its first transaction';
+
+COMMENT ON COLUMN payments_payment.status IS 'open: an authorization that can still be captured; completed: nothing is reserved any more; voided, expired: nothing was captured';
+
+ALTER TABLE ONLY cards_acceptance
+    ADD CONSTRAINT cards_acceptance_once UNIQUE NULLS NOT DISTINCT (programme_id, merchant_id, store_id);
+
+ALTER TABLE ONLY cards_batch
+    ADD CONSTRAINT cards_batch_name UNIQUE (book_id, name);
+
+ALTER TABLE ONLY cards_batch
+    ADD CONSTRAINT cards_batch_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY cards_card
+    ADD CONSTRAINT cards_card_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY cards_number
+    ADD CONSTRAINT cards_number_pkey PRIMARY KEY (slot, lookup);
+
+ALTER TABLE ONLY cards_programme
+    ADD CONSTRAINT cards_programme_code UNIQUE (book_id, code);
+
+ALTER TABLE ONLY cards_programme
+    ADD CONSTRAINT cards_programme_in_book UNIQUE (book_id, id);
+
+ALTER TABLE ONLY cards_programme
+    ADD CONSTRAINT cards_programme_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY evidence_leaf
+    ADD CONSTRAINT evidence_leaf_pkey PRIMARY KEY (slot, transaction_id);
+
+ALTER TABLE ONLY ledger_account
+    ADD CONSTRAINT ledger_account_one_per_owner UNIQUE (slot, owner_id, kind, currency);
+
+ALTER TABLE ONLY ledger_account
+    ADD CONSTRAINT ledger_account_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY ledger_checkpoint
+    ADD CONSTRAINT ledger_checkpoint_pkey PRIMARY KEY (slot, account_id, taken_at);
+
+ALTER TABLE ONLY ledger_entry
+    ADD CONSTRAINT ledger_entry_pkey PRIMARY KEY (slot, transaction_id, leg);
+
+ALTER TABLE ONLY ledger_forgotten
+    ADD CONSTRAINT ledger_forgotten_pkey PRIMARY KEY (slot);
+
+ALTER TABLE ONLY ledger_idempotency
+    ADD CONSTRAINT ledger_idempotency_pkey PRIMARY KEY (slot, key_hash);
+
+ALTER TABLE ONLY ledger_lot
+    ADD CONSTRAINT ledger_lot_pkey PRIMARY KEY (slot, account_id, lot);
+
+ALTER TABLE ONLY ledger_slot
+    ADD CONSTRAINT ledger_slot_pkey PRIMARY KEY (slot);
+
+ALTER TABLE ONLY ledger_transaction
+    ADD CONSTRAINT ledger_transaction_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY parties_api_key
+    ADD CONSTRAINT parties_api_key_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY parties_book
+    ADD CONSTRAINT parties_book_one_per_mode UNIQUE (tenant_id, mode);
+
+ALTER TABLE ONLY parties_book
+    ADD CONSTRAINT parties_book_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY parties_issuer
+    ADD CONSTRAINT parties_issuer_code UNIQUE (book_id, code);
+
+ALTER TABLE ONLY parties_issuer
+    ADD CONSTRAINT parties_issuer_in_book UNIQUE (book_id, id);
+
+ALTER TABLE ONLY parties_issuer
+    ADD CONSTRAINT parties_issuer_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY parties_merchant
+    ADD CONSTRAINT parties_merchant_code UNIQUE (book_id, code);
+
+ALTER TABLE ONLY parties_merchant
+    ADD CONSTRAINT parties_merchant_in_book UNIQUE (book_id, id);
+
+ALTER TABLE ONLY parties_merchant
+    ADD CONSTRAINT parties_merchant_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY parties_store
+    ADD CONSTRAINT parties_store_code UNIQUE (book_id, code);
+
+ALTER TABLE ONLY parties_store
+    ADD CONSTRAINT parties_store_in_book UNIQUE (book_id, id);
+
+ALTER TABLE ONLY parties_store
+    ADD CONSTRAINT parties_store_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY parties_tenant
+    ADD CONSTRAINT parties_tenant_name UNIQUE (name);
+
+ALTER TABLE ONLY parties_tenant
+    ADD CONSTRAINT parties_tenant_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY parties_terminal
+    ADD CONSTRAINT parties_terminal_code UNIQUE (book_id, code);
+
+ALTER TABLE ONLY parties_terminal
+    ADD CONSTRAINT parties_terminal_in_book UNIQUE (book_id, id);
+
+ALTER TABLE ONLY parties_terminal
+    ADD CONSTRAINT parties_terminal_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments_payment
+    ADD CONSTRAINT payments_payment_pkey PRIMARY KEY (slot, id);
+
+CREATE INDEX cards_card_batch ON cards_card USING btree (slot, batch_id, id) WHERE (batch_id IS NOT NULL);
+
+CREATE INDEX cards_card_last4 ON cards_card USING btree (slot, book_id, number_last4, id);
+
+CREATE INDEX cards_card_programme ON cards_card USING btree (slot, programme_id, id);
+
+CREATE INDEX ledger_entry_credit ON ledger_entry USING btree (credit_account, transaction_id);
+
+CREATE INDEX ledger_entry_debit ON ledger_entry USING btree (debit_account, transaction_id);
+
+CREATE INDEX ledger_transaction_kind ON ledger_transaction USING btree (slot, book_id, kind, id) WHERE (kind <> 'purchase'::text);
+
+CREATE INDEX ledger_transaction_reference ON ledger_transaction USING btree (slot, book_id, reference, id) WHERE (reference IS NOT NULL);
+
+CREATE INDEX ledger_transaction_related ON ledger_transaction USING btree (slot, related_id, id) WHERE (related_id IS NOT NULL);
+
+CREATE INDEX payments_payment_open ON payments_payment USING btree (slot, expires_at) WHERE (status = 'open'::payments_status);
+
+ALTER TABLE ONLY cards_acceptance
+    ADD CONSTRAINT cards_acceptance_merchant FOREIGN KEY (book_id, merchant_id) REFERENCES parties_merchant(book_id, id);
+
+ALTER TABLE ONLY cards_acceptance
+    ADD CONSTRAINT cards_acceptance_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
+
+ALTER TABLE ONLY cards_acceptance
+    ADD CONSTRAINT cards_acceptance_store FOREIGN KEY (book_id, store_id) REFERENCES parties_store(book_id, id);
+
+ALTER TABLE ONLY cards_batch
+    ADD CONSTRAINT cards_batch_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
+
+ALTER TABLE ONLY cards_programme
+    ADD CONSTRAINT cards_programme_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
+
+ALTER TABLE ONLY parties_api_key
+    ADD CONSTRAINT parties_api_key_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
+
+ALTER TABLE ONLY parties_book
+    ADD CONSTRAINT parties_book_tenant FOREIGN KEY (tenant_id) REFERENCES parties_tenant(id);
+
+ALTER TABLE ONLY parties_issuer
+    ADD CONSTRAINT parties_issuer_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
+
+ALTER TABLE ONLY parties_merchant
+    ADD CONSTRAINT parties_merchant_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
+
+ALTER TABLE ONLY parties_store
+    ADD CONSTRAINT parties_store_merchant FOREIGN KEY (book_id, merchant_id) REFERENCES parties_merchant(book_id, id);
+
+ALTER TABLE ONLY parties_terminal
+    ADD CONSTRAINT parties_terminal_store FOREIGN KEY (book_id, store_id) REFERENCES parties_store(book_id, id);
+GRANT USAGE ON SCHEMA public TO kaquan_app;
+GRANT USAGE ON SCHEMA public TO kaquan_ledger;
+REVOKE ALL ON FUNCTION ledger_forget_answers_v1(p_slot smallint, p_before timestamp with time zone, p_after uuid, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger_forget_answers_v1(p_slot smallint, p_before timestamp with time zone, p_after uuid, p_limit integer) TO kaquan_app;
+REVOKE ALL ON FUNCTION ledger_open_accounts_v1(p_slot smallint, p_books integer[], p_owners uuid[], p_kinds text[], p_currencies text[], p_floor_rules ledger_floor_rule[], p_lotted boolean[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger_open_accounts_v1(p_slot smallint, p_books integer[], p_owners uuid[], p_kinds text[], p_currencies text[], p_floor_rules ledger_floor_rule[], p_lotted boolean[]) TO kaquan_app;
+REVOKE ALL ON FUNCTION ledger_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[]) TO kaquan_app;
+REVOKE ALL ON FUNCTION ledger_take_checkpoints_v1(p_slot smallint, p_at timestamp with time zone, p_after bigint, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger_take_checkpoints_v1(p_slot smallint, p_at timestamp with time zone, p_after bigint, p_limit integer) TO kaquan_app;
+REVOKE ALL ON FUNCTION ledger_touch_accounts_v1(p_slot smallint, p_owner uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger_touch_accounts_v1(p_slot smallint, p_owner uuid) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) TO kaquan_app;
+GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_batch TO kaquan_app;
+GRANT UPDATE(issued_count) ON TABLE cards_batch TO kaquan_app;
+GRANT UPDATE(finished_at) ON TABLE cards_batch TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(status) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(status_reason) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(expires_at) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(activated_at) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(version) ON TABLE cards_card TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_number TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_programme TO kaquan_app;
+GRANT UPDATE(name) ON TABLE cards_programme TO kaquan_app;
+GRANT UPDATE(max_balance_fen) ON TABLE cards_programme TO kaquan_app;
+GRANT UPDATE(authorization_ttl_s) ON TABLE cards_programme TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE evidence_leaf TO kaquan_ledger;
+GRANT SELECT ON TABLE evidence_leaf TO kaquan_app;
+GRANT USAGE ON SEQUENCE ledger_account_id TO kaquan_ledger;
+GRANT SELECT,INSERT,UPDATE ON TABLE ledger_account TO kaquan_ledger;
+GRANT SELECT ON TABLE ledger_account TO kaquan_app;
+GRANT SELECT ON TABLE ledger_balance TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE ledger_checkpoint TO kaquan_ledger;
+GRANT SELECT ON TABLE ledger_checkpoint TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE ledger_entry TO kaquan_ledger;
+GRANT SELECT ON TABLE ledger_entry TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE ledger_forgotten TO kaquan_ledger;
+GRANT SELECT ON TABLE ledger_forgotten TO kaquan_app;
+GRANT SELECT,INSERT,DELETE ON TABLE ledger_idempotency TO kaquan_ledger;
+GRANT SELECT ON TABLE ledger_idempotency TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE ledger_lot TO kaquan_ledger;
+GRANT SELECT ON TABLE ledger_lot TO kaquan_app;
+GRANT SELECT ON TABLE ledger_slot TO kaquan_ledger;
+GRANT SELECT ON TABLE ledger_slot TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE ledger_transaction TO kaquan_ledger;
+GRANT SELECT ON TABLE ledger_transaction TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_api_key TO kaquan_app;
+GRANT UPDATE(revoked_at) ON TABLE parties_api_key TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_book TO kaquan_app;
+GRANT UPDATE(version) ON TABLE parties_book TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_issuer TO kaquan_app;
+GRANT UPDATE(name) ON TABLE parties_issuer TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_merchant TO kaquan_app;
+GRANT UPDATE(name) ON TABLE parties_merchant TO kaquan_app;
+GRANT UPDATE(trade) ON TABLE parties_merchant TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_store TO kaquan_app;
+GRANT UPDATE(name) ON TABLE parties_store TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_tenant TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_terminal TO kaquan_app;
+GRANT UPDATE(status) ON TABLE parties_terminal TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE payments_payment TO kaquan_ledger;
+GRANT SELECT ON TABLE payments_payment TO kaquan_app;
+GRANT UPDATE(status) ON TABLE payments_payment TO kaquan_ledger;
+GRANT UPDATE(captured_fen) ON TABLE payments_payment TO kaquan_ledger;
+GRANT UPDATE(refunded_fen) ON TABLE payments_payment TO kaquan_ledger;
+GRANT UPDATE(version) ON TABLE payments_payment TO kaquan_ledger;
