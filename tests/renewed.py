@@ -18,4 +18,6 @@ def check_renewed(path: Path, text: str, *, test: str) -> None:
     if found != text:
         changes = "\n".join(unified_diff(found.splitlines(), text.splitlines(), "there", "made", lineterm="", n=0))
         name = path.relative_to(ROOT)
-        pytest.fail(f"{name} is not what the code makes now; renew it: {RENEW}=1 pytest {test}\n{changes}", pytrace=False)
+        pytest.fail(
+            f"{name} is not what the code makes now; renew it: {RENEW}=1 pytest {test}\n{changes}", pytrace=False
+        )

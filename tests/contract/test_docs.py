@@ -6,16 +6,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.conftest import make_database
 from tests.renewed import ROOT
 
+from kaquan.audit import run_audits
 from kaquan.doors.bench.http import serving
 from kaquan.doors.bench.stand import Stand
+from kaquan.migrations import check_schema, migrate
 from kaquan.vault import Keyring
 
 PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "bench/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -105,3 +110,39 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
 def anchor_of(heading: str) -> str:
     """The fragment by which GitHub finds a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+def test_the_example_of_a_leaf_can_be_recomputed() -> None:
+    blocks = dict(_BLOCK.findall((ROOT / "docs/explanation/evidence.md").read_text("utf-8")))
+    salt, private, canonical, leaf = (blocks[name].strip() for name in ("hex", "private", "canonical", "leaf"))
+    assert sha256(bytes.fromhex(salt) + private.encode()).hexdigest() in canonical
+    assert sha256(b"\x00" + canonical.encode()).hexdigest() == leaf
+
+
+async def test_the_least_rights_of_the_how_to_suffice(server: str) -> None:
+    """The roles of the page, with the logins and the database renamed: others may be there already."""
+    (page,) = (
+        block[2] for block in _BLOCK.finditer((ROOT / "docs/how-to/postgresql.md").read_text()) if block[1] == "sql"
+    )
+    mine = re.sub(r"\b(kaquan_owner|kaquan_web|(?<=DATABASE )kaquan)\b", r"\1_test_docs", page)
+    with psycopg.connect(server, autocommit=True) as superuser:
+        shared = {name for (name,) in superuser.execute("SELECT rolname FROM pg_roles WHERE rolname ~ '^kaquan_'")}
+        try:
+            for statement in mine.split(";"):
+                if not any(f"CREATE ROLE {name} " in statement for name in shared):
+                    superuser.execute(statement.encode())
+            owner, web = (
+                make_conninfo("", **{**conninfo_to_dict(server), "user": user, "password": password, "dbname": name})
+                for user, password, name in (
+                    ("kaquan_owner_test_docs", "choose one", "kaquan_test_docs"),
+                    ("kaquan_web_test_docs", "choose another", "kaquan_test_docs"),
+                )
+            )
+            migrate(owner)
+            check_schema(web)
+            assert (await run_audits(web)).holds
+            with psycopg.connect(web) as served, pytest.raises(psycopg.errors.InsufficientPrivilege):
+                served.execute("DELETE FROM ledger_entry")
+        finally:
+            superuser.execute("DROP DATABASE IF EXISTS kaquan_test_docs WITH (FORCE)")
+            superuser.execute("DROP ROLE IF EXISTS kaquan_owner_test_docs, kaquan_web_test_docs")

@@ -135,7 +135,12 @@ def test_addresses(api: Api) -> None:
     parts: list[str] = []
     for tag, of_tag in groupby(operations, key=lambda found: found[0]):
         rows = [
-            [f"`{method} {path}`", sentences(operation["summary"]), scope_of(operation), ", ".join(sorted(codes_of(operation)))]
+            [
+                f"`{method} {path}`",
+                sentences(operation["summary"]),
+                scope_of(operation),
+                ", ".join(sorted(codes_of(operation))),
+            ]
             for _, path, method, operation in of_tag
         ]
         parts += [f"## {tag}", table(["address", "does", "scope", "may refuse with"], rows)]

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -241,9 +241,12 @@ class Simulation:
             if asked.done is not None and asked.kind not in ("capture", "void"):
                 assert show_id(Prefix.TRANSACTION, found[0]) == asked.done["id"]
 
-    async def ask_all_again(self) -> tuple[int, int]:
-        """Every request once more under its key: the answer is the first one, byte for byte."""
-        waiting, known, unknown = list(self.asked), 0, 0
+    async def ask_again(self, requests: Sequence[Asked]) -> tuple[int, int]:
+        """Each request once more under its key: the answer is the first one, byte for byte, if that was heard.
+
+        How many were known and how many were not.
+        """
+        waiting, known, unknown = list(requests), 0, 0
 
         async def lane() -> None:
             nonlocal known, unknown
@@ -313,12 +316,14 @@ def test_what_was_acknowledged_is_there_once(folder: Path) -> None:
             victim = "postgres" if number % 2 else "server"
             before = len(simulation.asked)
             asyncio.run(simulation.round(victim))
-            acknowledged = sum(asked.answer is not None for asked in simulation.asked[before:])
+            new = simulation.asked[before:]
+            acknowledged = sum(asked.answer is not None for asked in new)
             simulation.each_key_at_most_once()
-            known, unknown = asyncio.run(simulation.ask_all_again())
+            known, unknown = asyncio.run(simulation.ask_again(new))
             simulation.each_key_at_most_once()
-            assert asyncio.run(simulation.ask_all_again()) == (known + unknown, 0)
+            assert asyncio.run(simulation.ask_again(new)) == (known + unknown, 0)
             simulation.balances_add_up()
             asyncio.run(audits_hold(simulation.conninfo))
             print(f"round {number}: {victim} killed, {acknowledged} acknowledged, {unknown} not known")
-            assert acknowledged > 50, "the tills could hardly work: nothing was shown"
+            assert acknowledged > 20, "the tills could hardly work: nothing was shown"
+        assert asyncio.run(simulation.ask_again(simulation.asked)) == (len(simulation.asked), 0)

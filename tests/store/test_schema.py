@@ -25,7 +25,9 @@ _HEADER = """\
 
 # of pg_dump's own making: its remarks, its session, and owners, of which only that of the posting functions is ours
 _NOISE = re.compile(r"^(--.*|\\(un)?restrict .*|SET .*|SELECT pg_catalog\..*|ALTER .* OWNER TO (?!kaquan_).*)\n", re.M)
-_TABLE_IN_A_VIEW = re.compile(r"(?<!COLUMN )\bledger_account\.(?=\w)")  # PostgreSQL before 16 names it with every column
+_TABLE_IN_A_VIEW = re.compile(
+    r"(?<!COLUMN )\bledger_account\.(?=\w)"
+)  # PostgreSQL before 16 names it with every column
 _BETWEEN_GRANTS = re.compile(r"(?<=;)\n\n(?=(GRANT|REVOKE) )")
 
 

@@ -190,3 +190,12 @@ def test_more_than_there_is() -> None:
     refused(
         plan_spend(facts(holder), spend(101)), "insufficient_funds", "amount_fen", available_fen=100, amount_fen=101
     )
+
+
+def test_who_may_not_backdate() -> None:
+    holder = card([lot(1, 100)])
+    happened = NOW - timedelta(minutes=1)  # as ``spend`` says
+    planned(plan_spend(facts(holder), spend(1, not_before=happened)))
+    late = plan_spend(facts(holder), spend(1, not_before=happened + timedelta(microseconds=1)))
+    refused(late, "backdating_forbidden", "occurred_at")
+    planned(plan_spend(facts(holder), spend(1, occurred_at=None, not_before=NOW)))

@@ -21,6 +21,7 @@ from kaquan.ledger.read import (
 from kaquan.ledger.slots import slot_of
 from kaquan.ledger.store import (
     batch_params,
+    claim_keys,
     list_by_account,
     list_rows,
     open_accounts,
@@ -69,6 +70,7 @@ __all__ = [
     "TransactionSearch",
     "accounts_of",
     "batch_params",
+    "claim_keys",
     "forget_answers",
     "get_account",
     "get_account_at",

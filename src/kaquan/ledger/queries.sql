@@ -12,6 +12,10 @@ SELECT ledger_post_batch_v1(
   %(legs)s::ledger_leg_v1[], %(new_lots)s::ledger_new_lot_v1[], %(versioned)s::integer, %(limited)s::bigint[],
   %(status)s::smallint[]);
 
+-- name: claim_keys
+SELECT reused FROM ledger_claim_keys_v1(
+  %(slot)s::smallint, %(keys)s::uuid[], %(requests)s::bytea[], %(at)s::timestamptz);
+
 -- name: read_answers
 SELECT key_hash, request_hash, answer_status, answer
 FROM ledger_idempotency WHERE slot = %(slot)s AND key_hash = ANY (%(key_hashes)s::uuid[]);

@@ -25,6 +25,7 @@ from kaquan.kit.db import (
     uuid_field,
 )
 from kaquan.kit.ids import LAST_ID, MARGIN, first_id
+from kaquan.ledger.slots import slot_of
 from kaquan.ledger.types import (
     Account,
     AccountSpec,
@@ -35,6 +36,7 @@ from kaquan.ledger.types import (
     Item,
     Leg,
     PostStatus,
+    RequestKey,
     Transaction,
 )
 
@@ -191,6 +193,28 @@ async def run_post(connection: Connection, statement: str, params: dict[str, Any
     assert row is not None
     statuses: list[int] = row[0]
     return statuses
+
+
+async def claim_keys(
+    connection: Connection, keys: Sequence[RequestKey], *, slots: Sequence[int], at: datetime
+) -> set[UUID]:
+    """Remember which request each key belongs to; the hashes of those that belong to another request already.
+
+    Needed where there are several slots: see the table ``ledger_key``.
+    """
+    by_slot: dict[int, list[RequestKey]] = {}
+    for key in keys:
+        by_slot.setdefault(slot_of(key.key_hash, slots), []).append(key)
+    reused: set[UUID] = set()
+    for slot, claimed in by_slot.items():
+        params = {
+            "slot": slot,
+            "keys": [key.key_hash for key in claimed],
+            "requests": [key.request_hash for key in claimed],
+            "at": at,
+        }
+        reused.update(row[0] for row in await (await connection.execute(_SQL["claim_keys"], params)).fetchall())
+    return reused
 
 
 async def read_answers(

@@ -22,7 +22,7 @@ from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Pool, describe_failure, is_outage
 from kaquan.kit.ids import Ids
 from kaquan.kit.outcomes import BUSY, INTERNAL_ERROR, UNAVAILABLE, Refusal
-from kaquan.ledger import AccountSpec, Answer, Item, open_accounts, read_answers, slot_of
+from kaquan.ledger import AccountSpec, Answer, Item, claim_keys, open_accounts, read_answers, slot_of
 from kaquan.parties import Place
 from kaquan.payments import store
 from kaquan.payments.capture import plan_capture
@@ -207,6 +207,12 @@ class Desk:
         self, connection: Connection, slot: int, asked: list[tuple[int, Request]]
     ) -> list[tuple[int, Answer]]:
         """One load, plan and post; the answers of those that are done, by position."""
+        refused = await self._refuse_reused(connection, asked)
+        if refused:
+            gone = {n for n, _ in refused}
+            asked = [entry for entry in asked if entry[0] not in gone]
+            if not asked:
+                return refused
         facts = await self._load(connection, slot, [request for _, request in asked])
         now = self._clock.now()
         items: list[Item] = []
@@ -224,11 +230,26 @@ class Desk:
                 items.append(Item(request.book_id, decision.posting, request.key, answer))
             rendered.append(answer)
         statuses = await store.post(connection, items, plans, slot=slot, recorded_at=now)
-        done = [
+        done = refused + [
             (n, answer) for (n, _), answer, status in zip(asked, rendered, statuses, strict=True) if status == APPLIED
         ]
         again = [entry for entry, status in zip(asked, statuses, strict=True) if status == ANSWERED]
         return done + await self._first_answers(connection, slot, again) if again else done
+
+    async def _refuse_reused(
+        self, connection: Connection, asked: list[tuple[int, Request]]
+    ) -> list[tuple[int, Answer]]:
+        """With several slots: the answers of requests whose key was another request's, perhaps in another slot."""
+        keys = [request.key for _, request in asked if request.key is not None]
+        if len(self._slots) == 1 or not keys:
+            return []
+        reused = await claim_keys(connection, keys, slots=self._slots, at=self._clock.now())
+        refusal = IDEMPOTENCY_KEY_REUSED.refuse("Idempotency-Key")
+        return [
+            (n, request.render(refusal))
+            for n, request in asked
+            if request.key is not None and request.key.key_hash in reused
+        ]
 
     async def _load(self, connection: Connection, slot: int, requests: Sequence[Request]) -> BatchFacts:
         cards = [r.command.card_id for r in requests if isinstance(r.command, Spend | Load)]

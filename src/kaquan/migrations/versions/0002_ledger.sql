@@ -135,6 +135,30 @@ CREATE TABLE ledger_idempotency (
 COMMENT ON TABLE ledger_idempotency IS
   'The first answer to each idempotency key, byte for byte; key_hash is the first half of SHA-256 over book and key';
 
+-- Installations of several slots only: an answer lives with its card, so that it commits with the posting, and a key
+-- that comes again with a card of another slot would not be found there. Its own slot (that of key_hash) remembers which
+-- request it belongs to.
+CREATE TABLE ledger_key (
+  slot         smallint    NOT NULL,
+  key_hash     uuid        NOT NULL,
+  request_hash bytea       NOT NULL,
+  created_at   timestamptz NOT NULL,
+  CONSTRAINT ledger_key_pkey PRIMARY KEY (slot, key_hash)
+);
+
+-- Claim keys for requests. Returns those that belong to another request already.
+CREATE FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamptz)
+RETURNS TABLE (reused uuid)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+  INSERT INTO ledger_key (slot, key_hash, request_hash, created_at)
+  SELECT p_slot, k, r, p_at FROM unnest(p_keys, p_requests) AS asked (k, r) ORDER BY k
+  ON CONFLICT (slot, key_hash) DO NOTHING;
+  RETURN QUERY
+  SELECT o.key_hash FROM unnest(p_keys, p_requests) AS asked (k, r)
+  JOIN ledger_key o ON o.slot = p_slot AND o.key_hash = asked.k AND o.request_hash <> asked.r;
+END $$;
+
 -- What a posting call receives. Types, so that the functions read as tables and not as forty arrays.
 CREATE TYPE ledger_item_v1 AS (
   book_id integer, transaction_id uuid, kind text, related_id uuid, place_id uuid, reference text,
@@ -440,17 +464,21 @@ SELECT slot, id AS account_id, book_id, owner_id, kind, currency,
 FROM ledger_account;
 
 -- Rights, not triggers: nobody who serves requests can alter or remove history.
-GRANT SELECT, INSERT ON ledger_transaction, ledger_entry, ledger_idempotency, ledger_checkpoint TO kaquan_ledger;
+GRANT SELECT, INSERT ON ledger_transaction, ledger_entry, ledger_idempotency, ledger_key, ledger_checkpoint
+  TO kaquan_ledger;
 GRANT SELECT, INSERT, UPDATE ON ledger_account, ledger_lot TO kaquan_ledger;
 GRANT SELECT ON ledger_slot TO kaquan_ledger;
 GRANT USAGE ON SEQUENCE ledger_account_id TO kaquan_ledger;
 GRANT SELECT ON ledger_account, ledger_lot, ledger_transaction, ledger_entry, ledger_idempotency,
-  ledger_checkpoint, ledger_slot, ledger_balance TO kaquan_app;
+  ledger_key, ledger_checkpoint, ledger_slot, ledger_balance TO kaquan_app;
 
 GRANT CREATE ON SCHEMA public TO kaquan_ledger;
 ALTER FUNCTION ledger_open_accounts_v1 OWNER TO kaquan_ledger;
 ALTER FUNCTION ledger_touch_accounts_v1 OWNER TO kaquan_ledger;
+ALTER FUNCTION ledger_claim_keys_v1 OWNER TO kaquan_ledger;
 ALTER FUNCTION ledger_post_batch_v1 OWNER TO kaquan_ledger;
 REVOKE CREATE ON SCHEMA public FROM kaquan_ledger;
-REVOKE EXECUTE ON FUNCTION ledger_open_accounts_v1, ledger_touch_accounts_v1, ledger_post_batch_v1 FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION ledger_open_accounts_v1, ledger_touch_accounts_v1, ledger_post_batch_v1 TO kaquan_app;
+REVOKE EXECUTE ON FUNCTION ledger_open_accounts_v1, ledger_touch_accounts_v1, ledger_claim_keys_v1,
+  ledger_post_batch_v1 FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ledger_open_accounts_v1, ledger_touch_accounts_v1, ledger_claim_keys_v1,
+  ledger_post_batch_v1 TO kaquan_app;

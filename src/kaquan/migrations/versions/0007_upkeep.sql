@@ -25,6 +25,9 @@ BEGIN
   DELETE FROM ledger_idempotency i
   WHERE i.slot = p_slot AND i.key_hash > p_after AND i.key_hash <= last_key AND i.created_at < p_before;
   GET DIAGNOSTICS forgotten = ROW_COUNT;
+  DELETE FROM ledger_key k
+  WHERE k.slot = p_slot AND k.key_hash > p_after AND (last_key IS NULL OR k.key_hash <= last_key)
+    AND k.created_at < p_before;
   RETURN NEXT;
 END $$;
 
@@ -82,7 +85,7 @@ BEGIN
 END $$;
 
 -- Forgetting is the one right to remove anything, and only answers: history stays.
-GRANT DELETE ON ledger_idempotency TO kaquan_ledger;
+GRANT DELETE ON ledger_idempotency, ledger_key TO kaquan_ledger;
 GRANT SELECT, INSERT, UPDATE ON ledger_forgotten TO kaquan_ledger;
 GRANT SELECT ON ledger_forgotten TO kaquan_app;
 GRANT CREATE ON SCHEMA public TO kaquan_ledger;
