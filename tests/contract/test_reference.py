@@ -69,8 +69,8 @@ def test_outcomes(api: Api) -> None:
         "outcomes.md",
         "Outcomes",
         """Every refusal, as `code` of an RFC 9457 problem document. A code is never renamed nor given another meaning.
-        *Retryable*: the same request with the same key may succeed later without being changed. ISO 8583 is the response
-        code of field 39, for doors that speak it.""",
+        *Retryable*: the same request with the same key may succeed later without being changed. ISO 8583 is the
+        response code of field 39, for doors that speak it.""",
         table(["code", "HTTP", "ISO 8583", "retryable", "English", "中文"], rows),
     )
 

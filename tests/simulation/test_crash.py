@@ -9,8 +9,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -110,6 +110,16 @@ class Wire:
             self._streams = None
 
 
+@asynccontextmanager
+async def wire_to(port: int) -> AsyncIterator[Wire]:
+    """A wire, closed at the end."""
+    wire = Wire(port)
+    try:
+        yield wire
+    finally:
+        await wire.close()
+
+
 class Simulation:
     """A town whose server and database can be killed, and its tills."""
 
@@ -154,14 +164,14 @@ class Simulation:
 
     async def ready(self) -> None:
         """Wait until the server answers that it can serve."""
-        wire, give_up = Wire(self.settings.port), time.monotonic() + 60
-        while True:
-            answer = await wire.send(self.caller.get("/readyz"))
-            if answer is not None and answer.status == 200:
-                break
-            assert time.monotonic() < give_up, answer
-            await asyncio.sleep(0.05)
-        await wire.close()
+        give_up = time.monotonic() + 60
+        async with wire_to(self.settings.port) as wire:
+            while True:
+                answer = await wire.send(self.caller.get("/readyz"))
+                if answer is not None and answer.status == 200:
+                    break
+                assert time.monotonic() < give_up, answer
+                await asyncio.sleep(0.05)
 
     def ask(self, kind: str, card: int, path: str, **body: object) -> Asked:
         self.keys += 1
@@ -199,14 +209,14 @@ class Simulation:
         )
 
     async def till(self, seed: int, end: float) -> None:
-        chance, mine, wire = Random(seed), list[Asked](), Wire(self.settings.port)
-        while time.monotonic() < end:
-            asked = self.next(chance, mine)
-            mine.append(asked)
-            answer = await wire.send(asked.request)
-            if answer is not None and answer.status != 503:  # 503: not known, or not done; the same key tells later
-                asked.answer = answer
-        await wire.close()
+        chance, mine = Random(seed), list[Asked]()
+        async with wire_to(self.settings.port) as wire:
+            while time.monotonic() < end:
+                asked = self.next(chance, mine)
+                mine.append(asked)
+                answer = await wire.send(asked.request)
+                if answer is not None and answer.status != 503:  # not known, or not done; the same key tells later
+                    asked.answer = answer
 
     async def round(self, victim: str) -> None:
         """Tills at work, and a kill among it."""
@@ -250,26 +260,29 @@ class Simulation:
 
         async def lane() -> None:
             nonlocal known, unknown
-            wire = Wire(self.settings.port)
-            while waiting:
-                asked = waiting.pop()
-                for _ in range(50):
-                    answer = await wire.send(asked.request)
-                    if answer is not None and answer.status != 503 and b"request_in_progress" not in answer.body:
-                        break
-                    await asyncio.sleep(0.1)
-                assert answer is not None
-                assert answer.status < 500, answer
-                if asked.answer is None:
-                    unknown += 1
-                    asked.answer = answer
-                else:
-                    known += 1
-                    assert answer == asked.answer, asked.kind
-            await wire.close()
+            async with wire_to(self.settings.port) as wire:
+                while waiting:
+                    asked = waiting.pop()
+                    answer = await self._insist(wire, asked)
+                    assert answer.status < 500, answer
+                    if asked.answer is None:
+                        unknown += 1
+                        asked.answer = answer
+                    else:
+                        known += 1
+                        assert answer == asked.answer, asked.kind
 
         await asyncio.gather(*(lane() for _ in range(LANES)))
         return known, unknown
+
+    async def _insist(self, wire: Wire, asked: Asked) -> Answered:
+        """The answer to a request, however often it has to be asked."""
+        for _ in range(50):
+            answer = await wire.send(asked.request)
+            if answer is not None and answer.status != 503 and b"request_in_progress" not in answer.body:
+                return answer
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"no answer: {answer}")
 
     def balances_add_up(self) -> None:
         """What each card has available is what its answers come to."""

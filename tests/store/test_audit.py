@@ -107,7 +107,8 @@ class Till:
         statuses = self.connection.execute(
             "SELECT payments_post_batch_v1(%(slot)s::smallint, %(recorded_at)s, %(items)s::ledger_item_v1[],"
             " %(answers)s::bytea[], %(legs)s::ledger_leg_v1[], %(new_lots)s::ledger_new_lot_v1[],"
-            " %(versioned)s::integer, %(limited)s::bigint[], %(status)s::smallint[],"
+            " %(versioned)s::integer, %(lots)s::integer, %(others)s::integer, %(limited)s::bigint[],"
+            " %(status)s::smallint[],"
             " %(new)s::payments_new_v1[], %(changes)s::payments_change_v1[])",
             {**params, "new": rows_literal(new), "changes": rows_literal(changes)},
         ).fetchone()

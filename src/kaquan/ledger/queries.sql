@@ -9,8 +9,8 @@ SELECT account_id FROM ledger_open_accounts_v1(
 -- name: post_batch
 SELECT ledger_post_batch_v1(
   %(slot)s::smallint, %(recorded_at)s::timestamptz, %(items)s::ledger_item_v1[], %(answers)b::bytea[],
-  %(legs)s::ledger_leg_v1[], %(new_lots)s::ledger_new_lot_v1[], %(versioned)s::integer, %(limited)s::bigint[],
-  %(status)s::smallint[]);
+  %(legs)s::ledger_leg_v1[], %(new_lots)s::ledger_new_lot_v1[], %(versioned)s::integer, %(lots)s::integer,
+  %(others)s::integer, %(limited)s::bigint[], %(status)s::smallint[]);
 
 -- name: claim_keys
 SELECT reused FROM ledger_claim_keys_v1(

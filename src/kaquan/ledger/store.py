@@ -81,6 +81,7 @@ def batch_params(items: Sequence[Item], *, slot: int, recorded_at: datetime) -> 
     touched: set[int] = set()
     versioned: set[int] = set()
     limited: set[int] = set()
+    lots: set[tuple[int, int]] = set()
     salts = os.urandom(SALT_BYTES * len(items))
     times: dict[datetime, str] = {}
     for n, (book_id, posting, request, answer) in enumerate(items, start=1):
@@ -109,10 +110,14 @@ def batch_params(items: Sequence[Item], *, slot: int, recorded_at: datetime) -> 
         versioned |= held
         limited.update(account for account, version in versions.items() if version is None)
         entries = []
-        later = _later(legs) if len(legs) > 1 else _NOTHING_LATER
+        later = _later(legs) if len(legs) != 1 else _NOTHING_LATER
         for leg, ((effect, debit, debit_lot, credit, credit_lot, amount_fen), (debit_later, credit_later)) in enumerate(
             zip(legs, later, strict=True), start=1
         ):
+            if debit_lot is not None:
+                lots.add((debit, debit_lot))
+            if credit_lot is not None:
+                lots.add((credit, credit_lot))
             entries.append((leg, effect.value, debit, debit_lot, credit, credit_lot, amount_fen))
             leg_rows.append(
                 f"({n},{leg},{effect.value},{amount_fen},"
@@ -148,6 +153,8 @@ def batch_params(items: Sequence[Item], *, slot: int, recorded_at: datetime) -> 
         "legs": rows_literal(leg_rows),
         "new_lots": rows_literal(new_lot_rows),
         "versioned": len(versioned),
+        "lots": len(lots),
+        "others": len(touched - versioned),
         "limited": numbers_literal(sorted(limited)),
         "unversioned": numbers_literal(sorted(touched - versioned)),
         "status": numbers_literal(status),

@@ -98,6 +98,21 @@ CREATE TYPE payments_new_v1 AS (
     occurred_at timestamp with time zone
 );
 
+CREATE FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) RETURNS TABLE(reused uuid)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO ledger_key (slot, key_hash, request_hash, created_at)
+  SELECT p_slot, k, r, p_at FROM unnest(p_keys, p_requests) AS asked (k, r) ORDER BY k
+  ON CONFLICT (slot, key_hash) DO NOTHING;
+  RETURN QUERY
+  SELECT o.key_hash FROM unnest(p_keys, p_requests) AS asked (k, r)
+  JOIN ledger_key o ON o.slot = p_slot AND o.key_hash = asked.k AND o.request_hash <> asked.r;
+END $$;
+
+ALTER FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) OWNER TO kaquan_ledger;
+
 CREATE FUNCTION ledger_first_id_v1(p_at timestamp with time zone) RETURNS uuid
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -123,7 +138,8 @@ BEGIN
   LOOP v_counted[v_item.n] := 1; END LOOP;
   SELECT array_agg(a.floor_rule = 'credit' ORDER BY o.n),
          array_agg(CASE a.floor_rule WHEN 'credit' THEN a.credits_posted - a.debits_posted - a.debits_pending
-                                     ELSE a.debits_posted - a.credits_posted - a.credits_pending END ORDER BY o.n)
+                                     WHEN 'debit' THEN a.debits_posted - a.credits_posted - a.credits_pending END
+                   ORDER BY o.n) -- null, hence never too little, where there is no floor
   INTO v_credit, v_room
   FROM unnest(p_accounts) WITH ORDINALITY AS o (id, n)
   LEFT JOIN ledger_account a ON a.slot = p_slot AND a.id = o.id;
@@ -169,6 +185,9 @@ BEGIN
   DELETE FROM ledger_idempotency i
   WHERE i.slot = p_slot AND i.key_hash > p_after AND i.key_hash <= last_key AND i.created_at < p_before;
   GET DIAGNOSTICS forgotten = ROW_COUNT;
+  DELETE FROM ledger_key k
+  WHERE k.slot = p_slot AND k.key_hash > p_after AND (last_key IS NULL OR k.key_hash <= last_key)
+    AND k.created_at < p_before;
   RETURN NEXT;
 END $$;
 
@@ -213,7 +232,7 @@ END $$;
 
 ALTER FUNCTION ledger_open_accounts_v1(p_slot smallint, p_books integer[], p_owners uuid[], p_kinds text[], p_currencies text[], p_floor_rules ledger_floor_rule[], p_lotted boolean[]) OWNER TO kaquan_ledger;
 
-CREATE FUNCTION ledger_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[]) RETURNS smallint[]
+CREATE FUNCTION ledger_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[]) RETURNS smallint[]
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -334,7 +353,7 @@ BEGIN
   ) AS m
   WHERE o.slot = p_slot AND o.account_id = m.account_id AND o.lot = m.lot;
   GET DIAGNOSTICS v_rows = ROW_COUNT;
-  IF v_rows < p_versioned AND v_rows <> (
+  IF v_rows < p_lots AND v_rows <> (
     SELECT count(DISTINCT (s.account_id, s.lot)) FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.lot IS NOT NULL
   ) THEN
     RAISE EXCEPTION 'ledger: a lot that is to move is not there' USING ERRCODE = 'KQ001';
@@ -353,7 +372,7 @@ BEGIN
   ) AS m
   WHERE a.slot = p_slot AND a.id = m.account_id AND a.book_id = m.book_id AND NOT a.lotted;
   GET DIAGNOSTICS v_rows = ROW_COUNT;
-  IF v_rows <> (
+  IF v_rows < p_others AND v_rows <> (
     SELECT count(DISTINCT s.account_id) FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.version IS NULL
   ) THEN
     RAISE EXCEPTION 'ledger: an account is not there, is of another book, or keeps lots and was moved without a version'
@@ -363,7 +382,7 @@ BEGIN
   RETURN v_status;
 END $$;
 
-ALTER FUNCTION ledger_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[]) OWNER TO kaquan_ledger;
+ALTER FUNCTION ledger_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[]) OWNER TO kaquan_ledger;
 
 CREATE FUNCTION ledger_sides_v1(p_legs ledger_leg_v1[], p_status smallint[]) RETURNS TABLE(item integer, account_id bigint, version bigint, lot integer, debits_posted bigint, credits_posted bigint, debits_pending bigint, credits_pending bigint)
     LANGUAGE sql IMMUTABLE
@@ -474,7 +493,7 @@ BEGIN
   LEFT JOIN ledger_lot l ON l.slot = p_slot AND l.account_id = a.id AND l.remaining_fen > l.reserved_fen;
 END $$;
 
-CREATE FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) RETURNS smallint[]
+CREATE FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) RETURNS smallint[]
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -501,7 +520,8 @@ BEGIN
   END IF;
 
   v_status := ledger_post_batch_v1(
-    p_slot, p_recorded_at, p_items, p_answers, p_legs, p_new_lots, p_versioned, p_limited, v_status);
+    p_slot, p_recorded_at, p_items, p_answers, p_legs, p_new_lots, p_versioned, p_lots, p_others,
+    p_limited, v_status);
 
   INSERT INTO payments_payment
     (slot, id, book_id, kind, status, card_id, merchant_id, store_id, terminal_id, original_id, currency, amount_fen,
@@ -521,7 +541,7 @@ BEGIN
   RETURN v_status;
 END $$;
 
-ALTER FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) OWNER TO kaquan_ledger;
+ALTER FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) OWNER TO kaquan_ledger;
 
 CREATE TABLE cards_acceptance (
     book_id integer NOT NULL,
@@ -703,6 +723,13 @@ CREATE TABLE ledger_idempotency (
 );
 
 COMMENT ON TABLE ledger_idempotency IS 'The first answer to each idempotency key, byte for byte; key_hash is the first half of SHA-256 over book and key';
+
+CREATE TABLE ledger_key (
+    slot smallint NOT NULL,
+    key_hash uuid NOT NULL,
+    request_hash bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
 
 CREATE TABLE ledger_lot (
     slot smallint NOT NULL,
@@ -897,6 +924,9 @@ ALTER TABLE ONLY ledger_forgotten
 ALTER TABLE ONLY ledger_idempotency
     ADD CONSTRAINT ledger_idempotency_pkey PRIMARY KEY (slot, key_hash);
 
+ALTER TABLE ONLY ledger_key
+    ADD CONSTRAINT ledger_key_pkey PRIMARY KEY (slot, key_hash);
+
 ALTER TABLE ONLY ledger_lot
     ADD CONSTRAINT ledger_lot_pkey PRIMARY KEY (slot, account_id, lot);
 
@@ -1012,20 +1042,22 @@ ALTER TABLE ONLY parties_terminal
     ADD CONSTRAINT parties_terminal_store FOREIGN KEY (book_id, store_id) REFERENCES parties_store(book_id, id);
 GRANT USAGE ON SCHEMA public TO kaquan_app;
 GRANT USAGE ON SCHEMA public TO kaquan_ledger;
+REVOKE ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_forget_answers_v1(p_slot smallint, p_before timestamp with time zone, p_after uuid, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger_forget_answers_v1(p_slot smallint, p_before timestamp with time zone, p_after uuid, p_limit integer) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_open_accounts_v1(p_slot smallint, p_books integer[], p_owners uuid[], p_kinds text[], p_currencies text[], p_floor_rules ledger_floor_rule[], p_lotted boolean[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger_open_accounts_v1(p_slot smallint, p_books integer[], p_owners uuid[], p_kinds text[], p_currencies text[], p_floor_rules ledger_floor_rule[], p_lotted boolean[]) TO kaquan_app;
-REVOKE ALL ON FUNCTION ledger_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION ledger_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[]) TO kaquan_app;
+REVOKE ALL ON FUNCTION ledger_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_take_checkpoints_v1(p_slot smallint, p_at timestamp with time zone, p_after bigint, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger_take_checkpoints_v1(p_slot smallint, p_at timestamp with time zone, p_after bigint, p_limit integer) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_touch_accounts_v1(p_slot smallint, p_owner uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger_touch_accounts_v1(p_slot smallint, p_owner uuid) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) TO kaquan_app;
-REVOKE ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_batch TO kaquan_app;
 GRANT UPDATE(issued_count) ON TABLE cards_batch TO kaquan_app;
@@ -1055,6 +1087,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE ledger_forgotten TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_forgotten TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE ledger_idempotency TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_idempotency TO kaquan_app;
+GRANT SELECT,INSERT,DELETE ON TABLE ledger_key TO kaquan_ledger;
+GRANT SELECT ON TABLE ledger_key TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE ledger_lot TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_lot TO kaquan_app;
 GRANT SELECT ON TABLE ledger_slot TO kaquan_ledger;

@@ -3,37 +3,42 @@ SELECT * FROM payments_load_cards_v1(
   %(slot)s::smallint, %(cards)s::uuid[], %(payments)s::uuid[], %(every_pocket)s::boolean);
 
 -- name: load_payments
-SELECT slot, id, book_id, kind, status, card_id, merchant_id, store_id, terminal_id, original_id, currency,
-       amount_fen, bonus_fen, captured_fen, refunded_fen, reference, expires_at, occurred_at, created_at, version
-FROM payments_payment WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]);
-
--- name: load_legs
--- What each payment has moved so far, per lot of a pocket and other account, in the order of its first legs.
-WITH part AS (
-  SELECT t.id AS root, t.id FROM ledger_transaction t WHERE t.slot = %(slot)s AND t.id = ANY (%(ids)s::uuid[])
-  UNION ALL
-  SELECT t.related_id, t.id FROM ledger_transaction t
-  WHERE t.slot = %(slot)s AND t.related_id = ANY (%(ids)s::uuid[])
-), side AS (
-  SELECT p.root, e.transaction_id, e.leg, e.effect, e.amount_fen, e.debit_lot IS NULL AS is_refund,
-         CASE WHEN e.debit_lot IS NULL THEN e.credit_account ELSE e.debit_account END AS account_id,
-         coalesce(e.debit_lot, e.credit_lot) AS lot,
-         CASE WHEN e.debit_lot IS NULL THEN e.debit_account ELSE e.credit_account END AS other_account
-  FROM part p JOIN ledger_entry e ON e.slot = %(slot)s AND e.transaction_id = p.id
-)
-SELECT root, account_id, lot, other_account,
-       sum(CASE effect WHEN 'reserve' THEN amount_fen WHEN 'post' THEN 0 ELSE -amount_fen END)::bigint,
-       coalesce(sum(amount_fen) FILTER (WHERE effect IN ('post', 'capture') AND NOT is_refund), 0)::bigint,
-       coalesce(sum(amount_fen) FILTER (WHERE is_refund), 0)::bigint
-FROM side
-GROUP BY root, account_id, lot, other_account
-ORDER BY root, min(transaction_id::text || to_char(leg, 'FM00000'));
+-- Each payment with what it has moved so far, per lot of a pocket and other account, in the order of its first legs: one
+-- statement, hence one moment.
+SELECT p.slot, p.id, p.book_id, p.kind, p.status, p.card_id, p.merchant_id, p.store_id, p.terminal_id, p.original_id,
+       p.currency, p.amount_fen, p.bonus_fen, p.captured_fen, p.refunded_fen, p.reference, p.expires_at, p.occurred_at,
+       p.created_at, p.version, moved.legs
+FROM payments_payment p
+CROSS JOIN LATERAL (
+  SELECT coalesce(json_agg(json_build_array(l.account_id, l.lot, l.other_account, l.reserved, l.captured, l.refunded)
+                           ORDER BY l.first), '[]') AS legs
+  FROM (
+    SELECT s.account_id, s.lot, s.other_account, min(s.transaction_id::text || to_char(s.leg, 'FM00000')) AS first,
+           sum(CASE s.effect WHEN 'reserve' THEN s.amount_fen WHEN 'post' THEN 0 ELSE -s.amount_fen END) AS reserved,
+           coalesce(sum(s.amount_fen) FILTER (WHERE s.effect IN ('post', 'capture') AND NOT s.is_refund), 0) AS captured,
+           coalesce(sum(s.amount_fen) FILTER (WHERE s.is_refund), 0) AS refunded
+    FROM (
+      SELECT e.transaction_id, e.leg, e.effect, e.amount_fen, e.debit_lot IS NULL AS is_refund,
+             CASE WHEN e.debit_lot IS NULL THEN e.credit_account ELSE e.debit_account END AS account_id,
+             coalesce(e.debit_lot, e.credit_lot) AS lot,
+             CASE WHEN e.debit_lot IS NULL THEN e.debit_account ELSE e.credit_account END AS other_account
+      FROM (
+        SELECT p.id
+        UNION ALL
+        SELECT t.id FROM ledger_transaction t WHERE t.slot = p.slot AND t.related_id = p.id
+      ) AS part (id)
+      JOIN ledger_entry e ON e.slot = p.slot AND e.transaction_id = part.id
+    ) AS s
+    GROUP BY s.account_id, s.lot, s.other_account
+  ) AS l
+) AS moved
+WHERE p.slot = %(slot)s AND p.id = ANY (%(ids)s::uuid[]);
 
 -- name: post_batch
 SELECT payments_post_batch_v1(
   %(slot)s::smallint, %(recorded_at)s::timestamptz, %(items)s::ledger_item_v1[], %(answers)b::bytea[],
-  %(legs)s::ledger_leg_v1[], %(new_lots)s::ledger_new_lot_v1[], %(versioned)s::integer, %(limited)s::bigint[],
-  %(status)s::smallint[], %(new)s::payments_new_v1[],
+  %(legs)s::ledger_leg_v1[], %(new_lots)s::ledger_new_lot_v1[], %(versioned)s::integer, %(lots)s::integer,
+  %(others)s::integer, %(limited)s::bigint[], %(status)s::smallint[], %(new)s::payments_new_v1[],
   %(changes)s::payments_change_v1[]);
 
 -- name: find_overdue

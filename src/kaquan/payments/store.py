@@ -74,13 +74,10 @@ async def load_facts(
 
 
 async def _load_payments(connection: Connection, *, slot: int, ids: Sequence[UUID]) -> dict[UUID, PaymentFacts]:
-    params = {"slot": slot, "ids": list(ids)}
-    rows = await (await connection.execute(_SQL["load_payments"], params)).fetchall()
-    facts = {row[1]: PaymentFacts(_payment(row), []) for row in rows}
-    for root, *leg in await (await connection.execute(_SQL["load_legs"], params)).fetchall():
-        if root in facts:
-            facts[root].legs.append(SpentLeg(*leg))
-    return facts
+    cursor = await connection.execute(_SQL["load_payments"], {"slot": slot, "ids": list(ids)})
+    return {
+        row[1]: PaymentFacts(_payment(row[:-1]), [SpentLeg(*leg) for leg in row[-1]]) for row in await cursor.fetchall()
+    }
 
 
 def _payment(row: Sequence[Any]) -> Payment:

@@ -5,10 +5,13 @@ its parent is gone: it stops accepting, answers what it accepted, and then lets 
 """
 
 import asyncio
+import contextlib
 import gc
 import os
+import signal
 import socket
 import sys
+from collections.abc import Iterator
 
 import structlog
 import uvicorn
@@ -44,6 +47,14 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Server(uvicorn.Server):
+    """Leaves signals to :func:`run`: uvicorn raises them again when it is done, which would end us before we are."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 async def run(settings: Settings, conninfo: str, parent: int | None = None) -> None:
     """Serve until told to stop. Raises what :meth:`kaquan.app.App.open` raises, before anything is accepted."""
     app = await App.open(settings, conninfo)
@@ -52,7 +63,7 @@ async def run(settings: Settings, conninfo: str, parent: int | None = None) -> N
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     paths, schemas = describe_money()
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             MoneyFront(app, create_litestar(app, paths, schemas)),
             lifespan="off",
@@ -67,12 +78,15 @@ async def run(settings: Settings, conninfo: str, parent: int | None = None) -> N
             timeout_graceful_shutdown=GRACE_S,
         )
     )
+
+    def stop() -> None:
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    loop.add_signal_handler(signal.SIGINT, stop)
     if parent is not None:
-
-        def parent_is_gone() -> None:
-            server.should_exit = True
-
-        asyncio.get_running_loop().add_reader(parent, parent_is_gone)
+        loop.add_reader(parent, stop)
     try:
         await server.serve(sockets=[listen(settings.host, settings.port)])
     finally:

@@ -224,6 +224,7 @@ $$;
 -- Post a batch: each item is applied whole or refused alone. Returns one status per item:
 --   0 applied (or, for an item without a transaction, its answer remembered)
 --   1 its key has been answered before     2 stale: a version has moved, plan again     3 through a floor
+-- p_versioned, p_lots and p_others count the accounts with a version, the lots and the other accounts of all legs.
 -- p_status carries refusals that the caller has found already (0 where there is none); they are kept. p_limited are
 -- accounts with a floor that legs touch without a version, such as a budget: they are checked here, in item order.
 -- A floor that nobody checked is held by ledger_account_floor, which fails the call.
@@ -235,7 +236,8 @@ $$;
 -- (see core.md: an empty table's plan is several times slower).
 CREATE FUNCTION ledger_post_batch_v1(
   p_slot smallint, p_recorded_at timestamptz, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[],
-  p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[]
+  p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[],
+  p_status smallint[]
 ) RETURNS smallint[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
@@ -351,7 +353,7 @@ BEGIN
   ) AS m
   WHERE o.slot = p_slot AND o.account_id = m.account_id AND o.lot = m.lot;
   GET DIAGNOSTICS v_rows = ROW_COUNT;
-  IF v_rows < p_versioned AND v_rows <> (
+  IF v_rows < p_lots AND v_rows <> (
     SELECT count(DISTINCT (s.account_id, s.lot)) FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.lot IS NOT NULL
   ) THEN
     RAISE EXCEPTION 'ledger: a lot that is to move is not there' USING ERRCODE = 'KQ001';
@@ -370,7 +372,7 @@ BEGIN
   ) AS m
   WHERE a.slot = p_slot AND a.id = m.account_id AND a.book_id = m.book_id AND NOT a.lotted;
   GET DIAGNOSTICS v_rows = ROW_COUNT;
-  IF v_rows <> (
+  IF v_rows < p_others AND v_rows <> (
     SELECT count(DISTINCT s.account_id) FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.version IS NULL
   ) THEN
     RAISE EXCEPTION 'ledger: an account is not there, is of another book, or keeps lots and was moved without a version'

@@ -48,7 +48,8 @@ CREATE TYPE payments_change_v1 AS (
 -- posts, then rows are written for what it applied. Statuses are those of ledger_post_batch_v1.
 CREATE FUNCTION payments_post_batch_v1(
   p_slot smallint, p_recorded_at timestamptz, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[],
-  p_new_lots ledger_new_lot_v1[], p_versioned integer, p_limited bigint[], p_status smallint[],
+  p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[],
+  p_status smallint[],
   p_new payments_new_v1[], p_changes payments_change_v1[]
 ) RETURNS smallint[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
@@ -72,7 +73,8 @@ BEGIN
   END IF;
 
   v_status := ledger_post_batch_v1(
-    p_slot, p_recorded_at, p_items, p_answers, p_legs, p_new_lots, p_versioned, p_limited, v_status);
+    p_slot, p_recorded_at, p_items, p_answers, p_legs, p_new_lots, p_versioned, p_lots, p_others,
+    p_limited, v_status);
 
   INSERT INTO payments_payment
     (slot, id, book_id, kind, status, card_id, merchant_id, store_id, terminal_id, original_id, currency, amount_fen,
