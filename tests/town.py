@@ -99,7 +99,7 @@ class Town:
     ) -> "Town":
         apps = []
         for _ in range(processes):
-            pool = open_pool(conninfo, min_size=1, max_size=3 + len(slots))  # the desk keeps one per slot
+            pool = open_pool(conninfo, min_size=1, max_size=3 + 2 * len(slots))  # the desk keeps two per slot
             await pool.open(wait=True)
             apps.append(App(settings, pool, KEYRING, slots, clock=clock, ids=SystemIds()))
         town = cls(conninfo, apps)

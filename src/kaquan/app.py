@@ -11,7 +11,7 @@ from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, o
 from kaquan.kit.ids import Ids, SystemIds
 from kaquan.ledger import read_slots
 from kaquan.parties import Directory, Place
-from kaquan.payments import Desk, Known
+from kaquan.payments import LANES, Desk, Known
 from kaquan.settings import Settings
 from kaquan.vault import Keyring
 
@@ -74,8 +74,8 @@ class App:
         async with pool.connection() as connection:
             await check_durability(connection)
             slots = await read_slots(connection)
-        # the desk keeps one session per slot
-        await pool.resize(2, settings.pool_size + len(slots))
+        # the desk keeps its sessions
+        await pool.resize(2, settings.pool_size + LANES * len(slots))
         app = cls(settings, pool, keyring, slots, clock=clock or SystemClock(), ids=ids or SystemIds())
         await app.refresh()
         app.desk.start()

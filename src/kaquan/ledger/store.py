@@ -82,6 +82,7 @@ def batch_params(items: Sequence[Item], *, slot: int, recorded_at: datetime) -> 
     versioned: set[int] = set()
     limited: set[int] = set()
     lots: set[tuple[int, int]] = set()
+    others: set[tuple[int, int]] = set()  # with the book that moves them, which must be their own
     salts = os.urandom(SALT_BYTES * len(items))
     times: dict[datetime, str] = {}
     for n, (book_id, posting, request, answer) in enumerate(items, start=1):
@@ -108,6 +109,7 @@ def batch_params(items: Sequence[Item], *, slot: int, recorded_at: datetime) -> 
             continue
         touched |= accounts
         versioned |= held
+        others.update((account, book_id) for account in accounts - held)
         limited.update(account for account, version in versions.items() if version is None)
         entries = []
         later = _later(legs) if len(legs) != 1 else _NOTHING_LATER
@@ -154,7 +156,7 @@ def batch_params(items: Sequence[Item], *, slot: int, recorded_at: datetime) -> 
         "new_lots": rows_literal(new_lot_rows),
         "versioned": len(versioned),
         "lots": len(lots),
-        "others": len(touched - versioned),
+        "others": len(others),
         "limited": numbers_literal(sorted(limited)),
         "unversioned": numbers_literal(sorted(touched - versioned)),
         "status": numbers_literal(status),

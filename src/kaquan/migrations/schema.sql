@@ -373,7 +373,8 @@ BEGIN
   WHERE a.slot = p_slot AND a.id = m.account_id AND a.book_id = m.book_id AND NOT a.lotted;
   GET DIAGNOSTICS v_rows = ROW_COUNT;
   IF v_rows < p_others AND v_rows <> (
-    SELECT count(DISTINCT s.account_id) FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.version IS NULL
+    SELECT count(DISTINCT (s.account_id, (p_items[s.item]).book_id))
+    FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.version IS NULL
   ) THEN
     RAISE EXCEPTION 'ledger: an account is not there, is of another book, or keeps lots and was moved without a version'
       USING ERRCODE = 'KQ001';

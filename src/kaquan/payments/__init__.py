@@ -4,7 +4,7 @@ Each verb is a pure planner over facts; the :class:`Desk` loads the facts of a b
 room never reaches a network, never reads a clock in a decision, and writes only through the ledger's posting call.
 """
 
-from kaquan.payments.desk import Desk, Known
+from kaquan.payments.desk import LANES, Desk, Known
 from kaquan.payments.read import PaymentSearch, get_payment, list_payments
 from kaquan.payments.types import (
     Capture,
@@ -23,6 +23,7 @@ from kaquan.payments.types import (
 )
 
 __all__ = [
+    "LANES",
     "Capture",
     "Command",
     "Desk",

@@ -36,6 +36,9 @@ from kaquan.payments.void import plan_void
 
 _log = structlog.get_logger(__name__)
 
+LANES = 2
+"""Batches of a slot under way at once: one is decided while another is at the database."""
+
 MAX_ATTEMPTS = 20
 """How often in a row a whole batch may turn out stale before its callers are told to try again."""
 
@@ -85,11 +88,12 @@ class Desk:
         self._ids = ids
         self._known = known
         self._accounts: dict[tuple[int, UUID, str, str], int] = {}
-        self._sessions: dict[int, Connection] = {}
+        self._idle: list[Connection] = []
         self._running: set[tuple[int, UUID]] = set()
         self._stagger_s = 0.0005 * (1 + self._ids.new().int % 7)
         self._batchers: dict[int, Batcher[Request, Answer]] = {
-            slot: Batcher(self._runner(slot), max_batch=max_batch, max_queue=max_queue) for slot in self._slots
+            slot: Batcher(self._runner(slot), max_batch=max_batch, max_queue=max_queue, lanes=LANES)
+            for slot in self._slots
         }
 
     def start(self) -> None:
@@ -100,9 +104,8 @@ class Desk:
     async def close(self) -> None:
         """Accept nothing more and answer what was accepted."""
         await asyncio.gather(*(batcher.close() for batcher in self._batchers.values()))
-        for session in self._sessions.values():
-            await self._pool.putconn(session)
-        self._sessions.clear()
+        while self._idle:
+            await self._pool.putconn(self._idle.pop())
 
     @property
     def depth(self) -> int:
@@ -150,7 +153,7 @@ class Desk:
         refusal = BUSY.refuse()
         while waiting and attempts < MAX_ATTEMPTS:
             try:
-                async with self._session(slot) as connection:
+                async with self._session() as connection:
                     for n, answer in await self._attempt(connection, slot, [(n, requests[n]) for n in waiting]):
                         answers[n] = answer
             except Exception as error:
@@ -175,15 +178,15 @@ class Desk:
         ]
 
     @asynccontextmanager
-    async def _session(self, slot: int) -> AsyncIterator[Connection]:
-        """The session of a slot's batcher, which keeps it (a session plans its statements once) unless it failed."""
-        if slot not in self._sessions:
-            self._sessions[slot] = await self._pool.getconn(timeout=SESSION_TIMEOUT_S)
+    async def _session(self) -> AsyncIterator[Connection]:
+        """A session of the desk's own, which it keeps (a session plans its statements once) unless it failed."""
+        session = self._idle.pop() if self._idle else await self._pool.getconn(timeout=SESSION_TIMEOUT_S)
         try:
-            yield self._sessions[slot]
+            yield session
         except BaseException:
-            await self._pool.putconn(self._sessions.pop(slot))
+            await self._pool.putconn(session)
             raise
+        self._idle.append(session)
 
     async def _divide(
         self,

@@ -224,7 +224,8 @@ $$;
 -- Post a batch: each item is applied whole or refused alone. Returns one status per item:
 --   0 applied (or, for an item without a transaction, its answer remembered)
 --   1 its key has been answered before     2 stale: a version has moved, plan again     3 through a floor
--- p_versioned, p_lots and p_others count the accounts with a version, the lots and the other accounts of all legs.
+-- p_versioned, p_lots and p_others count the accounts with a version, the lots, and the other accounts (with the book
+-- that moves them) of all legs.
 -- p_status carries refusals that the caller has found already (0 where there is none); they are kept. p_limited are
 -- accounts with a floor that legs touch without a version, such as a budget: they are checked here, in item order.
 -- A floor that nobody checked is held by ledger_account_floor, which fails the call.
@@ -373,7 +374,8 @@ BEGIN
   WHERE a.slot = p_slot AND a.id = m.account_id AND a.book_id = m.book_id AND NOT a.lotted;
   GET DIAGNOSTICS v_rows = ROW_COUNT;
   IF v_rows < p_others AND v_rows <> (
-    SELECT count(DISTINCT s.account_id) FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.version IS NULL
+    SELECT count(DISTINCT (s.account_id, (p_items[s.item]).book_id))
+    FROM ledger_sides_v1(p_legs, v_status) AS s WHERE s.version IS NULL
   ) THEN
     RAISE EXCEPTION 'ledger: an account is not there, is of another book, or keeps lots and was moved without a version'
       USING ERRCODE = 'KQ001';
