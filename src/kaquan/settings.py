@@ -25,9 +25,9 @@ class Settings(msgspec.Struct, frozen=True):
     """File of the keys for card numbers; default: ``keyring.json`` in ``home``. Back it up apart from the database."""
     host: str = "127.0.0.1"
     port: int = 8420
-    workers: int = max(1, (os.cpu_count() or 2) // 2)
-    """Server processes; each has one batcher per slot. PostgreSQL wants the other half of the cores: on 2 cores one
-    process pays 1.4 times as many purchases a second as two (bench/README.md)."""
+    workers: int = 0
+    """Server processes; each has one batcher per slot. 0: one per two cores, since PostgreSQL wants the other half
+    (ADR 0013)."""
     pool_size: int = 6
     """Database sessions of a server process at the most."""
     max_batch: int = 128
@@ -39,13 +39,18 @@ class Settings(msgspec.Struct, frozen=True):
     """How long the first answer to a key is kept."""
 
     @property
+    def processes(self) -> int:
+        """How many server processes there are to be."""
+        return self.workers or max(1, (os.cpu_count() or 2) // 2)
+
+    @property
     def keyring_path(self) -> Path:
         return self.keyring or self.home / "keyring.json"
 
 
 _BOUNDS = {
     "port": (1, 65_535),
-    "workers": (1, 64),
+    "workers": (0, 64),
     "pool_size": (2, 100),
     "max_batch": (1, 1_000),
     "max_queue": (1, 1_000_000),

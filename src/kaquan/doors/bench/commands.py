@@ -130,7 +130,7 @@ def _http(settings: Settings, seconds: float) -> Measure:
                     keyring,
                     path,
                     seconds=seconds,
-                    workers=settings.workers,
+                    workers=settings.processes,
                     ids=SystemIds(),
                     clock=SystemClock(),
                 )

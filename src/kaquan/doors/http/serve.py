@@ -42,13 +42,13 @@ def check_port(host: str, port: int) -> None:
 
 
 class Processes:
-    """The processes of one server: ``settings.workers`` for HTTP, and one for jobs unless that is left out.
+    """The processes of one server: ``settings.processes`` for HTTP, and one for jobs unless that is left out.
 
     They log to standard error, or to the end of the file ``log``.
     """
 
     def __init__(self, settings: Settings, conninfo: str, *, jobs: bool = True, log: Path | None = None) -> None:
-        self._modules = ["kaquan.doors.http.process"] * settings.workers
+        self._modules = ["kaquan.doors.http.process"] * settings.processes
         if jobs:
             self._modules.append("kaquan.doors.worker.process")
         # the children's end of this pipe reaches its end of file when this process is gone, however it ends
