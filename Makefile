@@ -40,8 +40,8 @@ test: check ## style, types and every test
 bench: setup ## measure this machine; results in bench/results
 	@$(BIN)/kaquan bench all $(ARGS)
 
-soak: $(VENV)/dev.done ## the long runs: crash rounds and simulations
-	@KAQUAN_SOAK=1 $(BIN)/pytest tests/simulation $(ARGS)
+soak: $(VENV)/dev.done ## the long runs: crash rounds, the state machine, fuzzing
+	@KAQUAN_SOAK=1 $(BIN)/pytest tests/simulation tests/property tests/contract/test_fuzz.py $(ARGS)
 
 lock: ## renew the lock files (needs uv)
 	@for extra in "run:--extra demo" "dev:--extra demo --extra dev"; do \

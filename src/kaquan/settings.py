@@ -33,7 +33,7 @@ class Settings(msgspec.Struct, frozen=True):
     max_batch: int = 128
     """Requests that share one commit at the most."""
     max_queue: int = 2_000
-    """Requests that wait at the most in a process before new ones are answered 503."""
+    """Requests that wait at the most, in each slot of a process, before new ones are answered 503."""
     max_body_bytes: int = 65_536
     idempotency_days: int = 30
     """How long the first answer to a key is kept."""
