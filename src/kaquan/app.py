@@ -65,7 +65,7 @@ class App:
     ) -> "App":
         """Connect and begin to serve.
 
-        Raises UnsafeServerError on a server that could lose commits, VaultError without a key ring, and the
+        Raises UnsafeServerError on a server that could lose commits, KeyringError without a key ring, and the
         driver's errors if the database does not answer.
         """
         keyring = Keyring.load(settings.keyring_path)

@@ -29,7 +29,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Server processes; each has one batcher per slot. 0: one per two cores, since PostgreSQL wants the other half
     (ADR 0013)."""
     pool_size: int = 6
-    """Database sessions of a server process at the most."""
+    """Database sessions of a server process at the most, besides two for each slot."""
     max_batch: int = 128
     """Requests that share one commit at the most."""
     max_queue: int = 2_000

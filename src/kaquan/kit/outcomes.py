@@ -103,6 +103,6 @@ INTERNAL_ERROR = outcome(
     "internal_error",
     http=500,
     iso="96",
-    en="Something is wrong on our side; nothing was done. It has been logged.",
-    zh="系统内部错误，未做任何处理，错误已记录。",
+    en="Something went wrong on our side and has been logged. Ask again with the same key to learn what was done.",
+    zh="系统内部错误，已记录。请用同一幂等键重试以确认是否已处理。",
 )

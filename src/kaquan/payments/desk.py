@@ -43,6 +43,7 @@ MAX_ATTEMPTS = 20
 """How often in a row a whole batch may turn out stale before its callers are told to try again."""
 
 PATIENT_ATTEMPTS = 3
+"""After so many in a row it waits a moment before the next, ever longer and each process by a measure of its own."""
 
 SESSION_TIMEOUT_S = 1.0
 """How long a batch waits for a session before it tries again."""

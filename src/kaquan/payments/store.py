@@ -157,4 +157,4 @@ async def list_payments(
     return [_payment(row) for row in newest[: params["limit"]]]
 
 
-APPLIED, ANSWERED, STALE = PostStatus.APPLIED.value, PostStatus.ANSWERED.value, PostStatus.STALE.value
+APPLIED, ANSWERED = PostStatus.APPLIED.value, PostStatus.ANSWERED.value
