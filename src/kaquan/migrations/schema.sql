@@ -1,4 +1,4 @@
--- The schema at revision 0007, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0008, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -240,6 +240,12 @@ CREATE FUNCTION ledger_post_batch_v1(p_slot smallint, p_recorded_at timestamp wi
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     SET jit TO 'off'
+    SET cpu_tuple_cost TO '1'
+    SET random_page_cost TO '0'
+    SET seq_page_cost TO '0'
+    SET enable_bitmapscan TO 'off'
+    SET enable_material TO 'off'
+    SET join_collapse_limit TO '1'
     AS $$
 DECLARE
   v_status smallint[] := p_status;
@@ -473,6 +479,12 @@ CREATE FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_paymen
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     SET jit TO 'off'
+    SET cpu_tuple_cost TO '1'
+    SET random_page_cost TO '0'
+    SET seq_page_cost TO '0'
+    SET enable_bitmapscan TO 'off'
+    SET enable_material TO 'off'
+    SET join_collapse_limit TO '1'
     AS $$
 BEGIN
   IF cardinality(p_payments) > 0 THEN
@@ -501,6 +513,13 @@ CREATE FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp 
     SET enable_seqscan TO 'off'
     SET enable_mergejoin TO 'off'
     SET jit TO 'off'
+    SET cpu_tuple_cost TO '1'
+    SET random_page_cost TO '0'
+    SET seq_page_cost TO '0'
+    SET enable_hashjoin TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_material TO 'off'
+    SET join_collapse_limit TO '1'
     AS $$
 DECLARE
   v_status smallint[] := p_status;
