@@ -16,8 +16,8 @@ FEW = 100_000
 MANY = 5_000_000
 FILL_STEP = 250_000
 SETTLED_AFTER_S = 30.0
-"""Right after a checkpoint the first touch of each page is logged whole. A server has one every quarter of an hour, a bench
-makes one to begin cleanly: the rate is taken this much later, and the rate right after it is a figure of its own."""
+"""Right after a checkpoint the first touch of each page is logged whole. A server has one every quarter of an hour, a
+bench makes one to begin cleanly: the rate is taken this much later; the rate right after it is a figure of its own."""
 
 
 def measure_growth(
