@@ -11,7 +11,7 @@ from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, o
 from kaquan.kit.ids import Ids, SystemIds
 from kaquan.ledger import read_slots
 from kaquan.parties import Directory, Place
-from kaquan.payments import LANES, Desk, Known
+from kaquan.payments import LANES, Desk, Known, LimitBook
 from kaquan.settings import Settings
 from kaquan.vault import Keyring
 
@@ -42,13 +42,14 @@ class App:
         self.ids = ids
         self.directory = Directory(pool)
         self.programmes = Programmes(pool)
+        self.limits = LimitBook(pool)
         self.finder = CardFinder(pool, keyring, slots)
         self.desk = Desk(
             pool,
             slots=slots,
             clock=clock,
             ids=ids,
-            known=Known(self.programmes.get, self._place, self._version, self.refresh),
+            known=Known(self.programmes.get, self._place, self.limits.get, self._version, self.refresh),
             max_batch=settings.max_batch,
             max_queue=settings.max_queue,
         )
@@ -93,6 +94,7 @@ class App:
         """Read reference data that has changed."""
         await self.directory.refresh()
         await self.programmes.refresh()
+        await self.limits.refresh()
 
     async def _refresh_for_ever(self) -> None:
         while True:
@@ -109,5 +111,5 @@ class App:
         return self.directory.book(book_id).places.get(terminal_id)
 
     def _version(self, book_id: int) -> int:
-        # either copy may have been refreshed without the other
-        return min(self.directory.version(book_id), self.programmes.version(book_id))
+        # any copy may have been refreshed without the others
+        return min(self.directory.version(book_id), self.programmes.version(book_id), self.limits.version(book_id))

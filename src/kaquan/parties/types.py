@@ -28,6 +28,7 @@ class Scope(StrEnum):
     CARDS_REVEAL = "cards:reveal"
     PROGRAMMES_WRITE = "programmes:write"
     PROGRAMMES_READ = "programmes:read"
+    LIMITS_WRITE = "limits:write"
     MERCHANTS_WRITE = "merchants:write"
     MERCHANTS_READ = "merchants:read"
     LEDGER_READ = "ledger:read"

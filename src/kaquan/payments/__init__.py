@@ -5,6 +5,17 @@ room never reaches a network, never reads a clock in a decision, and writes only
 """
 
 from kaquan.payments.desk import LANES, Desk, Known
+from kaquan.payments.limit_book import (
+    LimitBook,
+    LimitSearch,
+    LimitStatus,
+    NewLimit,
+    create_limit,
+    end_limit,
+    get_limit,
+    list_limits,
+)
+from kaquan.payments.limits import Holder, Hours, Limit, LimitScope, Metric, Movement, Period
 from kaquan.payments.read import PaymentSearch, get_payment, list_payments
 from kaquan.payments.types import (
     Capture,
@@ -27,12 +38,23 @@ __all__ = [
     "Capture",
     "Command",
     "Desk",
+    "Holder",
+    "Hours",
     "Known",
+    "Limit",
+    "LimitBook",
+    "LimitScope",
+    "LimitSearch",
+    "LimitStatus",
     "Load",
+    "Metric",
+    "Movement",
+    "NewLimit",
     "Payment",
     "PaymentKind",
     "PaymentSearch",
     "PaymentStatus",
+    "Period",
     "Plan",
     "PocketAmount",
     "Receipt",
@@ -40,6 +62,10 @@ __all__ = [
     "Request",
     "Spend",
     "Void",
+    "create_limit",
+    "end_limit",
+    "get_limit",
     "get_payment",
+    "list_limits",
     "list_payments",
 ]

@@ -29,6 +29,21 @@ BALANCE_CAP_EXCEEDED = outcome(
     en="A card of this programme may hold at most {max_balance_fen}; this load would make it {balance_fen}.",
     zh="该卡种每张卡余额上限为 {max_balance_fen}，充值后将达到 {balance_fen}。",
 )  # fmt: skip
+LIMIT_EXCEEDED = outcome(
+    "limit_exceeded", http=409, iso="61",
+    en="The limit “{limit}” ({scope}, {period}) allows {maximum}; {left} is left.",
+    zh="超出限额“{limit}”（{scope}，{period}）：上限 {maximum}，剩余 {left}。",
+)  # fmt: skip
+LIMIT_ENDED = outcome(
+    "limit_ended", http=409, iso="12",
+    en="The limit has ended and cannot be replaced.", zh="该限额已终止，无法替换。",
+)  # fmt: skip
+LIMIT_NEEDS_ONE_SLOT = outcome(
+    "limit_needs_one_slot", http=422, iso="30",
+    en="{field}: this installation has several slots, where only the payments of a card are counted together, not "
+    "those of a {scope}; use the scope card or the period transaction.",
+    zh="{field}：本系统使用多个分片，只能按单卡累计，无法按 {scope} 累计；请使用 card 范围或 transaction 周期。",
+)  # fmt: skip
 AUTHORIZATION_NOT_OPEN = outcome(
     "authorization_not_open", http=409, iso="12",
     en="The authorization is not open: {status}.", zh="预授权不可操作，当前状态：{status}。",

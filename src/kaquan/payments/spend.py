@@ -5,7 +5,7 @@ from datetime import timedelta
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, Posting
 from kaquan.payments.outcomes import INSUFFICIENT_FUNDS, NOT_ACCEPTED_HERE, TERMINAL_BLOCKED
-from kaquan.payments.plan import available_fen, by_pocket, guards_of, take, too_early, usable_card
+from kaquan.payments.plan import available_fen, by_pocket, count_uses, guards_of, take, too_early, usable_card
 from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Plan, Receipt, Spend
 
 
@@ -13,7 +13,7 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
     """Decide a purchase or an authorization.
 
     Refused with ``backdating_forbidden``, ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired``,
-    ``terminal_blocked``, ``not_accepted_here`` or ``insufficient_funds``, in this order.
+    ``terminal_blocked``, ``not_accepted_here``, ``limit_exceeded`` or ``insufficient_funds``, in this order.
     """
     occurred_at = command.occurred_at or facts.now
     if (refusal := too_early(command)) is not None:
@@ -27,6 +27,9 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
     programme = facts.programme
     if programme is None or not programme.accepts_at(place.merchant_id, place.store_id):
         return NOT_ACCEPTED_HERE.refuse("terminal_id")
+    uses = count_uses(facts, command, occurred_at=occurred_at)
+    if isinstance(uses, Refusal):
+        return uses
     takings = take(card, programme.spend_order, command.amount_fen, facts.now)
     if isinstance(takings, int):
         return INSUFFICIENT_FUNDS.refuse("amount_fen", available_fen=takings, amount_fen=command.amount_fen)
@@ -70,4 +73,4 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
         version=0,
     )
     pockets = by_pocket(card, [(taking.pocket.account_id, taking.amount_fen) for taking in takings])
-    return Plan(posting, Receipt(payment, pockets, available_fen(card) - command.amount_fen), new=payment)
+    return Plan(posting, Receipt(payment, pockets, available_fen(card) - command.amount_fen), new=payment, uses=uses)

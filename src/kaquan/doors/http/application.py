@@ -16,6 +16,7 @@ from kaquan.doors.http.auth import guard
 from kaquan.doors.http.cards import CARD_CONTROLLERS
 from kaquan.doors.http.issuers import IssuerController
 from kaquan.doors.http.ledger import LEDGER_CONTROLLERS
+from kaquan.doors.http.limits import LIMIT_CONTROLLERS
 from kaquan.doors.http.merchants import MerchantController
 from kaquan.doors.http.metrics import count_requests
 from kaquan.doors.http.openapi import PathItems, build_document
@@ -40,6 +41,7 @@ CONTROLLERS: list[type[Controller]] = [
     TerminalController,
     *CARD_CONTROLLERS,
     *PAYMENT_CONTROLLERS,
+    *LIMIT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     SystemController,
 ]

@@ -40,6 +40,7 @@ TerminalId = Annotated[str, _id(Prefix.TERMINAL)]
 ProgrammeId = Annotated[str, _id(Prefix.PROGRAMME)]
 CardId = Annotated[str, _id(Prefix.CARD)]
 BatchId = Annotated[str, _id(Prefix.BATCH)]
+LimitId = Annotated[str, _id(Prefix.LIMIT)]
 TransactionId = Annotated[str, _id(Prefix.TRANSACTION)]
 AccountId = Annotated[
     str,
@@ -50,6 +51,10 @@ AccountId = Annotated[
     ),
 ]
 
+DayTime = Annotated[
+    str,
+    _pattern("([01][0-9]|2[0-3]):[0-5][0-9]", en="a time of day, such as 22:00", zh="一天中的时刻，例如 22:00"),
+]
 Code = Annotated[
     str,
     _pattern(
