@@ -49,7 +49,15 @@ class App:
             slots=slots,
             clock=clock,
             ids=ids,
-            known=Known(self.programmes.get, self._place, self.limits.get, self._version, self.refresh),
+            known=Known(
+                self.programmes.get,
+                self._place,
+                self.limits.get,
+                self.limits.get_place_rules,
+                self.limits.tracks_places,
+                self._version,
+                self.refresh,
+            ),
             max_batch=settings.max_batch,
             max_queue=settings.max_queue,
         )

@@ -84,3 +84,38 @@ async def test_a_limit_is_of_a_programme_of_this_book(api: Api, client: httpx.As
     problem(await live.get(f"/v1/limits/{made['id']}"), 404, "not_found", "id")
     problem(await live.post(f"/v1/limits/{made['id']}/end"), 404, "not_found", "id")
     assert (await client.get(f"/v1/limits/{made['id']}")).json() == made
+
+
+CIRCLE = {"kind": "within", "latitude_udeg": 31_240_000, "longitude_udeg": 121_490_000, "radius_m": 5_000}
+TRAVEL = {"kind": "travel", "max_speed_kmh": 120, "grace_m": 2_000}
+
+
+async def test_place_rules_are_set_listed_and_ended(client: httpx.AsyncClient, programme: str) -> None:
+    named = {"programme_id": programme, "name": "city"}
+    circle = (await client.post("/v1/place-rules", json=named | CIRCLE)).json()
+    travel = (await client.post("/v1/place-rules", json=named | TRAVEL)).json()
+    assert (circle["radius_m"], travel["max_speed_kmh"], travel["radius_m"]) == (5_000, 120, None)
+    ended = (await client.post(f"/v1/place-rules/{circle['id']}/end")).json()
+    assert ended["ended_at"] is not None
+    assert (await client.get(f"/v1/place-rules/{circle['id']}")).json() == ended
+    listed = (await client.get("/v1/place-rules", params={"status": "in_force", "programme_id": programme})).json()
+    assert listed["data"] == [travel]
+
+
+@pytest.mark.parametrize(
+    ("terms", "field"),
+    [
+        (CIRCLE | {"radius_m": None}, "radius_m"),
+        (CIRCLE | {"grace_m": 5}, "grace_m"),
+        (TRAVEL | {"max_speed_kmh": None}, "max_speed_kmh"),
+        (TRAVEL | {"latitude_udeg": 1}, "latitude_udeg"),
+        (CIRCLE | {"latitude_udeg": 90_000_001}, "latitude_udeg"),
+        (CIRCLE | {"kind": "near"}, "kind"),
+    ],
+)
+async def test_bad_place_rules_are_refused_by_field(
+    client: httpx.AsyncClient, programme: str, terms: dict[str, Any], field: str
+) -> None:
+    answered = await client.post("/v1/place-rules", json={"programme_id": programme, "name": "x"} | terms)
+    problem(answered, 400, "invalid_field", field)
+    assert (await client.get("/v1/place-rules", params={"programme_id": programme})).json()["data"] == []

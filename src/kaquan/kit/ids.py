@@ -28,6 +28,7 @@ class Prefix(StrEnum):
     TRANSACTION = "txn"
     KEY = "key"
     LIMIT = "lim"
+    PLACE_RULE = "plr"
 
 
 class Ids(Protocol):

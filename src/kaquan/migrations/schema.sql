@@ -78,6 +78,15 @@ CREATE TYPE payments_kind AS ENUM (
     'load'
 );
 
+CREATE TYPE payments_last_v1 AS (
+    item integer,
+    card_id uuid,
+    store_id uuid,
+    latitude_udeg integer,
+    longitude_udeg integer,
+    at timestamp with time zone
+);
+
 CREATE TYPE payments_new_v1 AS (
     item integer,
     id uuid,
@@ -569,7 +578,7 @@ BEGIN
   LEFT JOIN ledger_lot l ON l.slot = p_slot AND l.account_id = a.id AND l.remaining_fen > l.reserved_fen;
 END $$;
 
-CREATE FUNCTION payments_load_cards_v2(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) RETURNS TABLE(n integer, book_id integer, programme_id uuid, customer_id uuid, status text, expires_at timestamp with time zone, book_version bigint, account_id bigint, kind text, account_version bigint, posted_fen bigint, reserved_fen bigint, lot integer, available_fen bigint, paid_fen bigint, given_fen bigint, lot_expires_at timestamp with time zone)
+CREATE FUNCTION payments_load_cards_v2(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean, p_places boolean) RETURNS TABLE(n integer, book_id integer, programme_id uuid, customer_id uuid, status text, expires_at timestamp with time zone, book_version bigint, account_id bigint, kind text, account_version bigint, posted_fen bigint, reserved_fen bigint, lot integer, available_fen bigint, paid_fen bigint, given_fen bigint, lot_expires_at timestamp with time zone, last_store_id uuid, last_latitude_udeg integer, last_longitude_udeg integer, last_at timestamp with time zone)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'public', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -595,13 +604,15 @@ BEGIN
   RETURN QUERY
   SELECT asked.n::integer, c.book_id, c.programme_id, c.customer_id, c.status, c.expires_at, b.version,
          a.id, a.kind, a.version, a.credits_posted - a.debits_posted, a.debits_pending,
-         l.lot, l.remaining_fen - l.reserved_fen, l.paid_fen, l.given_fen, l.expires_at
+         l.lot, l.remaining_fen - l.reserved_fen, l.paid_fen, l.given_fen, l.expires_at,
+         w.store_id, w.latitude_udeg, w.longitude_udeg, w.at
   FROM unnest(p_cards) WITH ORDINALITY AS asked (id, n)
   JOIN cards_card c ON c.slot = p_slot AND c.id = asked.id
   JOIN parties_book b ON b.id = c.book_id
   LEFT JOIN ledger_account a ON a.slot = p_slot AND a.owner_id = c.id AND a.floor_rule = 'credit'
     AND (p_every_pocket OR a.credits_posted > 0)
-  LEFT JOIN ledger_lot l ON l.slot = p_slot AND l.account_id = a.id AND l.remaining_fen > l.reserved_fen;
+  LEFT JOIN ledger_lot l ON l.slot = p_slot AND l.account_id = a.id AND l.remaining_fen > l.reserved_fen
+  LEFT JOIN payments_last_place w ON p_places AND w.slot = p_slot AND w.card_id = c.id;
 END $$;
 
 CREATE FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) RETURNS smallint[]
@@ -661,7 +672,7 @@ END $$;
 
 ALTER FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) OWNER TO kaquan_ledger;
 
-CREATE FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[]) RETURNS smallint[]
+CREATE FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) RETURNS smallint[]
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
@@ -684,10 +695,20 @@ BEGIN
   IF v_status <> v_trailed THEN
     PERFORM payments_return_trails_v1(p_slot, p_trail_uses, v_trailed, v_status);
   END IF;
+  -- the card's pocket is locked by now, and with it this row
+  IF cardinality(p_last) > 0 THEN
+    INSERT INTO payments_last_place AS o (slot, card_id, store_id, latitude_udeg, longitude_udeg, at)
+    SELECT p_slot, l.card_id, l.store_id, l.latitude_udeg, l.longitude_udeg, l.at
+    FROM unnest(p_last) AS l WHERE v_status[l.item] = 0 ORDER BY l.card_id
+    ON CONFLICT (slot, card_id) DO UPDATE
+    SET store_id = EXCLUDED.store_id, latitude_udeg = EXCLUDED.latitude_udeg,
+        longitude_udeg = EXCLUDED.longitude_udeg, at = EXCLUDED.at
+    WHERE o.at <= EXCLUDED.at;
+  END IF;
   RETURN v_status;
 END $$;
 
-ALTER FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[]) OWNER TO kaquan_ledger;
+ALTER FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) OWNER TO kaquan_ledger;
 
 CREATE FUNCTION payments_return_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_before smallint[], p_status smallint[]) RETURNS void
     LANGUAGE sql
@@ -1154,6 +1175,16 @@ CREATE TABLE parties_terminal (
     CONSTRAINT parties_terminal_status CHECK ((status = ANY (ARRAY['active'::text, 'blocked'::text])))
 );
 
+CREATE TABLE payments_last_place (
+    slot smallint NOT NULL,
+    card_id uuid NOT NULL,
+    store_id uuid NOT NULL,
+    latitude_udeg integer NOT NULL,
+    longitude_udeg integer NOT NULL,
+    at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='70');
+
 CREATE TABLE payments_limit (
     id uuid NOT NULL,
     book_id integer NOT NULL,
@@ -1213,6 +1244,31 @@ WITH (fillfactor='90');
 COMMENT ON TABLE payments_payment IS 'One movement of value on a card that a client asked for; its id is that of its first transaction';
 
 COMMENT ON COLUMN payments_payment.status IS 'open: an authorization that can still be captured; completed: nothing is reserved any more; voided, expired: nothing was captured';
+
+CREATE TABLE payments_place_rule (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    programme_id uuid NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    holder text NOT NULL COLLATE pg_catalog."C",
+    latitude_udeg integer,
+    longitude_udeg integer,
+    radius_m integer,
+    max_speed_kmh integer,
+    grace_m integer,
+    from_minute smallint,
+    to_minute smallint,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT payments_place_rule_circle CHECK ((((kind = 'travel'::text) = (latitude_udeg IS NULL)) AND ((kind = 'travel'::text) = (longitude_udeg IS NULL)) AND ((kind = 'travel'::text) = (radius_m IS NULL)) AND ((latitude_udeg >= '-90000000'::integer) AND (latitude_udeg <= 90000000)) AND ((longitude_udeg >= '-180000000'::integer) AND (longitude_udeg <= 180000000)) AND (radius_m > 0))),
+    CONSTRAINT payments_place_rule_holder CHECK ((holder = ANY (ARRAY['any'::text, 'registered'::text, 'unregistered'::text]))),
+    CONSTRAINT payments_place_rule_hours CHECK ((((from_minute IS NULL) = (to_minute IS NULL)) AND ((from_minute >= 0) AND (from_minute <= 1439)) AND ((to_minute >= 0) AND (to_minute <= 1439)) AND (from_minute <> to_minute))),
+    CONSTRAINT payments_place_rule_kind CHECK ((kind = ANY (ARRAY['within'::text, 'outside'::text, 'travel'::text]))),
+    CONSTRAINT payments_place_rule_travel CHECK ((((kind = 'travel'::text) = (max_speed_kmh IS NOT NULL)) AND ((kind = 'travel'::text) = (grace_m IS NOT NULL)) AND (max_speed_kmh > 0) AND (grace_m >= 0)))
+);
+
+COMMENT ON TABLE payments_place_rule IS 'Where the cards of a programme may be spent, and how soon after being elsewhere';
 
 CREATE TABLE payments_trail (
     slot smallint NOT NULL,
@@ -1348,6 +1404,9 @@ ALTER TABLE ONLY parties_terminal
 ALTER TABLE ONLY parties_terminal
     ADD CONSTRAINT parties_terminal_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY payments_last_place
+    ADD CONSTRAINT payments_last_place_pkey PRIMARY KEY (slot, card_id);
+
 ALTER TABLE ONLY payments_limit
     ADD CONSTRAINT payments_limit_in_book UNIQUE (book_id, id);
 
@@ -1359,6 +1418,12 @@ ALTER TABLE ONLY payments_limit
 
 ALTER TABLE ONLY payments_payment
     ADD CONSTRAINT payments_payment_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY payments_place_rule
+    ADD CONSTRAINT payments_place_rule_in_book UNIQUE (book_id, id);
+
+ALTER TABLE ONLY payments_place_rule
+    ADD CONSTRAINT payments_place_rule_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY payments_trail
     ADD CONSTRAINT payments_trail_pkey PRIMARY KEY (slot, key);
@@ -1421,6 +1486,9 @@ ALTER TABLE ONLY parties_terminal
 
 ALTER TABLE ONLY payments_limit
     ADD CONSTRAINT payments_limit_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
+
+ALTER TABLE ONLY payments_place_rule
+    ADD CONSTRAINT payments_place_rule_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
 GRANT USAGE ON SCHEMA public TO kaquan_app;
 GRANT USAGE ON SCHEMA public TO kaquan_ledger;
 REVOKE ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) FROM PUBLIC;
@@ -1441,12 +1509,12 @@ REVOKE ALL ON FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_u
 GRANT ALL ON FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_status smallint[]) TO kaquan_ledger;
 REVOKE ALL ON FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) TO kaquan_app;
-REVOKE ALL ON FUNCTION payments_load_cards_v2(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments_load_cards_v2(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_load_cards_v2(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean, p_places boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_load_cards_v2(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean, p_places boolean) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) TO kaquan_app;
-REVOKE ALL ON FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[]) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_return_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_before smallint[], p_status smallint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_return_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_before smallint[], p_status smallint[]) TO kaquan_ledger;
 REVOKE ALL ON FUNCTION payments_return_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_before smallint[], p_status smallint[]) FROM PUBLIC;
@@ -1508,6 +1576,8 @@ GRANT UPDATE(name) ON TABLE parties_store TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_tenant TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_terminal TO kaquan_app;
 GRANT UPDATE(status) ON TABLE parties_terminal TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE payments_last_place TO kaquan_ledger;
+GRANT SELECT ON TABLE payments_last_place TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE payments_limit TO kaquan_app;
 GRANT UPDATE(ended_at) ON TABLE payments_limit TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE payments_payment TO kaquan_ledger;
@@ -1516,6 +1586,8 @@ GRANT UPDATE(status) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(captured_fen) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(refunded_fen) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(version) ON TABLE payments_payment TO kaquan_ledger;
+GRANT SELECT,INSERT ON TABLE payments_place_rule TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE payments_place_rule TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE payments_trail TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_trail TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE payments_usage TO kaquan_ledger;

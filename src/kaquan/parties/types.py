@@ -141,6 +141,8 @@ class Place(msgspec.Struct, frozen=True):
     store_id: UUID
     merchant_id: UUID
     status: str
+    latitude_udeg: int | None = None
+    longitude_udeg: int | None = None
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):

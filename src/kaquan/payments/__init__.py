@@ -10,12 +10,18 @@ from kaquan.payments.limit_book import (
     LimitSearch,
     LimitStatus,
     NewLimit,
+    NewPlaceRule,
     create_limit,
+    create_place_rule,
     end_limit,
+    end_place_rule,
     get_limit,
+    get_place_rule,
     list_limits,
+    list_place_rules,
 )
 from kaquan.payments.limits import Holder, Hours, Limit, LimitScope, Metric, Movement, Period
+from kaquan.payments.places import PlaceRule, PlaceRuleKind
 from kaquan.payments.read import PaymentSearch, get_payment, list_payments
 from kaquan.payments.types import (
     Capture,
@@ -50,11 +56,14 @@ __all__ = [
     "Metric",
     "Movement",
     "NewLimit",
+    "NewPlaceRule",
     "Payment",
     "PaymentKind",
     "PaymentSearch",
     "PaymentStatus",
     "Period",
+    "PlaceRule",
+    "PlaceRuleKind",
     "Plan",
     "PocketAmount",
     "Receipt",
@@ -63,9 +72,13 @@ __all__ = [
     "Spend",
     "Void",
     "create_limit",
+    "create_place_rule",
     "end_limit",
+    "end_place_rule",
     "get_limit",
     "get_payment",
+    "get_place_rule",
     "list_limits",
     "list_payments",
+    "list_place_rules",
 ]

@@ -29,6 +29,7 @@ from kaquan.payments.capture import plan_capture
 from kaquan.payments.limits import NO_LIMITS, LimitSet, Movement, UsageFacts
 from kaquan.payments.load import plan_load
 from kaquan.payments.outcomes import IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
+from kaquan.payments.places import PlaceRule
 from kaquan.payments.refund import plan_refund
 from kaquan.payments.spend import plan_spend
 from kaquan.payments.store import ANSWERED, APPLIED, OVER_LIMIT, BatchFacts
@@ -68,6 +69,10 @@ class Known(NamedTuple):
     place: Callable[[int, UUID], Place | None]
     limits: Callable[[int, UUID, Movement, bool], LimitSet]
     """Of a book's programme, for a movement, for registered cards or the others."""
+    place_rules: Callable[[int, UUID, bool], tuple[PlaceRule, ...]]
+    """Of a book's programme, for registered cards or the others."""
+    tracks_places: Callable[[], bool]
+    """Whether any rule wants to know where a card was last."""
     version: Callable[[int], int]
     refresh: Callable[[], Any]
 
@@ -292,7 +297,14 @@ class Desk:
         payments = [r.command.payment_id for r in requests if isinstance(r.command, Capture | Void | Refund)]
         # a spend needs no pocket that never held anything; a load may open the first lot of one
         every_pocket = any(isinstance(r.command, Load) for r in requests)
-        facts = await store.load_facts(connection, slot=slot, cards=cards, payments=payments, every_pocket=every_pocket)
+        facts = await store.load_facts(
+            connection,
+            slot=slot,
+            cards=cards,
+            payments=payments,
+            every_pocket=every_pocket,
+            places=self._known.tracks_places(),
+        )
         if any(self._known.version(card.book_id) < card.book_version for card in facts.cards.values()):
             await self._known.refresh()
         await self._find_accounts(connection, slot, facts, requests)
@@ -330,6 +342,7 @@ class Desk:
         command = request.command
         payment = None
         limits = NO_LIMITS
+        place_rules: tuple[PlaceRule, ...] = ()
         if isinstance(command, Spend | Load):
             card = facts.cards.get(command.card_id)
             target = command.card_id
@@ -361,6 +374,7 @@ class Desk:
             Accounts(payable, clearing, expense),
             limits,
             usage,
+            place_rules,
         )
         return _PLANNERS[type(command)](known, command)
 

@@ -33,6 +33,7 @@ from kaquan.payments.limits import (
     UsageFacts,
     Uses,
 )
+from kaquan.payments.places import LastPlace, PlaceRule, PlaceRuleKind
 from kaquan.payments.types import (
     CardFacts,
     LotFacts,
@@ -58,11 +59,17 @@ class BatchFacts(NamedTuple):
 
 
 async def load_facts(
-    connection: Connection, *, slot: int, cards: Sequence[UUID], payments: Sequence[UUID], every_pocket: bool
+    connection: Connection,
+    *,
+    slot: int,
+    cards: Sequence[UUID],
+    payments: Sequence[UUID],
+    every_pocket: bool,
+    places: bool,
 ) -> BatchFacts:
     """Everything that a batch is decided on, in one round trip (two more when payments are to change).
 
-    Without ``every_pocket`` the pockets that never held anything are left out.
+    Without ``every_pocket`` pockets that never held anything are left out, without ``places`` the card's last place.
     """
     cursor = await connection.execute(
         _SQL["load_cards"],
@@ -71,6 +78,7 @@ async def load_facts(
             "cards": "{" + ",".join([card.hex for card in cards]) + "}",
             "payments": "{" + ",".join([payment.hex for payment in payments]) + "}",
             "every_pocket": every_pocket,
+            "places": places,
         },
         binary=True,
     )
@@ -79,14 +87,15 @@ async def load_facts(
     found: dict[int, CardFacts] = {}
     for (
         n, book_id, programme_id, customer_id, status, expires_at, book_version, account_id, kind, version, posted_fen,
-        reserved_fen, lot, available_fen, paid_fen, given_fen, lot_expires_at,
+        reserved_fen, lot, available_fen, paid_fen, given_fen, lot_expires_at, *last,
     ) in rows:  # fmt: skip
         card = found.get(n)
         if card is None:
             card_id = cards[n - 1] if n <= len(cards) else changing[payments[n - len(cards) - 1]].payment.card_id
             card = CardFacts(
-                card_id, book_id, programme_id, _STATUSES[status], expires_at, book_version, {}, customer_id
-            )
+                card_id, book_id, programme_id, _STATUSES[status], expires_at, book_version, {}, customer_id,
+                LastPlace(*last) if last[0] is not None else None,
+            )  # fmt: skip
             found[n] = card
         if account_id is None:
             continue
@@ -125,6 +134,7 @@ async def post(
     changes: list[str] = []
     uses: list[str] = []
     trail_uses: list[str] = []
+    last: list[str] = []
     use_keys: set[UUID] = set()
     for n, plan in enumerate(plans, start=1):
         if plan is None:
@@ -148,7 +158,13 @@ async def post(
                 trail_uses.append(
                     f"({n},{key.hex},{amount_fen},{step},{number_field(max_fen)},{number_field(max_count)})"
                 )
+        if (w := plan.last_place) is not None:
+            last.append(
+                f"({n},{plan.receipt.payment.card_id.hex},{w.store_id.hex},{w.latitude_udeg},{w.longitude_udeg},"
+                f"{w.at.isoformat()})"
+            )
     params = batch_params(items, slot=slot, recorded_at=recorded_at)
+    params["last"] = rows_literal(last)
     params["uses"] = rows_literal(uses)
     params["use_keys"] = len(use_keys)
     params["trail_uses"] = rows_literal(trail_uses)
@@ -255,6 +271,45 @@ async def load_limits_in_force(pool: Pool, book_id: int) -> list[Limit]:
     async with pool.connection() as connection:
         cursor = await connection.execute(_SQL["limits_in_force"], {"book_id": book_id})
         return [_limit(row) for row in await cursor.fetchall()]
+
+
+async def insert_place_rule(pool: Pool, rule: PlaceRule) -> None:
+    """Store a place rule."""
+    hours = rule.hours or (None, None)
+    params = {**asdict(rule), "from_minute": hours[0], "to_minute": hours[1]}
+    async with pool.connection() as connection:
+        await connection.execute(_SQL["insert_place_rule"], params)
+
+
+async def end_place_rule(pool: Pool, *, book_id: int, rule_id: UUID, at: datetime) -> None:
+    """End a place rule that is in force."""
+    async with pool.connection() as connection:
+        await connection.execute(_SQL["end_place_rule"], {"book_id": book_id, "id": rule_id, "at": at})
+
+
+def _place_rule(row: Sequence[Any]) -> PlaceRule:
+    (
+        id_, book_id, programme_id, name, kind, holder, latitude_udeg, longitude_udeg, radius_m, max_speed_kmh, grace_m,
+        from_minute, to_minute, created_at, ended_at,
+    ) = row  # fmt: skip
+    hours = None if from_minute is None else Hours(from_minute, to_minute)
+    return PlaceRule(
+        id_, book_id, programme_id, name, PlaceRuleKind(kind), Holder(holder), latitude_udeg, longitude_udeg, radius_m,
+        max_speed_kmh, grace_m, hours, created_at, ended_at,
+    )  # fmt: skip
+
+
+async def load_place_rules(pool: Pool, params: Params) -> list[PlaceRule]:
+    """Place rules of a book, the newest first; the filters are those of ``place_rules`` in ``queries.sql``."""
+    async with pool.connection() as connection:
+        return [_place_rule(row) for row in await list_rows(connection, _SQL["place_rules"], params)]
+
+
+async def load_place_rules_in_force(pool: Pool, book_id: int) -> list[PlaceRule]:
+    """Every place rule of a book that has not ended, in the order in which they were made."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute(_SQL["place_rules_in_force"], {"book_id": book_id})
+        return [_place_rule(row) for row in await cursor.fetchall()]
 
 
 async def load_book_versions(pool: Pool) -> dict[int, int]:

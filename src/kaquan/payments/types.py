@@ -13,6 +13,7 @@ from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Answer, Posting, RequestKey
 from kaquan.parties import Place
 from kaquan.payments.limits import NO_LIMITS, LimitSet, UsageFacts, Uses
+from kaquan.payments.places import LastPlace, PlaceRule
 
 
 class PaymentKind(StrEnum):
@@ -133,6 +134,8 @@ class CardFacts(NamedTuple):
     pockets: dict[Pocket, PocketFacts]
     customer_id: UUID | None = None
     """Whose card it is; None: unregistered."""
+    last_place: LastPlace | None = None
+    """Where it was spent last; None also when nobody asked."""
 
 
 class SpentLeg(NamedTuple):
@@ -200,6 +203,8 @@ class Facts(NamedTuple):
     """Those that hold for this movement of this card."""
     usage: UsageFacts | None = None
     """What was used of them; None: not looked at, the database will tell when there is too little left."""
+    place_rules: tuple[PlaceRule, ...] = ()
+    """Those that hold for a spend of this card."""
 
 
 class PocketAmount(msgspec.Struct, frozen=True):
@@ -227,6 +232,8 @@ class Plan(NamedTuple):
     """As it will be; its version is one more than that which the decision was made on."""
     uses: Uses | None = None
     """What it counts in; None: nothing."""
+    last_place: LastPlace | None = None
+    """Where the card is now, if a rule wants to know the next time."""
 
 
 class Request(NamedTuple):

@@ -41,6 +41,7 @@ ProgrammeId = Annotated[str, _id(Prefix.PROGRAMME)]
 CardId = Annotated[str, _id(Prefix.CARD)]
 BatchId = Annotated[str, _id(Prefix.BATCH)]
 LimitId = Annotated[str, _id(Prefix.LIMIT)]
+PlaceRuleId = Annotated[str, _id(Prefix.PLACE_RULE)]
 TransactionId = Annotated[str, _id(Prefix.TRANSACTION)]
 AccountId = Annotated[
     str,

@@ -44,6 +44,52 @@ COMMENT ON COLUMN payments_limit.from_minute IS
   'With to_minute: the limit holds only from this minute of the day to that one (past midnight if that is less), in the issuer''s zone';
 CREATE INDEX payments_limit_programme_name ON payments_limit (book_id, programme_id, id);
 
+CREATE TABLE payments_place_rule (
+  id             uuid        NOT NULL,
+  book_id        integer     NOT NULL,
+  programme_id   uuid        NOT NULL,
+  name           text        NOT NULL,
+  kind           text        NOT NULL COLLATE "C",
+  holder         text        NOT NULL COLLATE "C",
+  latitude_udeg  integer,
+  longitude_udeg integer,
+  radius_m       integer,
+  max_speed_kmh  integer,
+  grace_m        integer,
+  from_minute    smallint,
+  to_minute      smallint,
+  created_at     timestamptz NOT NULL,
+  ended_at       timestamptz,
+  CONSTRAINT payments_place_rule_pkey PRIMARY KEY (id),
+  CONSTRAINT payments_place_rule_in_book UNIQUE (book_id, id),
+  CONSTRAINT payments_place_rule_kind CHECK (kind IN ('within', 'outside', 'travel')),
+  CONSTRAINT payments_place_rule_holder CHECK (holder IN ('any', 'registered', 'unregistered')),
+  CONSTRAINT payments_place_rule_circle CHECK (
+    (kind = 'travel') = (latitude_udeg IS NULL) AND (kind = 'travel') = (longitude_udeg IS NULL)
+    AND (kind = 'travel') = (radius_m IS NULL) AND latitude_udeg BETWEEN -90000000 AND 90000000
+    AND longitude_udeg BETWEEN -180000000 AND 180000000 AND radius_m > 0),
+  CONSTRAINT payments_place_rule_travel CHECK (
+    (kind = 'travel') = (max_speed_kmh IS NOT NULL) AND (kind = 'travel') = (grace_m IS NOT NULL)
+    AND max_speed_kmh > 0 AND grace_m >= 0),
+  CONSTRAINT payments_place_rule_hours CHECK (
+    (from_minute IS NULL) = (to_minute IS NULL) AND from_minute BETWEEN 0 AND 1439 AND to_minute BETWEEN 0 AND 1439
+    AND from_minute <> to_minute),
+  CONSTRAINT payments_place_rule_programme
+    FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme (book_id, id)
+);
+COMMENT ON TABLE payments_place_rule IS 'Where the cards of a programme may be spent, and how soon after being elsewhere';
+
+-- Where a card was spent last, of programmes that have a travel rule.
+CREATE TABLE payments_last_place (
+  slot           smallint    NOT NULL,
+  card_id        uuid        NOT NULL,
+  store_id       uuid        NOT NULL,
+  latitude_udeg  integer     NOT NULL,
+  longitude_udeg integer     NOT NULL,
+  at             timestamptz NOT NULL,
+  CONSTRAINT payments_last_place_pkey PRIMARY KEY (slot, card_id)
+) WITH (fillfactor = 70);
+
 -- What was used of the calendar limits of one subject (a card, a person …): its day, month and year, each with what was
 -- moved in it and how often. key says whose it is: the first half of a SHA-256, see payments/limits.py.
 CREATE TABLE payments_usage (
@@ -81,6 +127,9 @@ CREATE TYPE payments_use_v1 AS (
   year_max_fen bigint, year_max_count bigint);
 CREATE TYPE payments_trail_use_v1 AS (
   item integer, key uuid, amount_fen bigint, step bigint, max_fen bigint, max_count bigint);
+
+CREATE TYPE payments_last_v1 AS (
+  item integer, card_id uuid, store_id uuid, latitude_udeg integer, longitude_udeg integer, at timestamptz);
 
 -- Count the uses of the items that are not refused, or refuse an item that would go through a limit (status 4) or whose
 -- subject another process counts for the first time at this moment (status 2). The whole batch is counted in one statement,
@@ -279,7 +328,7 @@ CREATE FUNCTION payments_post_batch_v2(
   p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[],
   p_status smallint[],
   p_new payments_new_v1[], p_changes payments_change_v1[],
-  p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[]
+  p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]
 ) RETURNS smallint[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -301,15 +350,27 @@ BEGIN
   IF v_status <> v_trailed THEN
     PERFORM payments_return_trails_v1(p_slot, p_trail_uses, v_trailed, v_status);
   END IF;
+  -- the card's pocket is locked by now, and with it this row
+  IF cardinality(p_last) > 0 THEN
+    INSERT INTO payments_last_place AS o (slot, card_id, store_id, latitude_udeg, longitude_udeg, at)
+    SELECT p_slot, l.card_id, l.store_id, l.latitude_udeg, l.longitude_udeg, l.at
+    FROM unnest(p_last) AS l WHERE v_status[l.item] = 0 ORDER BY l.card_id
+    ON CONFLICT (slot, card_id) DO UPDATE
+    SET store_id = EXCLUDED.store_id, latitude_udeg = EXCLUDED.latitude_udeg,
+        longitude_udeg = EXCLUDED.longitude_udeg, at = EXCLUDED.at
+    WHERE o.at <= EXCLUDED.at;
+  END IF;
   RETURN v_status;
 END $$;
 
--- As payments_load_cards_v1, with whose card it is.
-CREATE FUNCTION payments_load_cards_v2(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean)
-RETURNS TABLE (
+-- As payments_load_cards_v1, with whose card it is and, if p_places, where it was spent last.
+CREATE FUNCTION payments_load_cards_v2(
+  p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean, p_places boolean
+) RETURNS TABLE (
   n integer, book_id integer, programme_id uuid, customer_id uuid, status text, expires_at timestamptz,
   book_version bigint, account_id bigint, kind text, account_version bigint, posted_fen bigint, reserved_fen bigint,
-  lot integer, available_fen bigint, paid_fen bigint, given_fen bigint, lot_expires_at timestamptz)
+  lot integer, available_fen bigint, paid_fen bigint, given_fen bigint, lot_expires_at timestamptz,
+  last_store_id uuid, last_latitude_udeg integer, last_longitude_udeg integer, last_at timestamptz)
 LANGUAGE plpgsql STABLE SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off
 SET enable_material = off SET join_collapse_limit = 1 SET cpu_tuple_cost = 1 SET random_page_cost = 0
@@ -325,20 +386,22 @@ BEGIN
   RETURN QUERY
   SELECT asked.n::integer, c.book_id, c.programme_id, c.customer_id, c.status, c.expires_at, b.version,
          a.id, a.kind, a.version, a.credits_posted - a.debits_posted, a.debits_pending,
-         l.lot, l.remaining_fen - l.reserved_fen, l.paid_fen, l.given_fen, l.expires_at
+         l.lot, l.remaining_fen - l.reserved_fen, l.paid_fen, l.given_fen, l.expires_at,
+         w.store_id, w.latitude_udeg, w.longitude_udeg, w.at
   FROM unnest(p_cards) WITH ORDINALITY AS asked (id, n)
   JOIN cards_card c ON c.slot = p_slot AND c.id = asked.id
   JOIN parties_book b ON b.id = c.book_id
   LEFT JOIN ledger_account a ON a.slot = p_slot AND a.owner_id = c.id AND a.floor_rule = 'credit'
     AND (p_every_pocket OR a.credits_posted > 0)
-  LEFT JOIN ledger_lot l ON l.slot = p_slot AND l.account_id = a.id AND l.remaining_fen > l.reserved_fen;
+  LEFT JOIN ledger_lot l ON l.slot = p_slot AND l.account_id = a.id AND l.remaining_fen > l.reserved_fen
+  LEFT JOIN payments_last_place w ON p_places AND w.slot = p_slot AND w.card_id = c.id;
 END $$;
 REVOKE EXECUTE ON FUNCTION payments_load_cards_v2 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION payments_load_cards_v2 TO kaquan_app;
 
-GRANT SELECT, INSERT, UPDATE ON payments_usage, payments_trail TO kaquan_ledger;
-GRANT SELECT ON payments_usage, payments_trail TO kaquan_app;
-GRANT SELECT, INSERT, UPDATE (ended_at) ON payments_limit TO kaquan_app;
+GRANT SELECT, INSERT, UPDATE ON payments_usage, payments_trail, payments_last_place TO kaquan_ledger;
+GRANT SELECT ON payments_usage, payments_trail, payments_last_place TO kaquan_app;
+GRANT SELECT, INSERT, UPDATE (ended_at) ON payments_limit, payments_place_rule TO kaquan_app;
 GRANT CREATE ON SCHEMA public TO kaquan_ledger;
 ALTER FUNCTION payments_post_batch_v2 OWNER TO kaquan_ledger;
 REVOKE CREATE ON SCHEMA public FROM kaquan_ledger;
