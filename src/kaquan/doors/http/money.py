@@ -5,6 +5,7 @@ cost as much again (ADR 0003). What they share is in one place: authentication, 
 the answer. Each of them is a row of :data:`ROUTES`, from which the OpenAPI document is made too.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
@@ -481,15 +482,16 @@ class MoneyFront:
         return body if len(body) <= self._max_body else None
 
 
+_USABLE_KEY = re.compile(rb"[!-~]{1,%d}" % MAX_KEY_LENGTH).fullmatch
+
+
 def _read_key(header: bytes | None) -> str | None:
     """The idempotency key: bare, or a quoted string as the IETF draft writes it. None if there is no usable one."""
     if header is None:
         return None
     if len(header) >= 2 and header[:1] == header[-1:] == b'"':
         header = header[1:-1]
-    if not 1 <= len(header) <= MAX_KEY_LENGTH or not all(0x21 <= byte <= 0x7E for byte in header):
-        return None
-    return header.decode("ascii")
+    return header.decode("ascii") if _USABLE_KEY(header) else None
 
 
 def describe_money() -> tuple[PathItems, dict[str, Any]]:
