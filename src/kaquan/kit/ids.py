@@ -27,6 +27,10 @@ class Prefix(StrEnum):
     BATCH = "bat"
     TRANSACTION = "txn"
     KEY = "key"
+    OPERATOR = "opr"
+    APPROVAL = "appr"
+    ACTION = "act"
+    CUSTOMER = "cus"
 
 
 class Ids(Protocol):

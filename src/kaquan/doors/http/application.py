@@ -12,7 +12,7 @@ from litestar.datastructures import ResponseHeader, State
 from litestar.exceptions import HTTPException
 from litestar.response import Response
 
-from kaquan.doors.http.auth import guard
+from kaquan.doors.http.auth import guard, show_request_id
 from kaquan.doors.http.cards import CARD_CONTROLLERS
 from kaquan.doors.http.issuers import IssuerController
 from kaquan.doors.http.ledger import LEDGER_CONTROLLERS
@@ -66,6 +66,7 @@ def create_litestar(
     litestar = Litestar(
         route_handlers=[*CONTROLLERS, openapi_document],
         guards=[guard],
+        before_send=[show_request_id],
         middleware=[count_requests],
         exception_handlers={
             RefusedError: _answer_refused,
