@@ -86,6 +86,36 @@ Province = Annotated[
 ]
 LatitudeUdeg = Annotated[int, Meta(ge=-90_000_000, le=90_000_000)]
 LongitudeUdeg = Annotated[int, Meta(ge=-180_000_000, le=180_000_000)]
+Phone = Annotated[
+    str,
+    _pattern(
+        r"[+0-9][0-9 ()-]{2,31}",
+        en="a phone number of 3 to 32 digits, spaces, hyphens and brackets, with or without +",
+        zh="电话号码，3 到 32 位，可含数字、空格、连字符、括号，可带 +",
+    ),
+]
+DocumentNumber = Annotated[
+    str,
+    _pattern(
+        "[0-9A-Za-z]{18}",
+        en="the 18 digits and letters of a resident identity number or a unified social credit code",
+        zh="18 位居民身份证号码或统一社会信用代码",
+    ),
+]
+DocumentLast4 = Annotated[
+    str, _pattern("[0-9A-Z]{4}", en="the last four digits or capitals", zh="末四位数字或大写字母")
+]
+BankCardNumber = Annotated[
+    str, _pattern("[0-9]{12,19}", en="the 12 to 19 digits of a bank card", zh="12 到 19 位银行卡号")
+]
+FaceToken = Annotated[
+    str,
+    _pattern(
+        "[!-~]{1,2048}",
+        en="1 to 2048 visible ASCII characters that the provider's camera gave",
+        zh="人脸采集返回的凭证，1 到 2048 个可见 ASCII 字符",
+    ),
+]
 PublicId = Annotated[
     str,
     _pattern(

@@ -42,6 +42,8 @@ async def read_body(request: ApiRequest, type_: type[T]) -> T:
         decoded: T = _decoder(type_).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RefusedError(explain(error, type_)) from None
+    except RecursionError:
+        raise RefusedError(MALFORMED_JSON.refuse(why="nested too deeply")) from None
     return decoded
 
 
