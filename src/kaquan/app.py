@@ -11,8 +11,9 @@ from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, o
 from kaquan.kit.ids import Ids, SystemIds
 from kaquan.ledger import read_slots
 from kaquan.parties import Directory, Place
+from kaquan.parties.identity import IdentityProvider, default_rules, find_providers
 from kaquan.payments import LANES, Desk, Known, LimitBook
-from kaquan.settings import Settings
+from kaquan.settings import Settings, SettingsError
 from kaquan.vault import Keyring
 
 REFRESH_EVERY_S = 1.0
@@ -41,6 +42,8 @@ class App:
         self.clock = clock
         self.ids = ids
         self.directory = Directory(pool)
+        self.identity = _identity_provider(settings.identity_provider)
+        self.attempt_rules = default_rules()
         self.programmes = Programmes(pool)
         self.limits = LimitBook(pool)
         self.finder = CardFinder(pool, keyring, slots)
@@ -121,3 +124,10 @@ class App:
     def _version(self, book_id: int) -> int:
         # any copy may have been refreshed without the others
         return min(self.directory.version(book_id), self.programmes.version(book_id), self.limits.version(book_id))
+
+
+def _identity_provider(name: str) -> IdentityProvider:
+    provider = find_providers().get(name)
+    if provider is None:
+        raise SettingsError(f"KAQUAN_IDENTITY_PROVIDER={name!r}: must be one of: {', '.join(find_providers())}")
+    return provider

@@ -136,6 +136,8 @@ class Machine(RuleBasedStateMachine):
         done = self.run(
             parties.change_terminal(
                 self.town.apps[0].pool,
+                self.town.apps[0].clock,
+                self.town.ids,
                 book_id=self.town.book_id,
                 id_=self.town.places[shop].terminal_id,
                 status=TerminalStatus.BLOCKED if blocked else TerminalStatus.ACTIVE,

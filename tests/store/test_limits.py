@@ -12,10 +12,23 @@ from hypothesis import strategies as st
 from tests.store.test_races import codes, patiently
 from tests.town import HandClock, Told, Town, audits_hold
 
-from kaquan import payments
+from kaquan import parties, payments
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.outcomes import Refusal
-from kaquan.payments import Holder, Hours, Limit, LimitScope, Metric, Movement, NewLimit, Period
+from kaquan.parties import StoreChange
+from kaquan.payments import (
+    Holder,
+    Hours,
+    Limit,
+    LimitScope,
+    Metric,
+    Movement,
+    NewLimit,
+    NewPlaceRule,
+    Period,
+    PlaceRule,
+    PlaceRuleKind,
+)
 
 MANY = 64
 
@@ -261,3 +274,70 @@ async def test_no_trailing_window_ever_holds_more_than_it_may(
             assert in_window(1 + 1 / 16 + 1e-6) + amount_fen > maximum
     app = town.apps[0]
     await payments.end_limit(app.pool, app.clock, book_id=town.book_id, limit_id=made.id)
+
+
+BUND, SUZHOU = (31_240_000, 121_490_000), (31_299_000, 120_585_000)
+
+
+@pytest.fixture
+async def two_cities(database: str, hand: HandClock) -> AsyncIterator[Town]:
+    """Two server processes; the first shop is in Shanghai, the second in Suzhou, 86 km away."""
+    made = await Town.found(database, clock=hand, shops=2, processes=2)
+    for place, (latitude, longitude) in zip(made.places, (BUND, SUZHOU), strict=True):
+        change = StoreChange(latitude_udeg=latitude, longitude_udeg=longitude)
+        app = made.apps[0]
+        done = await parties.change_store(
+            app.pool, app.clock, app.ids, book_id=made.book_id, id_=place.store_id, change=change
+        )
+        assert not isinstance(done, Refusal)
+    for app in made.apps:
+        await app.refresh()
+    yield made
+    await made.close()
+
+
+async def place_rule(town: Town, kind: PlaceRuleKind, **terms: Any) -> PlaceRule:
+    app = town.apps[0]
+    new = dict.fromkeys(("latitude_udeg", "longitude_udeg", "radius_m", "max_speed_kmh", "grace_m", "hours")) | terms
+    made = await payments.create_place_rule(
+        app.pool,
+        app.clock,
+        app.ids,
+        book_id=town.book_id,
+        new=NewPlaceRule(
+            programme_id=town.programme.id,
+            name="a place rule",
+            kind=kind,
+            holder=Holder.ANY,
+            **new,
+        ),
+    )
+    assert not isinstance(made, Refusal), made
+    return made
+
+
+async def test_a_card_is_not_in_two_cities_at_once(two_cities: Town, hand: HandClock) -> None:
+    town = two_cities
+    card = await town.new_card(load_fen=10_000)
+    await place_rule(town, PlaceRuleKind.TRAVEL, max_speed_kmh=120, grace_m=2_000)
+    told = await asyncio.gather(*(town.purchase(card, 1, shop=n % 2, process=n // 2 % 2) for n in range(32)))
+    # whichever city came first has them all
+    assert codes(told) == {None: 16, "impossible_travel": 16}
+    first = 0 if told[0].status == 201 else 1
+    assert {one.status for one in told[first::2]} == {201}
+    hand.move(timedelta(minutes=41))
+    assert (await town.purchase(card, 1, shop=1 - first, process=1)).code == "impossible_travel"
+    hand.move(timedelta(minutes=2))
+    assert (await town.purchase(card, 1, shop=1 - first, process=1)).status == 201
+    assert (await town.purchase(card, 1, shop=first)).code == "impossible_travel"
+
+
+async def test_a_card_stays_in_its_circle_until_the_rule_ends(two_cities: Town) -> None:
+    town = two_cities
+    card = await town.new_card(load_fen=10_000)
+    made = await place_rule(town, PlaceRuleKind.WITHIN, latitude_udeg=BUND[0], longitude_udeg=BUND[1], radius_m=30_000)
+    assert (await town.purchase(card, 1)).status == 201
+    assert (await town.purchase(card, 1, shop=1)).code == "outside_area"
+    app = town.apps[0]
+    await payments.end_place_rule(app.pool, app.clock, book_id=town.book_id, rule_id=made.id)
+    assert (await town.purchase(card, 1, shop=1)).status == 201

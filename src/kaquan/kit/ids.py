@@ -29,6 +29,10 @@ class Prefix(StrEnum):
     KEY = "key"
     LIMIT = "lim"
     PLACE_RULE = "plr"
+    OPERATOR = "opr"
+    APPROVAL = "appr"
+    ACTION = "act"
+    CUSTOMER = "cus"
 
 
 class Ids(Protocol):

@@ -359,7 +359,9 @@ class Desk:
                 command = command._replace(place=place or command.place)
                 owner_id = command.place.merchant_id
                 payable = self._accounts[slot, owner_id, "merchant_payable", programme.currency]
-                limits = self._known.limits(request.book_id, programme.id, Movement.SPEND, card.customer_id is not None)
+                registered = card.customer_id is not None
+                limits = self._known.limits(request.book_id, programme.id, Movement.SPEND, registered)
+                place_rules = self._known.place_rules(request.book_id, programme.id, registered)
             elif isinstance(command, Load):
                 clearing = self._accounts[slot, programme.issuer_id, "load_clearing", programme.currency]
                 expense = self._accounts[slot, programme.issuer_id, "bonus_expense", programme.currency]

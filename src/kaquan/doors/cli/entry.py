@@ -6,10 +6,12 @@ from importlib.metadata import version
 import typer
 
 from kaquan.doors.bench import bench_app
+from kaquan.doors.cli.commands.approval import approval_app
 from kaquan.doors.cli.commands.audit import audit
 from kaquan.doors.cli.commands.db import db_app
 from kaquan.doors.cli.commands.demo import demo
 from kaquan.doors.cli.commands.key import key_app
+from kaquan.doors.cli.commands.operator import operator_app
 from kaquan.doors.cli.commands.serve import serve
 from kaquan.doors.cli.failures import sentence_of
 from kaquan.doors.cli.output import AsJson, complain, print_json
@@ -27,6 +29,8 @@ app.command()(demo)
 app.command()(audit)
 app.add_typer(db_app, name="db")
 app.add_typer(key_app, name="key")
+app.add_typer(operator_app, name="operator")
+app.add_typer(approval_app, name="approval")
 app.add_typer(bench_app, name="bench")
 
 

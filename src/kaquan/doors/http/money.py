@@ -34,6 +34,8 @@ from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import BUSY, INTERNAL_ERROR, INVALID_FIELD, NOT_FOUND, UNAVAILABLE, Outcome, Refusal
 from kaquan.ledger import Answer, RequestKey, hash_key, hash_request
 from kaquan.parties import Place, Principal, Scope
+from kaquan.parties.outcomes import STORE_OUT_OF_SCOPE
+from kaquan.parties.staff import may_act_at
 from kaquan.payments import (
     Capture,
     Command,
@@ -255,7 +257,9 @@ async def _place_of(asked: _Asked) -> Place | Refusal:
         # another process may have registered it a moment ago
         await asked.app.directory.catch_up()
         place = asked.app.directory.book(asked.principal.book_id).places.get(terminal_id)
-    return NOT_FOUND.refuse("terminal_id", what="terminal") if place is None else place
+    if place is None:
+        return NOT_FOUND.refuse("terminal_id", what="terminal")
+    return may_act_at(asked.principal, place.store_id) or place
 
 
 async def _read_spend(asked: _Asked) -> Command | Refusal:
@@ -321,7 +325,7 @@ class Route(NamedTuple):
 
 
 _CARD = (refused.BACKDATING_FORBIDDEN, NOT_FOUND, CARD_NOT_ACTIVE, CARD_BLOCKED, refused.CARD_EXPIRED)
-_PLACE = (refused.TERMINAL_BLOCKED, refused.NOT_ACCEPTED_HERE, refused.INSUFFICIENT_FUNDS)
+_PLACE = (STORE_OUT_OF_SCOPE, refused.TERMINAL_BLOCKED, refused.NOT_ACCEPTED_HERE, refused.INSUFFICIENT_FUNDS)
 _EVERY = (
     IDEMPOTENCY_KEY_MISSING,
     refused.IDEMPOTENCY_KEY_REUSED,
@@ -355,7 +359,8 @@ ROUTES = (
     ),
     Route(
         "/v1/loads", "create_load", "Add money to a card.", Scope.LOADS_WRITE,
-        LoadRequest, _read_load, render_created, 201, (*_CARD, refused.BALANCE_CAP_EXCEEDED),
+        LoadRequest, _read_load, render_created, 201,
+        (*_CARD, STORE_OUT_OF_SCOPE, refused.BALANCE_CAP_EXCEEDED),
     ),
 )  # fmt: skip
 

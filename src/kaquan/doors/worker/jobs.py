@@ -15,6 +15,8 @@ from kaquan.kit.db import app_conninfo
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import forget_answers, take_checkpoints
+from kaquan.parties.customers import erase_retained
+from kaquan.parties.staff import expire_approvals
 from kaquan.payments.expire import expire_overdue
 
 SCHEMA = "jobs"
@@ -95,6 +97,14 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @periodic(EVERY_NIGHT)
     async def keep_checkpoints() -> int:
         return await take_checkpoints(app.pool, app.slots, now=app.clock.now())
+
+    @periodic(EVERY_HOUR)
+    async def mark_expired_approvals() -> int:
+        return await expire_approvals(app.pool, now=app.clock.now())
+
+    @periodic(EVERY_NIGHT)
+    async def erase_retained_data() -> int:
+        return await erase_retained(app.pool, app.clock, app.ids)
 
     @jobs.periodic(cron=EVERY_MINUTE)
     @jobs.task(name="revive_jobs", queueing_lock="revive_jobs")
