@@ -27,6 +27,10 @@ class Prefix(StrEnum):
     BATCH = "bat"
     TRANSACTION = "txn"
     KEY = "key"
+    CUSTOMER = "cus"
+    EVENT = "evt"
+    TRANSFER = "tra"
+    GIFT = "gift"
 
 
 class Ids(Protocol):

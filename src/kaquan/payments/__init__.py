@@ -6,6 +6,7 @@ room never reaches a network, never reads a clock in a decision, and writes only
 
 from kaquan.payments.desk import LANES, Desk, Known
 from kaquan.payments.read import PaymentSearch, get_payment, list_payments
+from kaquan.payments.timeline import TimelineItem, read_timeline
 from kaquan.payments.types import (
     Capture,
     Command,
@@ -39,7 +40,9 @@ __all__ = [
     "Refund",
     "Request",
     "Spend",
+    "TimelineItem",
     "Void",
     "get_payment",
     "list_payments",
+    "read_timeline",
 ]

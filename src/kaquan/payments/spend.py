@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from kaquan.cards import PIN_REFUSALS, PinState
+from kaquan.cards.outcomes import PIN_REQUIRED
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, Posting
 from kaquan.payments.outcomes import INSUFFICIENT_FUNDS, NOT_ACCEPTED_HERE, TERMINAL_BLOCKED
@@ -12,8 +14,9 @@ from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Pl
 def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
     """Decide a purchase or an authorization.
 
-    Refused with ``backdating_forbidden``, ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired``,
-    ``terminal_blocked``, ``not_accepted_here`` or ``insufficient_funds``, in this order.
+    Refused with ``backdating_forbidden``, ``not_found``, the codes of cards that are not active, ``card_expired``,
+    ``terminal_blocked``, ``not_accepted_here``, those of a PIN where the programme asks for one, or
+    ``insufficient_funds``, in this order: who has not the PIN learns nothing of the balance.
     """
     occurred_at = command.occurred_at or facts.now
     if (refusal := too_early(command)) is not None:
@@ -27,6 +30,11 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
     programme = facts.programme
     if programme is None or not programme.accepts_at(place.merchant_id, place.store_id):
         return NOT_ACCEPTED_HERE.refuse("terminal_id")
+    above_fen = programme.pin_required_above_fen
+    if above_fen is not None and command.amount_fen > above_fen and command.pin is not PinState.RIGHT:
+        if command.pin is PinState.NOT_GIVEN:
+            return PIN_REQUIRED.refuse("pin", above_fen=above_fen)
+        return PIN_REFUSALS[command.pin].refuse("pin")
     takings = take(card, programme.spend_order, command.amount_fen, facts.now)
     if isinstance(takings, int):
         return INSUFFICIENT_FUNDS.refuse("amount_fen", available_fen=takings, amount_fen=command.amount_fen)

@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Response
 
 from kaquan.doors.http.auth import guard
+from kaquan.doors.http.card_life import CARD_LIFE_CONTROLLERS
 from kaquan.doors.http.cards import CARD_CONTROLLERS
 from kaquan.doors.http.issuers import IssuerController
 from kaquan.doors.http.ledger import LEDGER_CONTROLLERS
@@ -39,6 +40,7 @@ CONTROLLERS: list[type[Controller]] = [
     StoreController,
     TerminalController,
     *CARD_CONTROLLERS,
+    *CARD_LIFE_CONTROLLERS,
     *PAYMENT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     SystemController,

@@ -40,6 +40,9 @@ TerminalId = Annotated[str, _id(Prefix.TERMINAL)]
 ProgrammeId = Annotated[str, _id(Prefix.PROGRAMME)]
 CardId = Annotated[str, _id(Prefix.CARD)]
 BatchId = Annotated[str, _id(Prefix.BATCH)]
+CustomerId = Annotated[str, _id(Prefix.CUSTOMER)]
+GiftId = Annotated[str, _id(Prefix.GIFT)]
+TransferId = Annotated[str, _id(Prefix.TRANSFER)]
 TransactionId = Annotated[str, _id(Prefix.TRANSACTION)]
 AccountId = Annotated[
     str,
@@ -62,6 +65,10 @@ Cursor = Annotated[str, _pattern("[A-Za-z0-9_-]{22}", en="a next_cursor that a l
 Name = Annotated[str, _text(200)]
 Trade = Annotated[str, _text(64)]
 Reference = Annotated[str, _text(128)]
+Reason = Annotated[str, _text(200)]
+"""Why an operator or a holder does something, for the people who read it later."""
+
+Pin = Annotated[str, _pattern("[0-9]{6}", en="6 digits", zh=" 6 位数字")]
 AmountFen = Annotated[int, Meta(ge=1, le=MAX_FEN)]
 
 
