@@ -506,14 +506,14 @@ DAMAGES: dict[str, tuple[str, set[str], tuple[str, str, str]]] = {
         ("payments", "payment_id", "nobody"),
     ),
     "a card made active by hand": (
-        "INSERT INTO cards_card (slot, id, book_id, programme_id, form, status, number_last4, number_sealed, created_at)"
-        " VALUES (0, :card, 1, :nobody, 'digital', 'active', '1234', '', now())",
+        "INSERT INTO cards_card (slot, id, book_id, programme_id, form, status, number_last4, number_sealed,"
+        " created_at) VALUES (0, :card, 1, :nobody, 'digital', 'active', '1234', '', now())",
         {"card_life"},
         ("card_life", "card_id", "card"),
     ),
     "a replaced card with its value still on it": (
-        "INSERT INTO cards_card (slot, id, book_id, programme_id, form, status, number_last4, number_sealed, created_at)"
-        " VALUES (0, :card, 1, :nobody, 'digital', 'replaced', '1234', '', now());"
+        "INSERT INTO cards_card (slot, id, book_id, programme_id, form, status, number_last4, number_sealed,"
+        " created_at) VALUES (0, :card, 1, :nobody, 'digital', 'replaced', '1234', '', now());"
         "INSERT INTO cards_event (slot, card_id, id, book_id, kind, at, actor, status, version, details)"
         " VALUES (0, :card, :nobody, 1, 'replaced', now(), 'somebody', 'replaced', 0, '{}')",
         {"card_life"},

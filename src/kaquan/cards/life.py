@@ -141,7 +141,7 @@ def plan_unbinding(card: Card) -> Card | Refusal:
     """Make a card unregistered. Refused: ``loss_report_pending``; as :func:`advance`."""
     if card.customer_id is None:
         return card
-    if card.loss_reported_at is not None:
+    if card.loss_reported_at is not None and card.status in MAY_HAPPEN[CardEvent.UNBOUND]:
         return LOSS_REPORT_PENDING.refuse()
     return advance(card, CardEvent.UNBOUND, customer_id=None, registered_at=None)
 

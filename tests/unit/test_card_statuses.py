@@ -166,7 +166,9 @@ def test_a_physical_card_may_be_lost_later_a_digital_one_is_at_once() -> None:
         after = PLANS["report later"][1](card_of(form))
         assert isinstance(after, Card)
         assert (after.status, after.lost_at, after.loss_due_at) == (status, lost_at, due_at)
-    effective = plan_loss_effect(after, at=LATER)
+    after_report = after
+    assert isinstance(after_report, Card)
+    effective = plan_loss_effect(after_report, at=LATER)
     assert isinstance(effective, Card)
     assert (effective.status, effective.lost_at) == (CardStatus.LOST, LATER)
-    assert isinstance(plan_unbinding(replace(after, customer_id=ANNA)), Refusal)
+    assert isinstance(plan_unbinding(replace(after_report, customer_id=ANNA)), Refusal)
