@@ -162,7 +162,7 @@ async def finish_transfer(pool: Pool, hand: Hand, *, slots: tuple[int, ...], tra
     Refused, where it was abandoned before anything moved, with the code that it was abandoned for; ``busy`` when the
     cards moved all the time: the worker goes on with it.
     """
-    mover = _Mover(pool, hand, slots)
+    mover = Mover(pool, hand, slots)
     for _ in range(2 * MAX_PLANS):
         if transfer.status is TransferStatus.COMPLETED:
             return transfer
@@ -179,7 +179,7 @@ async def finish_transfer(pool: Pool, hand: Hand, *, slots: tuple[int, ...], tra
     return transfer if transfer.status in FINISHED else BUSY.refuse()
 
 
-class _Mover:
+class Mover:
     """The steps of one transfer; each is done once, whoever tries it."""
 
     def __init__(self, pool: Pool, hand: Hand, slots: tuple[int, ...]) -> None:
