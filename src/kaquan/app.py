@@ -5,7 +5,7 @@ from uuid import UUID
 
 import structlog
 
-from kaquan.cards import CardFinder, Programmes
+from kaquan.cards import CardFinder, CustomerCheck, Programmes, any_customer
 from kaquan.kit.clock import Clock, SystemClock
 from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, open_pool
 from kaquan.kit.ids import Ids, SystemIds
@@ -47,6 +47,7 @@ class App:
         self.programmes = Programmes(pool)
         self.limits = LimitBook(pool)
         self.finder = CardFinder(pool, keyring, slots)
+        self.check_customer: CustomerCheck = any_customer
         self.desk = Desk(
             pool,
             slots=slots,

@@ -116,7 +116,7 @@ class Machine(RuleBasedStateMachine):
         app = self.town.apps[0]
         done = self.run(
             cards_room.activate_card(
-                app.pool, self.clock, book_id=self.town.book_id, slots=app.slots, card_id=self.cards[card]
+                app.pool, self.town.hand(), book_id=self.town.book_id, slots=app.slots, card_id=self.cards[card]
             )
         )
         if self.model.cards[card].blocked:

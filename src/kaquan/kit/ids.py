@@ -33,6 +33,9 @@ class Prefix(StrEnum):
     APPROVAL = "appr"
     ACTION = "act"
     CUSTOMER = "cus"
+    EVENT = "evt"
+    TRANSFER = "tra"
+    GIFT = "gift"
 
 
 class Ids(Protocol):

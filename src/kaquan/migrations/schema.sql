@@ -1,4 +1,4 @@
--- The schema at revision 0010, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0011, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -225,6 +225,21 @@ BEGIN
 END $$;
 
 ALTER FUNCTION ledger_forget_answers_v1(p_slot smallint, p_before timestamp with time zone, p_after uuid, p_limit integer) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION ledger_keep_origins_v1(p_slot smallint, p_transaction uuid, p_accounts bigint[], p_lots integer[], p_origins uuid[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+BEGIN
+  UPDATE ledger_lot o SET origin_transaction_id = k.origin
+  FROM unnest(p_accounts, p_lots, p_origins) AS k (account_id, lot, origin)
+  WHERE o.slot = p_slot AND o.account_id = k.account_id AND o.lot = k.lot AND o.origin_transaction_id = p_transaction;
+END $$;
+
+ALTER FUNCTION ledger_keep_origins_v1(p_slot smallint, p_transaction uuid, p_accounts bigint[], p_lots integer[], p_origins uuid[]) OWNER TO kaquan_ledger;
 
 CREATE FUNCTION ledger_move_back_v1(p_slot smallint, p_legs ledger_leg_v1[], p_before smallint[], p_status smallint[], p_moved bigint[]) RETURNS void
     LANGUAGE plpgsql
@@ -902,14 +917,63 @@ CREATE TABLE cards_card (
     activated_at timestamp with time zone,
     version integer DEFAULT 0 NOT NULL,
     customer_id uuid,
+    registered_at timestamp with time zone,
+    loss_reported_at timestamp with time zone,
+    loss_due_at timestamp with time zone,
+    lost_at timestamp with time zone,
+    gift_id uuid,
+    replaces_id uuid,
+    replaced_by_id uuid,
     CONSTRAINT cards_card_form CHECK ((form = ANY (ARRAY['digital'::text, 'physical'::text]))),
-    CONSTRAINT cards_card_status CHECK ((status = ANY (ARRAY['issued'::text, 'active'::text, 'blocked'::text])))
+    CONSTRAINT cards_card_status CHECK ((status = ANY (ARRAY['issued'::text, 'active'::text, 'blocked'::text, 'lost'::text, 'gifted'::text, 'replaced'::text, 'closed'::text, 'expired'::text])))
 )
 WITH (fillfactor='90');
 
 COMMENT ON COLUMN cards_card.number_sealed IS 'The number under authenticated encryption, bound to the card id; shown by a permission only';
 
 COMMENT ON COLUMN cards_card.customer_id IS 'Whose card it is; null: unregistered';
+
+COMMENT ON COLUMN cards_card.loss_due_at IS 'By when a loss report takes effect; lost_at is when it did';
+
+COMMENT ON COLUMN cards_card.gift_id IS 'The gift by which it is on its way to another person';
+
+CREATE TABLE cards_event (
+    slot smallint NOT NULL,
+    card_id uuid NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL COLLATE pg_catalog."C",
+    reason text,
+    status text COLLATE pg_catalog."C",
+    version integer,
+    details jsonb NOT NULL
+);
+
+COMMENT ON COLUMN cards_event.actor IS 'Who did it: an API key (key_…), system, command_line';
+
+COMMENT ON COLUMN cards_event.version IS 'The version of the card that this event made, with its status then; null where the card itself did not change';
+
+COMMENT ON COLUMN cards_event.details IS 'What a person may see: no number, PIN, token or message';
+
+CREATE TABLE cards_gift (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    card_id uuid NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    message_sealed bytea,
+    secret_hash bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    claimed_by uuid,
+    new_card_id uuid,
+    CONSTRAINT cards_gift_status CHECK ((status = ANY (ARRAY['open'::text, 'claimed'::text, 'cancelled'::text, 'expired'::text])))
+);
+
+COMMENT ON COLUMN cards_gift.secret_hash IS 'SHA-256 of the random secret in the claim token, which is shown once';
 
 CREATE TABLE cards_number (
     slot smallint NOT NULL,
@@ -919,6 +983,20 @@ CREATE TABLE cards_number (
 );
 
 COMMENT ON COLUMN cards_number.lookup IS 'The first half of HMAC-SHA-256 of the number under the lookup key';
+
+CREATE TABLE cards_pin (
+    slot smallint NOT NULL,
+    card_id uuid NOT NULL,
+    book_id integer NOT NULL,
+    hash text COLLATE pg_catalog."C",
+    attempts integer DEFAULT 0 NOT NULL,
+    set_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='70');
+
+COMMENT ON COLUMN cards_pin.hash IS 'Argon2id over a keyed HMAC of the PIN and the card; null: forgotten';
+
+COMMENT ON COLUMN cards_pin.attempts IS 'Guesses since the last right one. Each is counted before it is compared, so that guesses at once cannot outrun it';
 
 CREATE TABLE cards_programme (
     id uuid NOT NULL,
@@ -933,10 +1011,45 @@ CREATE TABLE cards_programme (
     authorization_ttl_s integer NOT NULL,
     principal_valid_days integer,
     bonus_valid_days integer,
-    created_at timestamp with time zone NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    pin_required_above_fen bigint,
+    pin_max_attempts integer DEFAULT 5 NOT NULL,
+    loss_effective_within_s integer DEFAULT 0 NOT NULL
 );
 
 COMMENT ON COLUMN cards_programme.spend_order IS 'Pockets in the order in which a purchase empties them';
+
+COMMENT ON COLUMN cards_programme.pin_required_above_fen IS 'A spend of more than this asks for the PIN; null: none does';
+
+COMMENT ON COLUMN cards_programme.loss_effective_within_s IS 'How long a loss report of a physical card may take to be effective; a digital card is lost at once';
+
+CREATE TABLE cards_transfer (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    from_card_id uuid NOT NULL,
+    to_card_id uuid NOT NULL,
+    amount_fen bigint DEFAULT 0 NOT NULL,
+    out_id uuid,
+    in_id uuid,
+    abandoned_for text COLLATE pg_catalog."C",
+    actor text NOT NULL COLLATE pg_catalog."C",
+    key_hash uuid,
+    request_hash bytea,
+    created_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT cards_transfer_kind CHECK ((kind = ANY (ARRAY['replacement'::text, 'balance'::text, 'forward'::text]))),
+    CONSTRAINT cards_transfer_status CHECK ((status = ANY (ARRAY['open'::text, 'out'::text, 'completed'::text, 'abandoned'::text])))
+)
+WITH (fillfactor='90');
+
+COMMENT ON TABLE cards_transfer IS 'In the slot of the card that gives';
+
+COMMENT ON COLUMN cards_transfer.out_id IS 'The transaction that took the value; it also gave it where both cards are in one slot';
+
+COMMENT ON COLUMN cards_transfer.in_id IS 'The transaction that gives the value, where the other card is in another slot';
 
 CREATE TABLE evidence_leaf (
     slot smallint NOT NULL,
@@ -1472,8 +1585,17 @@ ALTER TABLE ONLY cards_batch
 ALTER TABLE ONLY cards_card
     ADD CONSTRAINT cards_card_pkey PRIMARY KEY (slot, id);
 
+ALTER TABLE ONLY cards_event
+    ADD CONSTRAINT cards_event_pkey PRIMARY KEY (slot, card_id, id);
+
+ALTER TABLE ONLY cards_gift
+    ADD CONSTRAINT cards_gift_pkey PRIMARY KEY (slot, id);
+
 ALTER TABLE ONLY cards_number
     ADD CONSTRAINT cards_number_pkey PRIMARY KEY (slot, lookup);
+
+ALTER TABLE ONLY cards_pin
+    ADD CONSTRAINT cards_pin_pkey PRIMARY KEY (slot, card_id);
 
 ALTER TABLE ONLY cards_programme
     ADD CONSTRAINT cards_programme_code UNIQUE (book_id, code);
@@ -1483,6 +1605,12 @@ ALTER TABLE ONLY cards_programme
 
 ALTER TABLE ONLY cards_programme
     ADD CONSTRAINT cards_programme_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY cards_transfer
+    ADD CONSTRAINT cards_transfer_key UNIQUE (slot, key_hash);
+
+ALTER TABLE ONLY cards_transfer
+    ADD CONSTRAINT cards_transfer_pkey PRIMARY KEY (slot, id);
 
 ALTER TABLE ONLY evidence_leaf
     ADD CONSTRAINT evidence_leaf_pkey PRIMARY KEY (slot, transaction_id);
@@ -1627,9 +1755,21 @@ ALTER TABLE ONLY payments_usage
 
 CREATE INDEX cards_card_batch ON cards_card USING btree (slot, batch_id, id) WHERE (batch_id IS NOT NULL);
 
+CREATE INDEX cards_card_customer ON cards_card USING btree (slot, customer_id, id) WHERE (customer_id IS NOT NULL);
+
 CREATE INDEX cards_card_last4 ON cards_card USING btree (slot, book_id, number_last4, id);
 
+CREATE INDEX cards_card_loss_due ON cards_card USING btree (slot, loss_due_at) WHERE ((loss_due_at IS NOT NULL) AND (lost_at IS NULL));
+
 CREATE INDEX cards_card_programme ON cards_card USING btree (slot, programme_id, id);
+
+CREATE INDEX cards_card_replaced ON cards_card USING btree (slot, id) WHERE (status = 'replaced'::text);
+
+CREATE INDEX cards_gift_open ON cards_gift USING btree (slot, expires_at) WHERE (status = 'open'::text);
+
+CREATE INDEX cards_transfer_from ON cards_transfer USING btree (slot, from_card_id, id);
+
+CREATE INDEX cards_transfer_unfinished ON cards_transfer USING btree (slot, created_at) WHERE (status = ANY (ARRAY['open'::text, 'out'::text]));
 
 CREATE INDEX ledger_entry_credit ON ledger_entry USING btree (credit_account, transaction_id);
 
@@ -1726,6 +1866,8 @@ REVOKE ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_re
 GRANT ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_forget_answers_v1(p_slot smallint, p_before timestamp with time zone, p_after uuid, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger_forget_answers_v1(p_slot smallint, p_before timestamp with time zone, p_after uuid, p_limit integer) TO kaquan_app;
+REVOKE ALL ON FUNCTION ledger_keep_origins_v1(p_slot smallint, p_transaction uuid, p_accounts bigint[], p_lots integer[], p_origins uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger_keep_origins_v1(p_slot smallint, p_transaction uuid, p_accounts bigint[], p_lots integer[], p_origins uuid[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_open_accounts_v1(p_slot smallint, p_books integer[], p_owners uuid[], p_kinds text[], p_currencies text[], p_floor_rules ledger_floor_rule[], p_lotted boolean[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger_open_accounts_v1(p_slot smallint, p_books integer[], p_owners uuid[], p_kinds text[], p_currencies text[], p_floor_rules ledger_floor_rule[], p_lotted boolean[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[]) FROM PUBLIC;
@@ -1766,11 +1908,36 @@ GRANT UPDATE(status_reason) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(expires_at) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(activated_at) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(version) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(customer_id) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(registered_at) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(loss_reported_at) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(loss_due_at) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(lost_at) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(gift_id) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(replaces_id) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(replaced_by_id) ON TABLE cards_card TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_event TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_gift TO kaquan_app;
+GRANT UPDATE(status) ON TABLE cards_gift TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE cards_gift TO kaquan_app;
+GRANT UPDATE(claimed_by) ON TABLE cards_gift TO kaquan_app;
+GRANT UPDATE(new_card_id) ON TABLE cards_gift TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_number TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_pin TO kaquan_app;
+GRANT UPDATE(hash) ON TABLE cards_pin TO kaquan_app;
+GRANT UPDATE(attempts) ON TABLE cards_pin TO kaquan_app;
+GRANT UPDATE(set_at) ON TABLE cards_pin TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_programme TO kaquan_app;
 GRANT UPDATE(name) ON TABLE cards_programme TO kaquan_app;
 GRANT UPDATE(max_balance_fen) ON TABLE cards_programme TO kaquan_app;
 GRANT UPDATE(authorization_ttl_s) ON TABLE cards_programme TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_transfer TO kaquan_app;
+GRANT UPDATE(status) ON TABLE cards_transfer TO kaquan_app;
+GRANT UPDATE(amount_fen) ON TABLE cards_transfer TO kaquan_app;
+GRANT UPDATE(out_id) ON TABLE cards_transfer TO kaquan_app;
+GRANT UPDATE(in_id) ON TABLE cards_transfer TO kaquan_app;
+GRANT UPDATE(abandoned_for) ON TABLE cards_transfer TO kaquan_app;
+GRANT UPDATE(finished_at) ON TABLE cards_transfer TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_leaf TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_leaf TO kaquan_app;
 GRANT USAGE ON SEQUENCE ledger_account_id TO kaquan_ledger;

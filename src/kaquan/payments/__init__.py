@@ -23,6 +23,7 @@ from kaquan.payments.limit_book import (
 from kaquan.payments.limits import Holder, Hours, Limit, LimitScope, Metric, Movement, Period
 from kaquan.payments.places import PlaceRule, PlaceRuleKind
 from kaquan.payments.read import PaymentSearch, get_payment, list_payments
+from kaquan.payments.timeline import TimelineItem, read_timeline
 from kaquan.payments.types import (
     Capture,
     Command,
@@ -70,6 +71,7 @@ __all__ = [
     "Refund",
     "Request",
     "Spend",
+    "TimelineItem",
     "Void",
     "create_limit",
     "create_place_rule",
@@ -81,4 +83,5 @@ __all__ = [
     "list_limits",
     "list_payments",
     "list_place_rules",
+    "read_timeline",
 ]

@@ -1,15 +1,12 @@
 """Every refusal of the payments room."""
 
 from kaquan.kit.outcomes import outcome
+from kaquan.ledger.outcomes import IDEMPOTENCY_KEY_REUSED as IDEMPOTENCY_KEY_REUSED
 
 BACKDATING_FORBIDDEN = outcome(
     "backdating_forbidden", http=403, iso="57",
     en="occurred_at must not be before {not_before}: this API key does not have the scope backdate.",
     zh="occurred_at 不得早于 {not_before}：此 API 密钥没有权限 backdate。",
-)  # fmt: skip
-CARD_EXPIRED = outcome(
-    "card_expired", http=409, iso="54",
-    en="The card has expired.", zh="卡已过期。",
 )  # fmt: skip
 NOT_ACCEPTED_HERE = outcome(
     "not_accepted_here", http=409, iso="58",
@@ -72,10 +69,6 @@ NOT_REFUNDABLE = outcome(
 REFUND_EXCEEDS_PAYMENT = outcome(
     "refund_exceeds_payment", http=409, iso="61",
     en="At most {left_fen} of this payment can still be refunded.", zh="该笔交易最多还可退 {left_fen}。",
-)  # fmt: skip
-IDEMPOTENCY_KEY_REUSED = outcome(
-    "idempotency_key_reused", http=422, iso="94",
-    en="The Idempotency-Key was used before with another request.", zh="该幂等键已用于另一笔不同的请求。",
 )  # fmt: skip
 REQUEST_IN_PROGRESS = outcome(
     "request_in_progress", http=409, iso="09", retryable=True,

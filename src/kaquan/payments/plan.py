@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import NamedTuple
 
-from kaquan.cards import CardStatus, Pocket
-from kaquan.cards.outcomes import CARD_BLOCKED, CARD_NOT_ACTIVE
+from kaquan.cards import UNUSABLE, CardStatus, Pocket
+from kaquan.cards.outcomes import CARD_EXPIRED
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.ledger import Effect, Guard, Leg
 from kaquan.payments.limits import NO_LIMITS, Subjects, Uses, judge, moment_of, uses_of
-from kaquan.payments.outcomes import BACKDATING_FORBIDDEN, CARD_EXPIRED
+from kaquan.payments.outcomes import BACKDATING_FORBIDDEN
 from kaquan.payments.types import (
     CardFacts,
     Facts,
@@ -45,10 +45,8 @@ def usable_card(facts: Facts) -> CardFacts | Refusal:
     card = facts.card
     if card is None or card.book_id != facts.book_id:
         return NOT_FOUND.refuse("card_id", what="card")
-    if card.status is CardStatus.ISSUED:
-        return CARD_NOT_ACTIVE.refuse("card_id")
-    if card.status is CardStatus.BLOCKED:
-        return CARD_BLOCKED.refuse("card_id")
+    if card.status is not CardStatus.ACTIVE:
+        return UNUSABLE[card.status].refuse("card_id")
     if card.expires_at is not None and card.expires_at <= facts.now:
         return CARD_EXPIRED.refuse("card_id")
     return card

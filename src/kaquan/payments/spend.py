@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from kaquan.cards import PIN_REFUSALS, PinState
+from kaquan.cards.outcomes import PIN_REQUIRED
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, Posting
 from kaquan.payments.limits import moment_of
@@ -14,9 +16,10 @@ from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Pl
 def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
     """Decide a purchase or an authorization.
 
-    Refused with ``backdating_forbidden``, ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired``,
-    ``terminal_blocked``, ``not_accepted_here``, ``outside_area``, ``impossible_travel``, ``limit_exceeded`` or
-    ``insufficient_funds``, in this order.
+    Refused with ``backdating_forbidden``, ``not_found``, the codes of cards that are not active, ``card_expired``,
+    ``terminal_blocked``, ``not_accepted_here``, ``outside_area``, ``impossible_travel``, those of a PIN where the
+    programme asks for one, ``limit_exceeded`` or ``insufficient_funds``, in this order: who has not the PIN learns
+    nothing of the balance.
     """
     occurred_at = command.occurred_at or facts.now
     if (refusal := too_early(command)) is not None:
@@ -35,6 +38,11 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
         refusal = judge_place(facts.place_rules, place, last=card.last_place, occurred_at=occurred_at, moment=moment)
         if refusal is not None:
             return refusal
+    above_fen = programme.pin_required_above_fen
+    if above_fen is not None and command.amount_fen > above_fen and command.pin is not PinState.RIGHT:
+        if command.pin is PinState.NOT_GIVEN:
+            return PIN_REQUIRED.refuse("pin", above_fen=above_fen)
+        return PIN_REFUSALS[command.pin].refuse("pin")
     uses = count_uses(facts, command, occurred_at=occurred_at)
     if isinstance(uses, Refusal):
         return uses

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from kaquan.cards import CardStatus, Pocket, Programme
+from kaquan.cards import CardStatus, PinState, Pocket, Programme
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Answer, Posting, RequestKey
 from kaquan.parties import Place
@@ -49,6 +49,7 @@ class Spend(NamedTuple):
     """How long an authorization stays open; None: as the programme says."""
     not_before: datetime | None = None
     """The earliest ``occurred_at`` that this client may name; None: any."""
+    pin: PinState = PinState.NOT_GIVEN
     device_id: UUID | None = None
     """What the holder pays with, when the till knows it; only for limits."""
 

@@ -8,6 +8,7 @@ import typer
 from kaquan.doors.bench import bench_app
 from kaquan.doors.cli.commands.approval import approval_app
 from kaquan.doors.cli.commands.audit import audit
+from kaquan.doors.cli.commands.card import card_app
 from kaquan.doors.cli.commands.db import db_app
 from kaquan.doors.cli.commands.demo import demo
 from kaquan.doors.cli.commands.key import key_app
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(demo)
 app.command()(audit)
+app.add_typer(card_app, name="card")
 app.add_typer(db_app, name="db")
 app.add_typer(key_app, name="key")
 app.add_typer(operator_app, name="operator")

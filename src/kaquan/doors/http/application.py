@@ -14,6 +14,7 @@ from litestar.response import Response
 
 from kaquan.doors.http.audit_trail import AuditTrailController
 from kaquan.doors.http.auth import guard, show_request_id
+from kaquan.doors.http.card_life import CARD_LIFE_CONTROLLERS
 from kaquan.doors.http.cards import CARD_CONTROLLERS
 from kaquan.doors.http.customers import CustomerController
 from kaquan.doors.http.issuers import IssuerController
@@ -46,6 +47,7 @@ CONTROLLERS: list[type[Controller]] = [
     *STAFF_CONTROLLERS,
     AuditTrailController,
     *CARD_CONTROLLERS,
+    *CARD_LIFE_CONTROLLERS,
     *PAYMENT_CONTROLLERS,
     *LIMIT_CONTROLLERS,
     *LEDGER_CONTROLLERS,

@@ -47,6 +47,8 @@ KeyId = Annotated[str, _id(Prefix.KEY)]
 BatchId = Annotated[str, _id(Prefix.BATCH)]
 LimitId = Annotated[str, _id(Prefix.LIMIT)]
 PlaceRuleId = Annotated[str, _id(Prefix.PLACE_RULE)]
+GiftId = Annotated[str, _id(Prefix.GIFT)]
+TransferId = Annotated[str, _id(Prefix.TRANSFER)]
 TransactionId = Annotated[str, _id(Prefix.TRANSACTION)]
 AccountId = Annotated[
     str,
@@ -130,6 +132,7 @@ PublicId = Annotated[
         zh="API 返回的编号，例如 card_ 加 32 位小写十六进制数字",
     ),
 ]
+Pin = Annotated[str, _pattern("[0-9]{6}", en="6 digits", zh=" 6 位数字")]
 AmountFen = Annotated[int, Meta(ge=1, le=MAX_FEN)]
 
 

@@ -32,12 +32,22 @@ _STEP = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
 
 async def read_body(request: ApiRequest, type_: type[T]) -> T:
     """The body as ``type_``. Raises RefusedError."""
+    return decode_body(await read_bytes(request), type_)
+
+
+async def read_bytes(request: ApiRequest) -> bytes:
+    """The body as it was sent. Raises RefusedError when it is too large."""
     limit = app_of(request).settings.max_body_bytes
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
             raise RefusedError(BODY_TOO_LARGE.refuse(limit=limit))
+    return bytes(body)
+
+
+def decode_body(body: bytes, type_: type[T]) -> T:
+    """A body as ``type_``. Raises RefusedError."""
     try:
         decoded: T = _decoder(type_).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

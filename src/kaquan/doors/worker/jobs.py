@@ -9,7 +9,14 @@ from procrastinate import PsycopgConnector
 
 from kaquan.app import App
 from kaquan.audit import run_audits
-from kaquan.cards import Press, run_batch, unfinished_batches
+from kaquan.cards import (
+    Press,
+    expire_gifts,
+    finish_transfers,
+    put_losses_into_effect,
+    run_batch,
+    unfinished_batches,
+)
 from kaquan.doors.worker.metrics import AUDIT_FINDINGS, AUDITED_AT, JOB_RESULTS
 from kaquan.kit.db import app_conninfo
 from kaquan.kit.ids import Prefix, show_id
@@ -71,6 +78,18 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
             else:
                 issued += batch.card_count
         return issued
+
+    @periodic(EVERY_5_SECONDS)
+    async def put_losses_in_effect() -> int:
+        return await put_losses_into_effect(app.pool, app.clock, app.ids, slots=app.slots)
+
+    @periodic(EVERY_15_SECONDS)
+    async def finish_card_transfers() -> int:
+        return await finish_transfers(app.pool, app.clock, app.ids, slots=app.slots)
+
+    @periodic(EVERY_MINUTE)
+    async def end_gifts() -> int:
+        return await expire_gifts(app.pool, app.clock, app.ids, slots=app.slots)
 
     @periodic(EVERY_HOUR)
     async def audit() -> int:
