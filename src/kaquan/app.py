@@ -12,6 +12,7 @@ from kaquan.kit.ids import Ids, SystemIds
 from kaquan.ledger import read_slots
 from kaquan.parties import Directory, Place
 from kaquan.payments import LANES, Desk, Known
+from kaquan.policy import Policy
 from kaquan.settings import Settings
 from kaquan.vault import Keyring
 
@@ -42,6 +43,7 @@ class App:
         self.ids = ids
         self.directory = Directory(pool)
         self.programmes = Programmes(pool)
+        self.policy = Policy(pool)
         self.finder = CardFinder(pool, keyring, slots)
         self.desk = Desk(
             pool,
@@ -93,6 +95,7 @@ class App:
         """Read reference data that has changed."""
         await self.directory.refresh()
         await self.programmes.refresh()
+        await self.policy.refresh()
 
     async def _refresh_for_ever(self) -> None:
         while True:
@@ -109,5 +112,5 @@ class App:
         return self.directory.book(book_id).places.get(terminal_id)
 
     def _version(self, book_id: int) -> int:
-        # either copy may have been refreshed without the other
-        return min(self.directory.version(book_id), self.programmes.version(book_id))
+        # each copy may have been refreshed without the others
+        return min(self.directory.version(book_id), self.programmes.version(book_id), self.policy.version(book_id))

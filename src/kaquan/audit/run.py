@@ -25,6 +25,7 @@ _PREFIXES = {
     "transaction_id": Prefix.TRANSACTION,
     "payment_id": Prefix.TRANSACTION,
     "card_id": Prefix.CARD,
+    "change_id": Prefix.POLICY_CHANGE,
 }
 
 

@@ -27,6 +27,7 @@ class Prefix(StrEnum):
     BATCH = "bat"
     TRANSACTION = "txn"
     KEY = "key"
+    POLICY_CHANGE = "pol"
 
 
 class Ids(Protocol):

@@ -31,6 +31,9 @@ class Scope(StrEnum):
     MERCHANTS_WRITE = "merchants:write"
     MERCHANTS_READ = "merchants:read"
     LEDGER_READ = "ledger:read"
+    POLICY_READ = "policy:read"
+    POLICY_WRITE = "policy:write"
+    POLICY_APPROVE = "policy:approve"
     BACKDATE = "backdate"
 
 

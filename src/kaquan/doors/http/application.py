@@ -22,6 +22,7 @@ from kaquan.doors.http.openapi import PathItems, build_document
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.outcomes import BODY_TOO_LARGE, METHOD_NOT_ALLOWED
 from kaquan.doors.http.payments import PAYMENT_CONTROLLERS
+from kaquan.doors.http.policy import PolicyController
 from kaquan.doors.http.problems import RefusedError, problem_response
 from kaquan.doors.http.request import ApiRequest
 from kaquan.doors.http.stores import StoreController
@@ -41,6 +42,7 @@ CONTROLLERS: list[type[Controller]] = [
     *CARD_CONTROLLERS,
     *PAYMENT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
+    PolicyController,
     SystemController,
 ]
 

@@ -41,6 +41,7 @@ ProgrammeId = Annotated[str, _id(Prefix.PROGRAMME)]
 CardId = Annotated[str, _id(Prefix.CARD)]
 BatchId = Annotated[str, _id(Prefix.BATCH)]
 TransactionId = Annotated[str, _id(Prefix.TRANSACTION)]
+PolicyChangeId = Annotated[str, _id(Prefix.POLICY_CHANGE)]
 AccountId = Annotated[
     str,
     _pattern(

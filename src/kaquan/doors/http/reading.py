@@ -199,6 +199,7 @@ _SIMPLE: dict[type[inspect.Type], tuple[str, str]] = {
     inspect.BoolType: ("true or false", " true 或 false"),
     inspect.NoneType: ("null", " null"),
     inspect.StructType: ("an object", "对象"),
+    inspect.DateType: ("a day such as 2026-01-31", "日期，例如 2026-01-31"),
     inspect.DateTimeType: (
         "an RFC 3339 time with its offset, such as 2026-01-31T08:00:00Z",
         "带时区的 RFC 3339 时间，例如 2026-01-31T08:00:00Z",
