@@ -129,7 +129,10 @@ def test_lines_are_counted_as_an_editor_counts() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "\n", "id,metric\nA,b\n", csv_of(GOOD).replace("title_en", "title_fr", 1), csv_of(GOOD).replace("id,", "id,id,", 1)],
+    [
+        "", "\n", "id,metric\nA,b\n", csv_of(GOOD).replace("title_en", "title_fr", 1),
+        csv_of(GOOD).replace("id,", "id,id,", 1),
+    ],
 )  # fmt: skip
 def test_a_header_must_name_the_columns(text: str) -> None:
     assert told(read(text)) == [(1, "header")]

@@ -130,7 +130,11 @@ def test_advisory_rows_never_answer() -> None:
         (question(Metric.CLOSING_NOTICE_DAYS, "CN-32"), "CN-SP-END-01", 30),
         (question(Metric.SPENDING_REPORT_DUE, "CN-31"), "SH-RPT-01", 25),
         (question(Metric.FILING_DUE_DAYS, "CN-32"), "JS-FILE-01", 30),
-        (question(Metric.CARD_BALANCE_CAP, "CN-31", scheme=Scheme.MALL, card_class=REGISTERED), "CN-SP-CAP-01", 500_000),
+        (
+            question(Metric.CARD_BALANCE_CAP, "CN-31", scheme=Scheme.MALL, card_class=REGISTERED),
+            "CN-SP-CAP-01",
+            500_000,
+        ),
         # licensed institutions
         (question(Metric.CUSTODY_SHARE, scheme=Scheme.MULTI_PURPOSE), "CN-MP-FUND-01", 10_000),
         (question(Metric.CUSTOMER_RECORD_YEARS, scheme=Scheme.MULTI_PURPOSE), "CN-AML-REC-01", 10),

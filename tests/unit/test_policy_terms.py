@@ -102,7 +102,10 @@ def test_six_thousand_on_a_registered_card() -> None:
             {"scheme": Scheme.MULTI_PURPOSE, "credit_card_allowed": True, "overdraft_allowed": True},
             [("overdraft_allowed", "CN-MP-CUR-01"), ("credit_card_allowed", "CN-MP-CC-01")],
         ),
-        ({"scheme": Scheme.MULTI_PURPOSE, "terms_change_notice_days": 29}, [("terms_change_notice_days", "CN-MP-TERMS")]),
+        (
+            {"scheme": Scheme.MULTI_PURPOSE, "terms_change_notice_days": 29},
+            [("terms_change_notice_days", "CN-MP-TERMS")],
+        ),
         ({"scheme": Scheme.MULTI_PURPOSE, "fee_change_notice_days": 0}, []),  # only a draft says thirty
     ],
 )  # fmt: skip
