@@ -20,6 +20,17 @@ def judge_changes(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
         id_, book_id, issuer_id, note, added, ended, proposed_by, proposed_at, decided_by, decided_at, version, slot,
         leaf_hash, rules, endings, rules_before, endings_before,
     ) in rows:  # fmt: skip
+        if decided_by is None:
+            wrong.append(
+                {
+                    "change_id": id_,
+                    "book_id": book_id,
+                    "what": "approval of the rule set",
+                    "expected": "one",
+                    "actual": None,
+                }
+            )
+            continue
         change = Change(
             id_, book_id, issuer_id, note, _rules(added), _endings(ended), proposed_by, proposed_at,
             Decision.APPROVED, decided_by, decided_at, None, version,
@@ -79,7 +90,13 @@ LEFT JOIN evidence_leaf l ON l.slot = d.slot AND l.transaction_id = c.id
 LEFT JOIN policy_rule_set s ON s.change_id = c.id AND s.version = d.version
 LEFT JOIN policy_rule_set b ON b.book_id = s.book_id AND b.owner_id = s.owner_id AND b.version = s.version - 1
 WHERE d.decision = 'approved'
-ORDER BY c.id
+UNION ALL
+SELECT s.change_id, s.book_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.version, NULL, NULL, NULL, NULL, NULL,
+       NULL
+FROM policy_rule_set s
+WHERE NOT EXISTS (
+  SELECT FROM policy_decision d
+  WHERE d.change_id = s.change_id AND d.decision = 'approved' AND d.version = s.version)
 """,
     judge=judge_changes,
 )
