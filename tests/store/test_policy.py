@@ -311,6 +311,34 @@ async def test_what_cannot_stand_is_refused_with_the_row(desk: Desk) -> None:
     assert await desk.state() == before
 
 
+async def test_an_end_can_only_come_earlier(desk: Desk) -> None:
+    """A later one could run into the successor: that is a rule to add."""
+    day = timedelta(days=1)
+    await desk.approved(rule("HOUSE-CAP"))
+    begins = rule().effective_from
+    await desk.approved(end=(Ending("HOUSE-CAP", begins, TODAY + 9 * day),))
+    before = await desk.state()
+    for ends in (TODAY + 10 * day, begins - day):
+        code = "invalid_field" if ends > TODAY else "rule_in_the_past"
+        refused(await desk.propose(end=(Ending("HOUSE-CAP", begins, ends),)), code, "end[0].effective_to")
+    late = await desk.propose(end=(Ending("HOUSE-CAP", begins, TODAY + 9 * day),), today=TODAY + 10 * day)
+    refused(late, "rule_in_the_past", "end[0].effective_to")
+    cap = next(row for row in released_law() if row.id == "CN-SP-CAP-02")
+    too_early = Ending(cap.id, cap.effective_from, cap.effective_from - day)
+    refused(await desk.propose(end=(too_early,), issuer_id=None), "invalid_field", "end[0].effective_to")
+    assert await desk.state() == before
+    await desk.approved(end=(Ending("HOUSE-CAP", begins, TODAY + 5 * day),))
+    assert [one.effective_to for one in (await desk.rules()).rules] == [TODAY + 5 * day]
+
+
+async def test_law_may_be_learnt_of_late(desk: Desk) -> None:
+    late = law("SH-LATE-01", metric=Metric.DAY_SPEND_CAP, jurisdiction="CN-31", effective_from=date(2026, 1, 1))
+    approved = await desk.approved(late, issuer_id=None)
+    found = await get_rule_set(desk.pool, book_id=desk.book.id, issuer_id=None)
+    assert isinstance(found, RuleSet)
+    assert (found.version, found.rules) == (approved.version, (late,))
+
+
 async def test_a_change_that_waited_too_long_is_refused(desk: Desk) -> None:
     change = await desk.proposed(rule())
     before = await desk.state()

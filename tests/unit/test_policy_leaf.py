@@ -62,8 +62,8 @@ def test_every_fact_of_a_change_is_in_its_leaf(name: str) -> None:
 
 CHANGED_RULE: dict[str, Any] = {
     "rule_id": "X", "jurisdiction": "CN", "criteria": [[], [], [], [], [], [], []], "metric": "rebate_cap_bp",
-    "value": 1, "action": "alert", "effective_from": date(2026, 4, 2), "effective_to": date(2026, 5, 1), "confidence": "P",
-    "source": "x", "title_zh": "x", "title_en": "x", "note": "x",
+    "value": 1, "action": "alert", "effective_from": date(2026, 4, 2), "effective_to": date(2026, 5, 1),
+    "confidence": "P", "source": "x", "title_zh": "x", "title_en": "x", "note": "x",
 }  # fmt: skip
 
 

@@ -44,18 +44,21 @@ def plan_rules(
     """The rule set that a change makes of ``before``.
 
     ``law`` is all that holds as law in the book (with what the book itself added), ``released`` what came with the
-    release. Endings are done first, so that one change can end a rule and add its successor. Nothing may begin or end
-    before ``today``: what was decided is not decided again. Refused, all of it told: ``unknown_rule``,
-    ``rule_in_the_past``, ``rules_overlap``, ``house_rule_weaker_than_law``, ``invalid_field``.
+    release. Endings are done first, so that one change can end a rule and add its successor. No house rule may begin or
+    end before ``today``: what was decided is not decided again. The days of law are its own, and it is often learnt of
+    late. Refused, all of it told: ``unknown_rule``, ``rule_in_the_past``, ``rules_overlap``,
+    ``house_rule_weaker_than_law``, ``invalid_field``.
     """
     ended, ending_problems = _end(before, released, end, today)
-    problems = [RuleProblem(n, _past("effective_from", rule.effective_from, today)) for n, rule in enumerate(add)
-                if rule.effective_from < today]  # fmt: skip
-    is_law = before.issuer_id is None
-    standing = effective_law(released, ended) if is_law else ended.rules
-    problems += _overlaps(standing, add)
-    if not is_law:
-        problems += check_house(add, law)
+    if before.issuer_id is None:
+        problems = _overlaps(effective_law(released, ended), add)
+    else:
+        problems = [
+            RuleProblem(position, _past("effective_from", rule.effective_from, today))
+            for position, rule in enumerate(add)
+            if rule.effective_from < today
+        ]
+        problems += _overlaps(ended.rules, add) + check_house(add, law)
     if len(ended.rules) + len(add) > MAX_RULES:
         allowed = f"would bring the rules to more than {MAX_RULES}"
         problems.append(RuleProblem(0, invalid("add", allowed, allowed_zh=f"规则总数将超过 {MAX_RULES} 条")))
@@ -117,13 +120,14 @@ def _end(
             problems.append(RuleProblem(position, refusal))
             continue
         last = endings[key].effective_to if key in endings else rule.effective_to
-        if ending.effective_to < today:
-            problems.append(RuleProblem(position, _past("effective_to", ending.effective_to, today)))
-        elif last is not None and last < today:
-            problems.append(RuleProblem(position, _past("effective_to", last, today)))
-        elif ending.effective_to < rule.effective_from:
-            allowed = f"must not be before {rule.effective_from}, when {rule.id} begins"
-            zh = f"不得早于 {rule.id} 的生效日 {rule.effective_from}"
+        if before.issuer_id is not None and min(ending.effective_to, last or date.max) < today:
+            problems.append(
+                RuleProblem(position, _past("effective_to", min(ending.effective_to, last or date.max), today))
+            )
+        elif not rule.effective_from <= ending.effective_to <= (last or date.max):
+            until, until_zh = (f" to {last}", f"至 {last}") if last else (" on", "起")
+            allowed = f"must be a day of {rule.id}, which holds from {rule.effective_from}{until}"
+            zh = f"应在 {rule.id} 的有效期内（{rule.effective_from} {until_zh}）"
             problems.append(RuleProblem(position, invalid("effective_to", allowed, allowed_zh=zh)))
         elif key in rules:
             rules[key] = replace(rule, effective_to=ending.effective_to)

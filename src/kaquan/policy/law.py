@@ -1,4 +1,4 @@
-"""The rows of law that come with the release: ``rules/cn.csv``."""
+"""The rows of law that come with the release: ``rules/cn.csv``, and examples of other countries."""
 
 from functools import cache
 from importlib import resources
@@ -7,6 +7,8 @@ from kaquan.policy.files import FileFormat, read_rule_file
 from kaquan.policy.rulebook import RuleBook, find_overlaps
 from kaquan.policy.sources import read_source
 from kaquan.policy.types import Rule, Standing
+
+_FILES = ("cn.csv", "foreign.csv")
 
 LAW_TIME_ZONE = "Asia/Shanghai"
 """Whose days are those of the law that comes with the release; an issuer's rules have the days of its own zone."""
@@ -19,11 +21,13 @@ class RuleFileError(Exception):
 @cache
 def released_law() -> tuple[Rule, ...]:
     """Every row, advisory ones too. Raises RuleFileError if the file breaks a rule of files."""
-    text = resources.files("kaquan.policy").joinpath("rules/cn.csv").read_text("utf-8")
-    read = read_rule_file(text, FileFormat.CSV, standing=Standing.LAW)
-    if read.problems:
-        raise RuleFileError("; ".join(f"line {line}: {refusal.message()}" for line, refusal in read.problems))
-    rules = tuple(rule for _, rule in read.rules)
+    rules: tuple[Rule, ...] = ()
+    for name in _FILES:
+        text = resources.files("kaquan.policy").joinpath(f"rules/{name}").read_text("utf-8")
+        read = read_rule_file(text, FileFormat.CSV, standing=Standing.LAW)
+        if read.problems:
+            raise RuleFileError("; ".join(f"{name}:{line}: {refusal.message()}" for line, refusal in read.problems))
+        rules += tuple(rule for _, rule in read.rules)
     if unknown := [rule.id for rule in rules if read_source(rule.source) is None]:
         raise RuleFileError(f"sources that are not in sources.csv: {', '.join(unknown)}")
     if overlaps := find_overlaps(rules):

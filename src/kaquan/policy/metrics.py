@@ -112,6 +112,14 @@ class Metric(StrEnum):
         "capital_min_fen", Subject.PROGRAMME, Operator.AT_LEAST, Unit.FEN,
         "Least paid-in capital of the issuer", "发卡机构最低实缴资本",
     )
+    SCALE_ISSUER_REVENUE_FROM = (
+        "scale_issuer_revenue_from_fen", Subject.PROGRAMME, Operator.FROM, Unit.FEN,
+        "Last year's revenue that makes an issuer one of scale", "规模发卡企业的上年营业收入起点",
+    )
+    SCALE_ISSUER_CAPITAL_FROM = (
+        "scale_issuer_capital_from_fen", Subject.PROGRAMME, Operator.FROM, Unit.FEN,
+        "Registered capital that makes a young issuer one of scale", "成立不足一年的规模发卡企业注册资本起点",
+    )
     ISSUING_ALLOWED = (
         "issuing_allowed", Subject.PROGRAMME, Operator.MAY, Unit.FLAG,
         "Cards may be issued or renewed", "可以发卡或续卡",

@@ -1,5 +1,6 @@
 """Every book's rules in memory, compiled, so that a payment asks the database for none."""
 
+import asyncio
 from uuid import UUID
 
 from kaquan.kit.db import Pool
@@ -19,17 +20,19 @@ class Policy:
         self._sets: dict[int, list[RuleSet]] = {}
         self._law: dict[int, RuleBook] = {}
         self._house: dict[tuple[int, UUID], RuleBook] = {}
+        self._refreshing = asyncio.Lock()
 
     async def refresh(self) -> None:
         """Read again every book whose version has moved; one small query when none has."""
-        for book_id, version in (await store.load_book_versions(self._pool)).items():
-            if self._versions.get(book_id) == version:
-                continue
-            # The version was read before the rows: they may be newer than it, and are then read again.
-            sets = await store.load_rule_sets(self._pool, book_id)
-            if sets != self._sets.get(book_id, []):
-                self._compile(book_id, sets)
-            self._versions[book_id] = version
+        async with self._refreshing:
+            for book_id, version in (await store.load_book_versions(self._pool)).items():
+                if self._versions.get(book_id) == version:
+                    continue
+                # The version was read before the rows: they may be newer than it, and are then read again.
+                sets = await store.load_rule_sets(self._pool, book_id)
+                if sets != self._sets.get(book_id, []):
+                    self._compile(book_id, sets)
+                self._versions[book_id] = version
 
     def _compile(self, book_id: int, sets: list[RuleSet]) -> None:
         released = released_law()
