@@ -60,7 +60,7 @@ CHANGE_ALREADY_DECIDED = outcome(
     http=409,
     iso="94",
     en="The change was {status} already.",
-    zh="该变更已处理（{status_zh}）。",
+    zh="该变更已处理（{status}）。",
 )
 
 
