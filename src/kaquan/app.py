@@ -13,6 +13,7 @@ from kaquan.ledger import read_slots
 from kaquan.parties import Directory, Place
 from kaquan.parties.identity import IdentityProvider, default_rules, find_providers
 from kaquan.payments import LANES, Desk, Known, LimitBook
+from kaquan.policy import Policy
 from kaquan.settings import Settings, SettingsError
 from kaquan.vault import Keyring
 
@@ -46,6 +47,7 @@ class App:
         self.attempt_rules = default_rules()
         self.programmes = Programmes(pool)
         self.limits = LimitBook(pool)
+        self.policy = Policy(pool)
         self.finder = CardFinder(pool, keyring, slots)
         self.check_customer: CustomerCheck = any_customer
         self.desk = Desk(
@@ -107,6 +109,7 @@ class App:
         await self.directory.refresh()
         await self.programmes.refresh()
         await self.limits.refresh()
+        await self.policy.refresh()
 
     async def _refresh_for_ever(self) -> None:
         while True:
@@ -124,7 +127,8 @@ class App:
 
     def _version(self, book_id: int) -> int:
         # any copy may have been refreshed without the others
-        return min(self.directory.version(book_id), self.programmes.version(book_id), self.limits.version(book_id))
+        copies = (self.directory, self.programmes, self.limits, self.policy)
+        return min(copy.version(book_id) for copy in copies)
 
 
 def _identity_provider(name: str) -> IdentityProvider:

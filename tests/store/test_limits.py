@@ -77,7 +77,7 @@ async def test_many_purchases_of_one_terminal_stop_at_its_count(town: Town) -> N
     told = await asyncio.gather(*(pay(number) for number in range(MANY)))
     assert codes(told) == {None: 10, "limit_exceeded": MANY - 10}
     refused = next(one for one in told if one.code == "limit_exceeded")
-    assert refused.body["detail"] == "The limit “a limit” (terminal, day) allows 10; 0 is left."
+    assert refused.body["detail"] == "The limit 'a limit' (terminal, day) allows 10; 0 is left."
     paid = (await town.held(town.places[0].merchant_id))["merchant_payable"].posted_fen
     assert paid == 70
     # what was refused used nothing: another terminal has its own ten
@@ -201,14 +201,14 @@ async def test_periods_end_in_the_zone_of_the_issuer(quiet_town: Town, hand: Han
     await limit(town, 180, name="year", period=Period.YEAR)
     assert (await town.purchase(card, 100)).status == 201
     refused = await town.purchase(card, 1)
-    assert (refused.code, "“day”" in refused.body["detail"]) == ("limit_exceeded", True)
+    assert (refused.code, "'day'" in refused.body["detail"]) == ("limit_exceeded", True)
     hand.move(timedelta(minutes=2))
     assert (await town.purchase(card, 100)).status == 201  # another day, month and year
     hand.move(timedelta(days=1))
-    assert "“month”" in (await town.purchase(card, 51)).body["detail"]
+    assert "'month'" in (await town.purchase(card, 51)).body["detail"]
     assert (await town.purchase(card, 50)).status == 201
     hand.move(timedelta(days=31))
-    assert "“year”" in (await town.purchase(card, 31)).body["detail"]
+    assert "'year'" in (await town.purchase(card, 31)).body["detail"]
     assert (await town.purchase(card, 30)).status == 201
 
 

@@ -26,6 +26,7 @@ _PREFIXES = {
     "payment_id": Prefix.TRANSACTION,
     "card_id": Prefix.CARD,
     "transfer_id": Prefix.TRANSFER,
+    "change_id": Prefix.POLICY_CHANGE,
 }
 
 

@@ -36,6 +36,7 @@ class Prefix(StrEnum):
     EVENT = "evt"
     TRANSFER = "tra"
     GIFT = "gift"
+    POLICY_CHANGE = "pol"
 
 
 class Ids(Protocol):

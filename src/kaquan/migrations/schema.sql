@@ -1,4 +1,4 @@
--- The schema at revision 0011, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0012, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -880,6 +880,32 @@ BEGIN
   RETURN v_status;
 END $$;
 
+CREATE FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book integer, p_owner uuid, p_version bigint, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text, p_rules jsonb, p_endings jsonb, p_leaf bytea) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO policy_decision (change_id, decision, proposed_by, decided_by, decided_at, reason, version, slot)
+  VALUES (p_change, 'approved', p_proposed_by, p_decided_by, p_at, p_reason, p_version, p_slot);
+  INSERT INTO policy_rule_set (book_id, owner_id, version, change_id, rules, endings)
+  VALUES (p_book, p_owner, p_version, p_change, p_rules, p_endings);
+  INSERT INTO evidence_leaf (slot, transaction_id, leaf_hash, salt) VALUES (p_slot, p_change, p_leaf, NULL);
+  UPDATE parties_book SET version = version + 1 WHERE id = p_book;
+END $$;
+
+ALTER FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book integer, p_owner uuid, p_version bigint, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text, p_rules jsonb, p_endings jsonb, p_leaf bytea) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO policy_decision (change_id, decision, proposed_by, decided_by, decided_at, reason)
+  VALUES (p_change, 'rejected', p_proposed_by, p_decided_by, p_at, p_reason);
+END $$;
+
+ALTER FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) OWNER TO kaquan_ledger;
+
 CREATE TABLE cards_acceptance (
     book_id integer NOT NULL,
     programme_id uuid NOT NULL,
@@ -1059,7 +1085,7 @@ CREATE TABLE evidence_leaf (
     CONSTRAINT evidence_leaf_hash_is_sha256 CHECK ((octet_length(leaf_hash) = 32))
 );
 
-COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of each transaction, not yet ordered';
+COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of each transaction and each approved change of rules, not yet ordered';
 
 COMMENT ON COLUMN evidence_leaf.salt IS 'Opens the commitment to the private fields of the transaction; null where there are none, or once they are forgotten';
 
@@ -1573,6 +1599,57 @@ WITH (fillfactor='60');
 
 COMMENT ON COLUMN payments_usage.day IS 'As 20260131 in the issuer''s zone; month as 202601';
 
+CREATE TABLE policy_change (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    issuer_id uuid,
+    note text NOT NULL,
+    added jsonb NOT NULL,
+    ended jsonb NOT NULL,
+    proposed_by uuid NOT NULL,
+    proposed_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE policy_change IS 'Proposed changes of rules, as they were proposed';
+
+COMMENT ON COLUMN policy_change.issuer_id IS 'Whose house rules change; null for the law of the book';
+
+COMMENT ON COLUMN policy_change.proposed_by IS 'The API key, or the operator, who proposed it';
+
+CREATE TABLE policy_decision (
+    change_id uuid NOT NULL,
+    decision text NOT NULL COLLATE pg_catalog."C",
+    proposed_by uuid NOT NULL,
+    decided_by uuid NOT NULL,
+    decided_at timestamp with time zone NOT NULL,
+    reason text NOT NULL,
+    version bigint,
+    slot smallint,
+    CONSTRAINT policy_decision_four_eyes CHECK (((decision <> 'approved'::text) OR (decided_by <> proposed_by))),
+    CONSTRAINT policy_decision_kind CHECK ((decision = ANY (ARRAY['approved'::text, 'rejected'::text]))),
+    CONSTRAINT policy_decision_version CHECK (((decision = 'approved'::text) = ((version IS NOT NULL) AND (slot IS NOT NULL))))
+);
+
+COMMENT ON TABLE policy_decision IS 'What became of a change: at most one decision for each';
+
+COMMENT ON COLUMN policy_decision.proposed_by IS 'Who proposed the change, so that a constraint can tell the two apart';
+
+COMMENT ON COLUMN policy_decision.slot IS 'Where the evidence leaf of an approved change is';
+
+CREATE TABLE policy_rule_set (
+    book_id integer NOT NULL,
+    owner_id uuid NOT NULL,
+    version bigint NOT NULL,
+    change_id uuid NOT NULL,
+    rules jsonb NOT NULL,
+    endings jsonb NOT NULL,
+    CONSTRAINT policy_rule_set_version CHECK ((version > 0))
+);
+
+COMMENT ON TABLE policy_rule_set IS 'Every version, whole: the house rules of an issuer, or what a book added to the law and ended of it';
+
+COMMENT ON COLUMN policy_rule_set.owner_id IS 'The issuer; all zeros for the law of the book';
+
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_once UNIQUE NULLS NOT DISTINCT (programme_id, merchant_id, store_id);
 
@@ -1753,6 +1830,21 @@ ALTER TABLE ONLY payments_trail
 ALTER TABLE ONLY payments_usage
     ADD CONSTRAINT payments_usage_pkey PRIMARY KEY (slot, key);
 
+ALTER TABLE ONLY policy_change
+    ADD CONSTRAINT policy_change_of_proposer UNIQUE (id, proposed_by);
+
+ALTER TABLE ONLY policy_change
+    ADD CONSTRAINT policy_change_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY policy_decision
+    ADD CONSTRAINT policy_decision_pkey PRIMARY KEY (change_id);
+
+ALTER TABLE ONLY policy_rule_set
+    ADD CONSTRAINT policy_rule_set_of_change UNIQUE (change_id);
+
+ALTER TABLE ONLY policy_rule_set
+    ADD CONSTRAINT policy_rule_set_pkey PRIMARY KEY (book_id, owner_id, version);
+
 CREATE INDEX cards_card_batch ON cards_card USING btree (slot, batch_id, id) WHERE (batch_id IS NOT NULL);
 
 CREATE INDEX cards_card_customer ON cards_card USING btree (slot, customer_id, id) WHERE (customer_id IS NOT NULL);
@@ -1807,6 +1899,8 @@ CREATE INDEX payments_limit_programme_name ON payments_limit USING btree (book_i
 
 CREATE INDEX payments_payment_open ON payments_payment USING btree (slot, expires_at) WHERE (status = 'open'::payments_status);
 
+CREATE INDEX policy_change_newest ON policy_change USING btree (book_id, id);
+
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_merchant FOREIGN KEY (book_id, merchant_id) REFERENCES parties_merchant(book_id, id);
 
@@ -1860,6 +1954,18 @@ ALTER TABLE ONLY payments_limit
 
 ALTER TABLE ONLY payments_place_rule
     ADD CONSTRAINT payments_place_rule_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
+
+ALTER TABLE ONLY policy_change
+    ADD CONSTRAINT policy_change_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
+
+ALTER TABLE ONLY policy_change
+    ADD CONSTRAINT policy_change_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
+
+ALTER TABLE ONLY policy_decision
+    ADD CONSTRAINT policy_decision_change FOREIGN KEY (change_id, proposed_by) REFERENCES policy_change(id, proposed_by);
+
+ALTER TABLE ONLY policy_rule_set
+    ADD CONSTRAINT policy_rule_set_change FOREIGN KEY (change_id) REFERENCES policy_change(id);
 GRANT USAGE ON SCHEMA public TO kaquan_app;
 GRANT USAGE ON SCHEMA public TO kaquan_ledger;
 REVOKE ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) FROM PUBLIC;
@@ -1898,6 +2004,10 @@ REVOKE ALL ON FUNCTION payments_use_limits_v1(p_slot smallint, p_uses payments_u
 GRANT ALL ON FUNCTION payments_use_limits_v1(p_slot smallint, p_uses payments_use_v1[], p_keys integer, p_status smallint[]) TO kaquan_ledger;
 REVOKE ALL ON FUNCTION payments_use_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_status smallint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_use_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_status smallint[]) TO kaquan_ledger;
+REVOKE ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book integer, p_owner uuid, p_version bigint, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text, p_rules jsonb, p_endings jsonb, p_leaf bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book integer, p_owner uuid, p_version bigint, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text, p_rules jsonb, p_endings jsonb, p_leaf bytea) TO kaquan_app;
+REVOKE ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_batch TO kaquan_app;
 GRANT UPDATE(issued_count) ON TABLE cards_batch TO kaquan_app;
@@ -1970,7 +2080,9 @@ GRANT UPDATE(decided_why) ON TABLE parties_approval TO kaquan_app;
 GRANT UPDATE(executed_at) ON TABLE parties_approval TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_audit TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_book TO kaquan_app;
+GRANT SELECT ON TABLE parties_book TO kaquan_ledger;
 GRANT UPDATE(version) ON TABLE parties_book TO kaquan_app;
+GRANT UPDATE(version) ON TABLE parties_book TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(name) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(phone) ON TABLE parties_customer TO kaquan_app;
@@ -2050,3 +2162,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE payments_trail TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_trail TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE payments_usage TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_usage TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE policy_change TO kaquan_app;
+GRANT SELECT ON TABLE policy_decision TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE policy_decision TO kaquan_ledger;
+GRANT SELECT ON TABLE policy_rule_set TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE policy_rule_set TO kaquan_ledger;

@@ -43,6 +43,9 @@ class Scope(StrEnum):
     APPROVALS_READ = "approvals:read"
     AUDIT_READ = "audit:read"
     LEDGER_READ = "ledger:read"
+    POLICY_READ = "policy:read"
+    POLICY_WRITE = "policy:write"
+    POLICY_APPROVE = "policy:approve"
     BACKDATE = "backdate"
 
 

@@ -28,16 +28,16 @@ BALANCE_CAP_EXCEEDED = outcome(
 )  # fmt: skip
 LIMIT_EXCEEDED = outcome(
     "limit_exceeded", http=409, iso="61",
-    en="The limit “{limit}” ({scope}, {period}) allows {maximum}; {left} is left.",
+    en="The limit '{limit}' ({scope}, {period}) allows {maximum}; {left} is left.",
     zh="超出限额“{limit}”（{scope}，{period}）：上限 {maximum}，剩余 {left}。",
 )  # fmt: skip
 OUTSIDE_AREA = outcome(
     "outside_area", http=409, iso="58",
-    en="The rule “{rule}” does not let this card be used at this store.", zh="根据规则“{rule}”，该卡不能在此门店使用。",
+    en="The rule '{rule}' does not let this card be used at this store.", zh="根据规则“{rule}”，该卡不能在此门店使用。",
 )  # fmt: skip
 IMPOSSIBLE_TRAVEL = outcome(
     "impossible_travel", http=409, iso="59",
-    en="The card was used elsewhere too recently to be here (rule “{rule}”).",
+    en="The card was used elsewhere too recently to be here (rule '{rule}').",
     zh="该卡不久前在其他地点使用过，不可能已到达此处（规则“{rule}”）。",
 )  # fmt: skip
 LIMIT_ENDED = outcome(

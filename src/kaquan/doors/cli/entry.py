@@ -13,6 +13,7 @@ from kaquan.doors.cli.commands.db import db_app
 from kaquan.doors.cli.commands.demo import demo
 from kaquan.doors.cli.commands.key import key_app
 from kaquan.doors.cli.commands.operator import operator_app
+from kaquan.doors.cli.commands.policy import policy_app
 from kaquan.doors.cli.commands.serve import serve
 from kaquan.doors.cli.failures import sentence_of
 from kaquan.doors.cli.output import AsJson, complain, print_json
@@ -33,6 +34,7 @@ app.add_typer(db_app, name="db")
 app.add_typer(key_app, name="key")
 app.add_typer(operator_app, name="operator")
 app.add_typer(approval_app, name="approval")
+app.add_typer(policy_app, name="policy")
 app.add_typer(bench_app, name="bench")
 
 

@@ -26,6 +26,7 @@ from kaquan.doors.http.openapi import PathItems, build_document
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.outcomes import BODY_TOO_LARGE, METHOD_NOT_ALLOWED
 from kaquan.doors.http.payments import PAYMENT_CONTROLLERS
+from kaquan.doors.http.policy import PolicyController
 from kaquan.doors.http.problems import RefusedError, problem_response
 from kaquan.doors.http.request import ApiRequest
 from kaquan.doors.http.staff import STAFF_CONTROLLERS
@@ -51,6 +52,7 @@ CONTROLLERS: list[type[Controller]] = [
     *PAYMENT_CONTROLLERS,
     *LIMIT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
+    PolicyController,
     SystemController,
 ]
 

@@ -50,6 +50,7 @@ PlaceRuleId = Annotated[str, _id(Prefix.PLACE_RULE)]
 GiftId = Annotated[str, _id(Prefix.GIFT)]
 TransferId = Annotated[str, _id(Prefix.TRANSFER)]
 TransactionId = Annotated[str, _id(Prefix.TRANSACTION)]
+PolicyChangeId = Annotated[str, _id(Prefix.POLICY_CHANGE)]
 AccountId = Annotated[
     str,
     _pattern(
