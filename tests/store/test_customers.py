@@ -575,7 +575,7 @@ async def test_an_allowance_is_used_once_over_all_cards(registry: Registry) -> N
         "period": "2026-03-01",
     }
     async with registry.pool.connection() as connection:
-        await give_allowance_back(connection, **what, period="2026-03-01", amount_fen=250)
+        await give_allowance_back(connection, **what, amount_fen=250)
     refused(await claim(251), "person_limit_exceeded")
     assert await claim(250) is None
 
