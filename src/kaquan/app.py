@@ -5,12 +5,13 @@ from uuid import UUID
 
 import structlog
 
-from kaquan.cards import CardFinder, CustomerCheck, Programmes, any_customer
+from kaquan.cards import CardFinder, Programmes
 from kaquan.kit.clock import Clock, SystemClock
 from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, open_pool
 from kaquan.kit.ids import Ids, SystemIds
+from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.ledger import read_slots
-from kaquan.parties import Directory, Place
+from kaquan.parties import Directory, Place, customers
 from kaquan.parties.identity import IdentityProvider, default_rules, find_providers
 from kaquan.payments import LANES, Desk, Known, LimitBook
 from kaquan.policy import Policy
@@ -49,7 +50,6 @@ class App:
         self.limits = LimitBook(pool)
         self.policy = Policy(pool)
         self.finder = CardFinder(pool, keyring, slots)
-        self.check_customer: CustomerCheck = any_customer
         self.desk = Desk(
             pool,
             slots=slots,
@@ -103,6 +103,13 @@ class App:
             self._refreshing.cancel()
         await self.desk.close()
         await self.pool.close()
+
+    async def check_customer(self, book_id: int, customer_id: UUID) -> Refusal | None:
+        """Whether a card may be bound to this customer. Refused: ``not_found``, also for one who is forgotten."""
+        found = await customers.get_customer(self.pool, self.keyring, book_id=book_id, id_=customer_id)
+        if isinstance(found, Refusal) or found.forgotten_at is not None:
+            return NOT_FOUND.refuse("customer_id", what="customer")
+        return None
 
     async def refresh(self) -> None:
         """Read reference data that has changed."""

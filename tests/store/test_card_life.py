@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.town import KEYRING, HandClock, Town, audits_hold
+from tests.town import KEYRING, HandClock, Town, any_customer, audits_hold
 
 from kaquan import cards
 from kaquan.cards import (
@@ -23,7 +23,6 @@ from kaquan.cards import (
     PinState,
     PinStatus,
     Press,
-    any_customer,
 )
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.parties import Mode

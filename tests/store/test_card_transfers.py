@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
-from tests.town import KEYRING, HandClock, Town, audits_hold
+from tests.town import KEYRING, HandClock, Town, any_customer, audits_hold
 
 from kaquan import cards
 from kaquan.cards import (
@@ -20,7 +20,6 @@ from kaquan.cards import (
     Transfer,
     TransferKind,
     TransferStatus,
-    any_customer,
     store,
 )
 from kaquan.cards.transfer import Mover, finish_transfer, new_transfer

@@ -23,6 +23,7 @@ from kaquan.parties.customers import (
     Proof,
     Retention,
     Verification,
+    claim_allowance,
     correct_customer,
     create_customer,
     erase_retained,
@@ -30,6 +31,7 @@ from kaquan.parties.customers import (
     find_customers,
     forget_customer,
     get_customer,
+    give_allowance_back,
     list_attempts,
     list_customers,
     list_levels,
@@ -537,6 +539,45 @@ async def test_a_correction_during_the_check_takes_its_match_away(registry: Regi
     last = (await registry.trail(customer))[-1]
     assert last.after is not None
     assert (last.after["result"], last.after["level"]) == ("matched", "none")
+
+
+# Over all cards of a person
+
+
+async def test_an_allowance_is_used_once_over_all_cards(registry: Registry) -> None:
+    customer, other = await registry.known(), await registry.add(name="李")
+
+    async def claim(amount_fen: int, *, of: Customer = customer, period: str = "2026-03-01") -> Refusal | None:
+        async with registry.pool.connection() as connection, connection.transaction():
+            return await claim_allowance(
+                connection,
+                book_id=registry.book.id,
+                customer_id=of.id,
+                metric="load",
+                period=period,
+                amount_fen=amount_fen,
+                limit_fen=1_000,
+            )
+
+    results = await asyncio.gather(*(claim(300) for _ in range(8)))
+    assert results.count(None) == 3
+    refusal = next(result for result in results if result is not None)
+    refused(refusal, "person_limit_exceeded")
+    assert "100 are left" in refused(await claim(101), "person_limit_exceeded").message("en")
+    refused(await claim(1_001, of=other), "person_limit_exceeded")
+    assert await claim(1_000, of=other) is None
+    assert await claim(1_000, period="2026-03-02") is None
+    assert await claim(100) is None
+    what: dict[str, Any] = {
+        "book_id": registry.book.id,
+        "customer_id": customer.id,
+        "metric": "load",
+        "period": "2026-03-01",
+    }
+    async with registry.pool.connection() as connection:
+        await give_allowance_back(connection, **what, amount_fen=250)
+    refused(await claim(251), "person_limit_exceeded")
+    assert await claim(250) is None
 
 
 # Out of the room, and out of memory

@@ -28,7 +28,7 @@ from kaquan.cards.look_up import (
 from kaquan.cards.loss import LossCause, card_found, put_losses_into_effect, report_loss
 from kaquan.cards.pin import PIN_REFUSALS, PinStatus, get_pin_status, set_pin, unlock_pin, verify_pin
 from kaquan.cards.programmes import Programmes
-from kaquan.cards.register import CustomerCheck, any_customer, register_card, unbind_card
+from kaquan.cards.register import CustomerCheck, register_card, unbind_card
 from kaquan.cards.replace import replace_card
 from kaquan.cards.reveal import reveal_number
 from kaquan.cards.transfer import finish_transfers, transfer_balance
@@ -101,7 +101,6 @@ __all__ = [
     "TransferStatus",
     "activate_card",
     "advance",
-    "any_customer",
     "block_card",
     "cancel_gift",
     "card_found",

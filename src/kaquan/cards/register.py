@@ -5,17 +5,13 @@ from uuid import UUID
 
 from kaquan.cards.change import apply_change
 from kaquan.cards.life import plan_registration, plan_unbinding
+from kaquan.cards.look_up import get_card
 from kaquan.cards.types import Card, CardEvent, Hand
 from kaquan.kit.db import Pool
 from kaquan.kit.outcomes import Refusal
 
 CustomerCheck = Callable[[int, UUID], Awaitable[Refusal | None]]
 """Tells why this book does not let a card be bound to this customer (there is none, or the person may have no more)."""
-
-
-async def any_customer(book_id: int, customer_id: UUID) -> Refusal | None:
-    """The check of an installation whose customers are kept elsewhere: every id is taken at its word."""
-    return None
 
 
 async def register_card(
@@ -30,8 +26,11 @@ async def register_card(
 ) -> Card | Refusal:
     """Make a card the customer's; one that is theirs already stays as it is.
 
-    Refused: what ``check`` refuses, ``not_found``, ``card_registered``, the codes of cards that are not active.
+    Refused: ``not_found``, what ``check`` refuses, ``card_registered``, the codes of cards that are not active.
     """
+    card = await get_card(pool, book_id=book_id, slots=slots, card_id=card_id)
+    if isinstance(card, Refusal):
+        return card
     if (refused := await check(book_id, customer_id)) is not None:
         return refused
     at = hand.clock.now()

@@ -1238,6 +1238,17 @@ COMMENT ON COLUMN ledger_transaction.place_id IS 'Where it happened: the termina
 
 COMMENT ON COLUMN ledger_transaction.effective_at IS 'When it happened at the till; recorded_at is when this ledger learnt of it';
 
+CREATE TABLE parties_allowance (
+    book_id integer NOT NULL,
+    customer_id uuid NOT NULL,
+    metric text NOT NULL COLLATE pg_catalog."C",
+    period text NOT NULL COLLATE pg_catalog."C",
+    used_fen bigint NOT NULL,
+    CONSTRAINT parties_allowance_used CHECK ((used_fen >= 0))
+);
+
+COMMENT ON TABLE parties_allowance IS 'What a customer has used up over all their cards, counted in the transaction of the deed';
+
 CREATE TABLE parties_api_key (
     id uuid NOT NULL,
     book_id integer NOT NULL,
@@ -1722,6 +1733,9 @@ ALTER TABLE ONLY ledger_slot
 ALTER TABLE ONLY ledger_transaction
     ADD CONSTRAINT ledger_transaction_pkey PRIMARY KEY (slot, id);
 
+ALTER TABLE ONLY parties_allowance
+    ADD CONSTRAINT parties_allowance_pkey PRIMARY KEY (book_id, customer_id, metric, period);
+
 ALTER TABLE ONLY parties_api_key
     ADD CONSTRAINT parties_api_key_pkey PRIMARY KEY (id);
 
@@ -2070,6 +2084,8 @@ GRANT SELECT ON TABLE ledger_slot TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_slot TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE ledger_transaction TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_transaction TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_allowance TO kaquan_app;
+GRANT UPDATE(used_fen) ON TABLE parties_allowance TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_api_key TO kaquan_app;
 GRANT UPDATE(revoked_at) ON TABLE parties_api_key TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_approval TO kaquan_app;

@@ -4,6 +4,7 @@ Names, phones and document numbers are sealed at rest, found by keyed HMACs and 
 exports them leaves a line in the trail. It never decides what a level is good for: rooms above do.
 """
 
+from kaquan.parties.customers.allowance import claim_allowance, give_allowance_back
 from kaquan.parties.customers.attempts import Guard, plan_claim
 from kaquan.parties.customers.correct import correct_customer, level_after
 from kaquan.parties.customers.create import create_customer
@@ -45,6 +46,7 @@ __all__ = [
     "Proof",
     "Retention",
     "Verification",
+    "claim_allowance",
     "correct_customer",
     "create_customer",
     "erase_retained",
@@ -52,6 +54,7 @@ __all__ = [
     "find_customers",
     "forget_customer",
     "get_customer",
+    "give_allowance_back",
     "level_after",
     "list_attempts",
     "list_customers",

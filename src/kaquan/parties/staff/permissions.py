@@ -35,6 +35,9 @@ _SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.CARDS_WRITE,
             Scope.PROGRAMMES_READ,
             Scope.PROGRAMMES_WRITE,
+            Scope.LIMITS_WRITE,
+            Scope.POLICY_READ,
+            Scope.POLICY_WRITE,
             Scope.MERCHANTS_READ,
             Scope.MERCHANTS_WRITE,
             Scope.CUSTOMERS_READ,
@@ -48,6 +51,8 @@ _SCOPES: dict[Role, frozenset[Scope]] = {
         {
             Scope.APPROVALS_READ,
             Scope.APPROVALS_DECIDE,
+            Scope.POLICY_READ,
+            Scope.POLICY_APPROVE,
             Scope.CARDS_READ,
             Scope.PROGRAMMES_READ,
             Scope.MERCHANTS_READ,
