@@ -119,3 +119,15 @@ async def test_bad_place_rules_are_refused_by_field(
     answered = await client.post("/v1/place-rules", json={"programme_id": programme, "name": "x"} | terms)
     problem(answered, 400, "invalid_field", field)
     assert (await client.get("/v1/place-rules", params={"programme_id": programme})).json()["data"] == []
+
+
+async def test_a_card_tells_how_it_stands(api: Api, client: httpx.AsyncClient, programme: str) -> None:
+    made = (await client.post("/v1/limits", json=terms(programme))).json()
+    await client.post("/v1/limits", json=terms(programme, movement="load", scope="person"))
+    card = (await client.post("/v1/cards", json={"programme_id": programme, "form": "digital"})).json()
+    standings = (await client.get(f"/v1/cards/{card['id']}/limits")).json()["data"]
+    assert standings == [{"limit": made, "used": 0, "left": 500_00}]
+    unknown = f"/v1/cards/{card['id']}/limits?terminal_id=term_{'0' * 32}"
+    problem(await client.get(unknown), 404, "not_found", "terminal_id")
+    live = await api.client_of((await api.books())[Mode.LIVE], *Scope)
+    problem(await live.get(f"/v1/cards/{card['id']}/limits"), 404, "not_found", "id")

@@ -12,6 +12,8 @@ from kaquan.kit.db import Pool
 from kaquan.kit.ids import Ids
 from kaquan.kit.outcomes import INVALID_FIELD, NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, Page, cut_page
+from kaquan.ledger import slot_of
+from kaquan.parties import Place
 from kaquan.payments import store
 from kaquan.payments.limits import (
     NO_LIMITS,
@@ -23,7 +25,12 @@ from kaquan.payments.limits import (
     Metric,
     Movement,
     Period,
+    Standing,
+    Subjects,
     compile_limits,
+    moment_of,
+    standings,
+    uses_of,
 )
 from kaquan.payments.outcomes import LIMIT_ENDED, LIMIT_NEEDS_ONE_SLOT
 from kaquan.payments.places import PlaceRule, PlaceRuleKind
@@ -296,3 +303,38 @@ async def end_limit(pool: Pool, clock: Clock, *, book_id: int, limit_id: UUID) -
     """End a limit; one that has ended is returned as it is. Refused: ``not_found``."""
     await store.end_limit(pool, book_id=book_id, limit_id=limit_id, at=clock.now())
     return await get_limit(pool, book_id=book_id, limit_id=limit_id)
+
+
+async def list_standings(
+    pool: Pool,
+    book: LimitBook,
+    programme: cards.Programme,
+    *,
+    slots: tuple[int, ...],
+    card: cards.Card,
+    place: Place | None,
+    at: datetime,
+) -> list[Standing]:
+    """How a card stands with each limit that holds for it at this moment, spending first; with a place, also how its
+    terminal, store and merchant stand."""
+    subjects = Subjects(
+        programme.id,
+        programme.issuer_id,
+        card.id,
+        card.customer_id,
+        None,
+        place.terminal_id if place is not None else None,
+        place.store_id if place is not None else None,
+        place.merchant_id if place is not None else None,
+    )
+    moment = moment_of(at, programme.time_zone)
+    registered = card.customer_id is not None
+    found: list[Standing] = []
+    async with pool.connection() as connection:
+        for movement in (Movement.SPEND, Movement.LOAD):
+            limits = book.get(card.book_id, programme.id, movement, registered)
+            counted = uses_of(limits, subjects, amount_fen=0, moment=moment)
+            assert not isinstance(counted, Refusal), "nothing is not too much"
+            usage = await store.read_usage(connection, slot=slot_of(card.id, slots), uses=[counted])
+            found += standings(limits, subjects, usage=usage, moment=moment)
+    return found

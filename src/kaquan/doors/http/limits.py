@@ -1,4 +1,4 @@
-"""``/v1/limits`` and ``/v1/place-rules``"""
+"""``/v1/limits``, ``/v1/place-rules``, and how a card stands with its limits."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -8,16 +8,17 @@ from litestar import Controller, get, post
 from litestar.response import Response
 from msgspec import Meta
 
-from kaquan import payments
+from kaquan import cards, payments
 from kaquan.doors.http.answers import answer, answer_page
-from kaquan.doors.http.fields import DayTime, LimitId, Name, PlaceRuleId, ProgrammeId, uuid_of
+from kaquan.doors.http.fields import CardId, DayTime, LimitId, Name, PlaceRuleId, ProgrammeId, TerminalId, uuid_of
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
+from kaquan.doors.http.problems import problem_response
 from kaquan.doors.http.reading import read_body, read_path, read_query
 from kaquan.doors.http.request import ApiRequest, app_of
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.money import MAX_FEN
-from kaquan.kit.outcomes import NOT_FOUND
+from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.kit.paging import Page
 from kaquan.parties import Scope
 from kaquan.payments import (
@@ -316,4 +317,50 @@ class PlaceRuleController(Controller):
         return answer(ended, show_place_rule)
 
 
-LIMIT_CONTROLLERS: list[type[Controller]] = [LimitController, PlaceRuleController]
+class StandingView(msgspec.Struct, frozen=True):
+    """How a card stands with one limit. Of a limit on one transaction nothing is ever used."""
+
+    limit: LimitView
+    used: int
+    left: int
+
+
+class Standings(msgspec.Struct, frozen=True):
+    data: list[StandingView]
+
+
+class StandingQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """With a terminal, how it stands with its own limits, and its store and merchant with theirs, is told too."""
+
+    terminal_id: TerminalId | None = None
+
+
+class StandingController(Controller):
+    path = "/v1/cards/{id:str}/limits"
+    tags = ("limits",)
+
+    @get(**operation(Scope.CARDS_READ, path={"id": CardId}, query=StandingQuery, answer=Standings))
+    async def list_standings(self, request: ApiRequest) -> Response[bytes]:
+        """How much a card may still spend and load by each limit that holds for it now, spending first."""
+        app, book_id = app_of(request), request.user.book_id
+        id_ = uuid_of(read_path(request, CardId))
+        query = read_query(request, StandingQuery)
+        card = await cards.get_card(app.pool, book_id=book_id, slots=app.slots, card_id=id_)
+        if isinstance(card, Refusal):
+            return problem_response(card)
+        await app.refresh()
+        place = None
+        if query.terminal_id is not None:
+            place = app.directory.book(book_id).places.get(uuid_of(query.terminal_id))
+            if place is None:
+                return problem_response(NOT_FOUND.refuse("terminal_id", what="terminal"))
+        programme = app.programmes.get(book_id, card.programme_id)
+        assert programme is not None, "a card's programme is always known"
+        found = await payments.list_standings(
+            app.pool, app.limits, programme, slots=app.slots, card=card, place=place, at=app.clock.now()
+        )
+        shown = [StandingView(show_limit(standing.limit), standing.used, standing.left) for standing in found]
+        return answer(Standings(shown), lambda standings: standings)
+
+
+LIMIT_CONTROLLERS: list[type[Controller]] = [LimitController, PlaceRuleController, StandingController]
