@@ -287,7 +287,7 @@ async def test_no_trailing_window_ever_holds_more_than_it_may(
         else:
             assert in_window(1 + 1 / 16 + 1e-6) + amount_fen > maximum
     app = town.apps[0]
-    await payments.end_limit(app.pool, app.clock, book_id=town.book_id, limit_id=made.id)
+    await payments.end_limit(app.pool, app.clock, app.ids, book_id=town.book_id, limit_id=made.id)
 
 
 BUND, SUZHOU = (31_240_000, 121_490_000), (31_299_000, 120_585_000)
@@ -353,5 +353,5 @@ async def test_a_card_stays_in_its_circle_until_the_rule_ends(two_cities: Town) 
     assert (await town.purchase(card, 1)).status == 201
     assert (await town.purchase(card, 1, shop=1)).code == "outside_area"
     app = town.apps[0]
-    await payments.end_place_rule(app.pool, app.clock, book_id=town.book_id, rule_id=made.id)
+    await payments.end_place_rule(app.pool, app.clock, app.ids, book_id=town.book_id, rule_id=made.id)
     assert (await town.purchase(card, 1, shop=1)).status == 201
