@@ -35,7 +35,7 @@ check: $(VENV)/dev.done ## style and types
 	@$(BIN)/mypy
 
 test: check ## style, types and every test
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 bench: setup ## measure this machine; results in bench/results
 	@$(BIN)/kaquan bench all $(ARGS)
