@@ -5,7 +5,9 @@ only :func:`reveal_number` shows one, which leaves a trace.
 """
 
 from kaquan.cards.accept import change_acceptance
+from kaquan.cards.balance import PocketBalance, list_balances
 from kaquan.cards.change import activate_card, block_card, unblock_card
+from kaquan.cards.close import end_card, plan_closing, touch_pockets
 from kaquan.cards.create_programme import create_programme
 from kaquan.cards.find import CardFinder
 from kaquan.cards.issue import Press, issue_card
@@ -52,6 +54,7 @@ __all__ = [
     "NewCard",
     "NewProgramme",
     "Pocket",
+    "PocketBalance",
     "Press",
     "Programme",
     "Programmes",
@@ -61,18 +64,22 @@ __all__ = [
     "change_acceptance",
     "create_batch",
     "create_programme",
+    "end_card",
     "get_batch",
     "get_card",
     "get_card_by_number",
     "get_programme",
     "issue_card",
     "list_acceptance",
+    "list_balances",
     "list_batches",
     "list_cards",
     "list_pockets",
     "list_programmes",
+    "plan_closing",
     "reveal_number",
     "run_batch",
+    "touch_pockets",
     "unblock_card",
     "unfinished_batches",
 ]

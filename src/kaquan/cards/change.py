@@ -21,7 +21,7 @@ async def activate_card(
 ) -> Card | Refusal:
     """Make a card spendable: its pockets are opened in the commit that makes it active.
 
-    An active card stays as it is and is the answer. Refused: ``not_found``, ``card_blocked``.
+    An active card stays as it is and is the answer. Refused: ``not_found``, ``card_blocked``, ``card_closed``.
     """
     at = clock.now()
     return await _change(
@@ -40,7 +40,7 @@ async def block_card(
     """Block a card: payments that were decided before and are not posted yet will not be.
 
     A card that is blocked for this reason stays as it is and is the answer.
-    Refused: ``not_found``, ``card_already_blocked`` (for another reason).
+    Refused: ``not_found``, ``card_already_blocked`` (for another reason), ``card_closed``.
     """
     return await _change(
         pool, lambda card: plan_block(card, reason=reason), book_id=book_id, slots=slots, card_id=card_id
@@ -50,7 +50,7 @@ async def block_card(
 async def unblock_card(pool: Pool, *, book_id: int, slots: tuple[int, ...], card_id: UUID) -> Card | Refusal:
     """Take a card back to where it was before it was blocked; one that is not blocked stays as it is.
 
-    Refused: ``not_found``.
+    Refused: ``not_found``, ``card_closed``.
     """
     return await _change(pool, plan_unblock, book_id=book_id, slots=slots, card_id=card_id)
 

@@ -26,6 +26,13 @@ CARD_ALREADY_BLOCKED = outcome(
     en="The card is blocked already, for another reason ({reason}); unblock it first.",
     zh="该卡已因其他原因被冻结（{reason}），请先解冻。",
 )
+CARD_CLOSED = outcome(
+    "card_closed",
+    http=409,
+    iso="62",
+    en="The card is closed for ever.",
+    zh="该卡已注销。",
+)
 NUMBER_SPACE_TOO_SMALL = outcome(
     "number_space_too_small",
     http=422,

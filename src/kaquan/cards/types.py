@@ -31,6 +31,8 @@ class CardStatus(StrEnum):
     ACTIVE = "active"
     BLOCKED = "blocked"
     """By the operator or by risk; unblocking leads back to where it was."""
+    CLOSED = "closed"
+    """For ever: its pockets are empty and stay so."""
 
 
 class CardForm(StrEnum):

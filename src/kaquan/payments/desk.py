@@ -260,7 +260,14 @@ class Desk:
         payments = [r.command.payment_id for r in requests if isinstance(r.command, Capture | Void | Refund)]
         # a spend needs no pocket that never held anything; a load may open the first lot of one
         every_pocket = any(isinstance(r.command, Load) for r in requests)
-        facts = await store.load_facts(connection, slot=slot, cards=cards, payments=payments, every_pocket=every_pocket)
+        facts = await store.load_facts(
+            connection,
+            slot=slot,
+            cards=cards,
+            payments=payments,
+            every_pocket=every_pocket,
+            now=self._clock.now(),
+        )
         if any(self._known.version(card.book_id) < card.book_version for card in facts.cards.values()):
             await self._known.refresh()
         await self._find_accounts(connection, slot, facts, requests)

@@ -1,6 +1,8 @@
 """Every refusal of the payments room."""
 
-from kaquan.kit.outcomes import outcome
+from kaquan.kit.outcomes import IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS, outcome
+
+__all__ = ["IDEMPOTENCY_KEY_REUSED", "REQUEST_IN_PROGRESS"]  # those of the kit, under the name they had here
 
 BACKDATING_FORBIDDEN = outcome(
     "backdating_forbidden", http=403, iso="57",
@@ -48,13 +50,4 @@ NOT_REFUNDABLE = outcome(
 REFUND_EXCEEDS_PAYMENT = outcome(
     "refund_exceeds_payment", http=409, iso="61",
     en="At most {left_fen} of this payment can still be refunded.", zh="该笔交易最多还可退 {left_fen}。",
-)  # fmt: skip
-IDEMPOTENCY_KEY_REUSED = outcome(
-    "idempotency_key_reused", http=422, iso="94",
-    en="The Idempotency-Key was used before with another request.", zh="该幂等键已用于另一笔不同的请求。",
-)  # fmt: skip
-REQUEST_IN_PROGRESS = outcome(
-    "request_in_progress", http=409, iso="09", retryable=True,
-    en="A request with this Idempotency-Key is being worked on; ask again in a moment.",
-    zh="相同幂等键的请求正在处理中，请稍后再试。",
 )  # fmt: skip

@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from kaquan.cards import CardStatus, Pocket
-from kaquan.cards.outcomes import CARD_BLOCKED, CARD_NOT_ACTIVE
+from kaquan.cards.outcomes import CARD_BLOCKED, CARD_CLOSED, CARD_NOT_ACTIVE
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.ledger import Effect, Guard, Leg
 from kaquan.payments.outcomes import BACKDATING_FORBIDDEN, CARD_EXPIRED
@@ -20,6 +20,7 @@ from kaquan.payments.types import (
     PocketFacts,
     Refund,
     Spend,
+    SpentLeg,
 )
 
 
@@ -48,6 +49,8 @@ def usable_card(facts: Facts) -> CardFacts | Refusal:
         return CARD_NOT_ACTIVE.refuse("card_id")
     if card.status is CardStatus.BLOCKED:
         return CARD_BLOCKED.refuse("card_id")
+    if card.status is CardStatus.CLOSED:
+        return CARD_CLOSED.refuse("card_id")
     if card.expires_at is not None and card.expires_at <= facts.now:
         return CARD_EXPIRED.refuse("card_id")
     return card
@@ -92,9 +95,19 @@ def take(card: CardFacts, spend_order: tuple[Pocket, ...], amount_fen: int, now:
     return amount_fen - left_fen
 
 
-def available_fen(card: CardFacts) -> int:
-    """What the card's pockets have together, neither spent nor reserved."""
-    return sum(pocket.available_fen for pocket in card.pockets.values())
+def spendable_fen(card: CardFacts, now: datetime) -> int:
+    """What the holder can spend of the card's pockets together: neither spent nor reserved nor expired."""
+    return sum(
+        lot.available_fen
+        for pocket in card.pockets.values()
+        for lot in pocket.lots
+        if lot.expires_at is None or lot.expires_at > now
+    )
+
+
+def returned_fen(legs: Sequence[SpentLeg], parts: Sequence[int]) -> int:
+    """What of the ``parts`` that go back to the lots of ``legs`` can be spent again: an expired lot stays expired."""
+    return sum(part for spent, part in zip(legs, parts, strict=True) if not spent.expired)
 
 
 def guards_of(card: CardFacts, legs: Sequence[Leg]) -> list[Guard]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, Posting
 from kaquan.payments.outcomes import INSUFFICIENT_FUNDS, NOT_ACCEPTED_HERE, TERMINAL_BLOCKED
-from kaquan.payments.plan import available_fen, by_pocket, guards_of, take, too_early, usable_card
+from kaquan.payments.plan import by_pocket, guards_of, spendable_fen, take, too_early, usable_card
 from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Plan, Receipt, Spend
 
 
@@ -70,4 +70,4 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
         version=0,
     )
     pockets = by_pocket(card, [(taking.pocket.account_id, taking.amount_fen) for taking in takings])
-    return Plan(posting, Receipt(payment, pockets, available_fen(card) - command.amount_fen), new=payment)
+    return Plan(posting, Receipt(payment, pockets, spendable_fen(card, facts.now) - command.amount_fen), new=payment)

@@ -18,6 +18,7 @@ from kaquan.cards import (
     CardForm,
     CardStatus,
     Pocket,
+    PocketBalance,
     Press,
     Programme,
     Search,
@@ -31,6 +32,7 @@ from kaquan.cards.issue_batch import MAX_BATCH_CARDS
 from kaquan.cards.outcomes import (
     CARD_ALREADY_BLOCKED,
     CARD_BLOCKED,
+    CARD_CLOSED,
     NUMBER_SPACE_TOO_SMALL,
     STORE_OF_ANOTHER_MERCHANT,
 )
@@ -56,7 +58,6 @@ from kaquan.doors.http.request import ApiRequest, app_of
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import ALREADY_EXISTS, BUSY, NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
-from kaquan.ledger import Account
 from kaquan.parties import Scope
 from kaquan.vault import mask_number
 
@@ -424,13 +425,15 @@ class CardNumberView(msgspec.Struct, frozen=True):
 
 
 class PocketView(msgspec.Struct, frozen=True):
-    """``posted_fen`` is what the pocket holds, ``available_fen`` what no authorization has set aside."""
+    """``posted_fen`` is what the pocket holds, ``available_fen`` what can be spent: neither set aside by an
+    authorization nor expired. ``expired_fen`` has expired and is still held, until the next sweep."""
 
     id: str
     pocket: Pocket
     currency: str
     posted_fen: int
     available_fen: int
+    expired_fen: int
 
 
 def show_card(card: Card) -> CardView:
@@ -448,14 +451,15 @@ def show_card(card: Card) -> CardView:
     )
 
 
-def show_pocket(found: tuple[Pocket, Account]) -> PocketView:
-    pocket, account = found
+def show_pocket(found: PocketBalance) -> PocketView:
+    pocket, account = found.pocket, found.account
     return PocketView(
         id=f"acc_{account.slot}_{account.id}",
         pocket=pocket,
         currency=account.currency,
         posted_fen=account.posted_fen,
-        available_fen=account.available_fen,
+        available_fen=found.spendable_fen,
+        expired_fen=found.expired_fen,
     )
 
 
@@ -546,11 +550,12 @@ class CardController(Controller):
     async def list_pockets(self, request: ApiRequest) -> Response[bytes]:
         """List a card's pockets with their balances; there are none before it is activated."""
         app = app_of(request)
-        found = await cards.list_pockets(
+        found = await cards.list_balances(
             app.pool,
             book_id=request.user.book_id,
             slots=app.slots,
             card_id=uuid_of(read_path(request, CardId)),
+            now=app.clock.now(),
         )
         return problem_response(found) if isinstance(found, Refusal) else answer_page(Page(found), show_pocket)
 
@@ -560,7 +565,7 @@ class CardController(Controller):
             Scope.CARDS_WRITE,
             path={"id": CardId},
             answer=CardView,
-            refusals=[NOT_FOUND, CARD_BLOCKED, BUSY],
+            refusals=[NOT_FOUND, CARD_BLOCKED, CARD_CLOSED, BUSY],
         ),
     )
     async def activate_card(self, request: ApiRequest) -> Response[bytes]:
@@ -582,7 +587,7 @@ class CardController(Controller):
             path={"id": CardId},
             body=Block,
             answer=CardView,
-            refusals=[NOT_FOUND, CARD_ALREADY_BLOCKED, BUSY],
+            refusals=[NOT_FOUND, CARD_ALREADY_BLOCKED, CARD_CLOSED, BUSY],
         ),
     )
     async def block_card(self, request: ApiRequest) -> Response[bytes]:
@@ -597,7 +602,7 @@ class CardController(Controller):
 
     @post(
         "/{id:str}/unblock",
-        **operation(Scope.CARDS_WRITE, path={"id": CardId}, answer=CardView, refusals=[NOT_FOUND, BUSY]),
+        **operation(Scope.CARDS_WRITE, path={"id": CardId}, answer=CardView, refusals=[NOT_FOUND, CARD_CLOSED, BUSY]),
     )
     async def unblock_card(self, request: ApiRequest) -> Response[bytes]:
         """Take a card back to where it was before it was blocked; one that is not blocked stays so."""

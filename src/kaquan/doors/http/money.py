@@ -18,7 +18,7 @@ from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as AsgiScope
 from msgspec import Meta
 
-from kaquan.cards.outcomes import CARD_BLOCKED, CARD_NOT_ACTIVE
+from kaquan.cards.outcomes import CARD_BLOCKED, CARD_CLOSED, CARD_NOT_ACTIVE
 from kaquan.doors.http.auth import identify, permit
 from kaquan.doors.http.fields import AmountFen, CardId, Reference, TerminalId, TransactionId, uuid_of
 from kaquan.doors.http.metrics import count_request
@@ -319,7 +319,7 @@ class Route(NamedTuple):
     refusals: tuple[Outcome, ...]
 
 
-_CARD = (refused.BACKDATING_FORBIDDEN, NOT_FOUND, CARD_NOT_ACTIVE, CARD_BLOCKED, refused.CARD_EXPIRED)
+_CARD = (refused.BACKDATING_FORBIDDEN, NOT_FOUND, CARD_NOT_ACTIVE, CARD_BLOCKED, CARD_CLOSED, refused.CARD_EXPIRED)
 _PLACE = (refused.TERMINAL_BLOCKED, refused.NOT_ACCEPTED_HERE, refused.INSUFFICIENT_FUNDS)
 _EVERY = (
     IDEMPOTENCY_KEY_MISSING,
@@ -350,7 +350,7 @@ ROUTES = (
     Route(
         "/v1/refunds", "create_refund", "Return value of a captured spend.", Scope.REFUNDS_WRITE,
         RefundRequest, _read_refund, render_created, 201,
-        (refused.BACKDATING_FORBIDDEN, NOT_FOUND, refused.NOT_REFUNDABLE, refused.REFUND_EXCEEDS_PAYMENT),
+        (refused.BACKDATING_FORBIDDEN, NOT_FOUND, CARD_CLOSED, refused.NOT_REFUNDABLE, refused.REFUND_EXCEEDS_PAYMENT),
     ),
     Route(
         "/v1/loads", "create_load", "Add money to a card.", Scope.LOADS_WRITE,

@@ -1,0 +1,22 @@
+"""Close a card in the transaction of the room that empties it: this room moves no value."""
+
+from kaquan.cards import store
+from kaquan.cards.life import plan_closing
+from kaquan.cards.types import Card
+from kaquan.kit.db import Connection
+
+__all__ = ["end_card", "plan_closing", "touch_pockets"]
+
+
+async def end_card(connection: Connection, before: Card, after: Card) -> bool:
+    """Write that a card is closed, as :func:`plan_closing` decided; False if it has changed since it was read.
+
+    It locks the card, as every change of status does before it touches a pocket: call it before anything is posted,
+    and :func:`touch_pockets` after.
+    """
+    return await store.change_card(connection, before, after)
+
+
+async def touch_pockets(connection: Connection, card: Card) -> None:
+    """Make stale whatever was decided on the card's pockets before it was closed."""
+    await store.touch_pockets(connection, card)
