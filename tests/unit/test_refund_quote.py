@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from kaquan.closing.refund_quote import LoadFacts, RefundFacts, RefundQuote, last_day, print_quote, quote_refund
 from kaquan.closing.refund_rules import Cause, Figure, Limit, RefundRules, Rule, RulesError, read_refund_rules
@@ -48,14 +49,14 @@ def load(number: int = 1, **facts: Any) -> LoadFacts:
 
 
 def quote(cause: Cause, *loads: LoadFacts, rules: RefundRules = RULES, **facts: Any) -> RefundQuote:
-    asked = {"requested_on": DAY + timedelta(days=100), "as_of": DAY + timedelta(days=100), **facts}
+    asked: dict[str, Any] = {"requested_on": DAY + timedelta(days=100), "as_of": DAY + timedelta(days=100), **facts}
     made = quote_refund(rules, RefundFacts(cause=cause, loads=loads, **asked))
     assert isinstance(made, RefundQuote), made
     return made
 
 
 def refused(code: str, field: str, cause: Cause, *loads: LoadFacts, rules: RefundRules = RULES, **facts: Any) -> None:
-    asked = {"requested_on": DAY + timedelta(days=100), "as_of": DAY + timedelta(days=100), **facts}
+    asked: dict[str, Any] = {"requested_on": DAY + timedelta(days=100), "as_of": DAY + timedelta(days=100), **facts}
     made = quote_refund(rules, RefundFacts(cause=cause, loads=loads, **asked))
     assert isinstance(made, Refusal), made
     assert (made.code, made.field) == (code, field)
@@ -99,12 +100,12 @@ def test_the_seventh_day_and_not_the_eighth() -> None:
 
 
 def test_jiangsu_gives_fifteen_days_and_lets_costs_be_deducted() -> None:
-    late = {"requested_on": DAY + timedelta(days=15), "as_of": DAY + timedelta(days=15)}
+    late: dict[str, Any] = {"requested_on": DAY + timedelta(days=15), "as_of": DAY + timedelta(days=15)}
     assert quote(Cause.WITHDRAWAL, load(), rules=JIANGSU, **late).amount_fen == 100_000
     assert quote(Cause.WITHDRAWAL, load(), rules=JIANGSU, costs_fen=1_200, **late).amount_fen == 98_800
     assert quote(Cause.WITHDRAWAL, load(), rules=JIANGSU, costs_fen=200_000, **late).amount_fen == 0
     refused("cooling_off_over", "cause", Cause.WITHDRAWAL, load(), **late)
-    soon = {"requested_on": DAY, "as_of": DAY}
+    soon: dict[str, Any] = {"requested_on": DAY, "as_of": DAY}
     refused("costs_not_deductible", "costs_fen", Cause.WITHDRAWAL, load(), costs_fen=1, **soon)
     refused("costs_not_deductible", "costs_fen", Cause.HOLDER, load(), rules=JIANGSU, costs_fen=1)
 
@@ -125,7 +126,7 @@ def test_no_load_pays_for_another() -> None:
 
 
 def test_interest_is_that_of_the_day_of_payment_and_of_custody() -> None:
-    ended = {"ended_on": DAY, "as_of": DAY + timedelta(days=73)}
+    ended: dict[str, Any] = {"ended_on": DAY, "as_of": DAY + timedelta(days=73)}
     # 1,000.00 at 3.00 % for 73 days of 365
     assert quote(Cause.ISSUER, load(), **ended).interest_fen == 600
     assert quote(Cause.ISSUER, load(paid_on=date(2025, 5, 19)), **ended).interest_fen == 620
@@ -228,9 +229,7 @@ def test_who_spends_more_is_refunded_no_more(held: tuple[LoadFacts, ...], cause:
     most = held[n].paid_fen + held[n].given_fen
     spent_fen = data.draw(st.integers(held[n].spent_fen, most))
     more = list(held)
-    more[n] = LoadFacts(
-        **{name: getattr(held[n], name) for name in held[n].__struct_fields__} | {"spent_fen": spent_fen}
-    )
+    more[n] = replace(held[n], spent_fen=spent_fen)
     assert quote(cause, *more).amount_fen <= quote(cause, *held).amount_fen
 
 
@@ -247,7 +246,7 @@ def test_the_order_of_loads_is_nothing(
 ) -> None:
     mixed = list(held)
     chance.shuffle(mixed)
-    facts = {"custody_fen": custody_fen, "goods_fen": goods_fen, "ended_on": DAY}
+    facts: dict[str, Any] = {"custody_fen": custody_fen, "goods_fen": goods_fen, "ended_on": DAY}
     made = quote(cause, *held, **facts)
     assert quote(cause, *mixed, **facts) == made
     assert quote(cause, *mixed, **facts).hash == made.hash
