@@ -6,6 +6,7 @@ from uuid import UUID
 import structlog
 
 from kaquan.cards import CardFinder, Programmes
+from kaquan.closing import RulesOf, stored_rules
 from kaquan.kit.clock import Clock, SystemClock
 from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, open_pool
 from kaquan.kit.ids import Ids, SystemIds
@@ -43,6 +44,7 @@ class App:
         self.directory = Directory(pool)
         self.programmes = Programmes(pool)
         self.finder = CardFinder(pool, keyring, slots)
+        self.refund_rules: RulesOf = stored_rules(pool)
         self.desk = Desk(
             pool,
             slots=slots,

@@ -313,7 +313,7 @@ def _interest(
         )
     )  # fmt: skip
     kept = [0] * len(counted)
-    if rules.custody_rate is not None and sum(refunds):
+    if rules.custody_rate is not None and any(refunds):
         kept = allocate(min(facts.custody_fen, sum(refunds)), refunds)
     interest: list[int] = []
     for one, refund_fen, kept_fen in zip(counted, refunds, kept, strict=True):

@@ -27,6 +27,9 @@ class Prefix(StrEnum):
     BATCH = "bat"
     TRANSACTION = "txn"
     KEY = "key"
+    NOTICE = "ntc"
+    ENDPOINT = "whe"
+    PAYOUT = "pay"
 
 
 class Ids(Protocol):

@@ -31,6 +31,11 @@ class Scope(StrEnum):
     MERCHANTS_WRITE = "merchants:write"
     MERCHANTS_READ = "merchants:read"
     LEDGER_READ = "ledger:read"
+    CARDS_CLOSE = "cards:close"
+    PAYOUTS_WRITE = "payouts:write"
+    PAYOUTS_READ = "payouts:read"
+    NOTICES_WRITE = "notices:write"
+    NOTICES_READ = "notices:read"
     BACKDATE = "backdate"
 
 

@@ -18,6 +18,7 @@ from kaquan.doors.http.issuers import IssuerController
 from kaquan.doors.http.ledger import LEDGER_CONTROLLERS
 from kaquan.doors.http.merchants import MerchantController
 from kaquan.doors.http.metrics import count_requests
+from kaquan.doors.http.notices import NOTICE_CONTROLLERS
 from kaquan.doors.http.openapi import PathItems, build_document
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.outcomes import BODY_TOO_LARGE, METHOD_NOT_ALLOWED
@@ -41,6 +42,7 @@ CONTROLLERS: list[type[Controller]] = [
     *CARD_CONTROLLERS,
     *PAYMENT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
+    *NOTICE_CONTROLLERS,
     SystemController,
 ]
 

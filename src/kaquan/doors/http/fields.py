@@ -41,6 +41,9 @@ ProgrammeId = Annotated[str, _id(Prefix.PROGRAMME)]
 CardId = Annotated[str, _id(Prefix.CARD)]
 BatchId = Annotated[str, _id(Prefix.BATCH)]
 TransactionId = Annotated[str, _id(Prefix.TRANSACTION)]
+NoticeId = Annotated[str, _id(Prefix.NOTICE)]
+EndpointId = Annotated[str, _id(Prefix.ENDPOINT)]
+PayoutId = Annotated[str, _id(Prefix.PAYOUT)]
 AccountId = Annotated[
     str,
     _pattern(
