@@ -14,6 +14,7 @@ from litestar.response import Response
 
 from kaquan.doors.http.auth import guard
 from kaquan.doors.http.cards import CARD_CONTROLLERS
+from kaquan.doors.http.closing import CLOSING_CONTROLLERS
 from kaquan.doors.http.issuers import IssuerController
 from kaquan.doors.http.ledger import LEDGER_CONTROLLERS
 from kaquan.doors.http.merchants import MerchantController
@@ -42,6 +43,7 @@ CONTROLLERS: list[type[Controller]] = [
     *CARD_CONTROLLERS,
     *PAYMENT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
+    *CLOSING_CONTROLLERS,
     *NOTICE_CONTROLLERS,
     SystemController,
 ]

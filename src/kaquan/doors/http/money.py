@@ -21,6 +21,7 @@ from msgspec import Meta
 from kaquan.cards.outcomes import CARD_BLOCKED, CARD_CLOSED, CARD_NOT_ACTIVE
 from kaquan.doors.http.auth import identify, permit
 from kaquan.doors.http.fields import AmountFen, CardId, Reference, TerminalId, TransactionId, uuid_of
+from kaquan.doors.http.keyed import KEY_PARAMETER, read_key
 from kaquan.doors.http.metrics import count_request
 from kaquan.doors.http.openapi import REF_TEMPLATE, PathItems, common_refusals, describe_refusals
 from kaquan.doors.http.operation import Operation
@@ -60,7 +61,6 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """No payment happened before; times near year 1 are none that every part of the system can hold."""
 
-MAX_KEY_LENGTH = 255
 MAX_AUTHORIZATION_S = 30 * 86_400
 
 CardNumber = Annotated[
@@ -426,7 +426,7 @@ class MoneyFront:
             return principal
         if (forbidden := permit(principal, route.scope)) is not None:
             return forbidden
-        key = _read_key(key_header)
+        key = read_key(key_header)
         if key is None:
             return IDEMPOTENCY_KEY_MISSING.refuse("Idempotency-Key")
         if scope["query_string"]:
@@ -481,17 +481,6 @@ class MoneyFront:
         return body if len(body) <= self._max_body else None
 
 
-def _read_key(header: bytes | None) -> str | None:
-    """The idempotency key: bare, or a quoted string as the IETF draft writes it. None if there is no usable one."""
-    if header is None:
-        return None
-    if len(header) >= 2 and header[:1] == header[-1:] == b'"':
-        header = header[1:-1]
-    if not 1 <= len(header) <= MAX_KEY_LENGTH or not all(0x21 <= byte <= 0x7E for byte in header):
-        return None
-    return header.decode("ascii")
-
-
 def describe_money() -> tuple[PathItems, dict[str, Any]]:
     """OpenAPI path items and component schemas of :data:`ROUTES`."""
     bodies = {route.body for route in ROUTES}
@@ -502,15 +491,7 @@ def describe_money() -> tuple[PathItems, dict[str, Any]]:
     for route in ROUTES:
         in_path = {"id": TransactionId} if "{id}" in route.address else {}
         operation = Operation(route.scope, PaymentView, route.status, route.body, None, in_path, route.refusals)
-        parameters: list[dict[str, Any]] = [
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "required": True,
-                "description": "What the client calls this request; a retry with it gets the first answer.",
-                "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
-            }
-        ]
+        parameters: list[dict[str, Any]] = [KEY_PARAMETER]
         if in_path:
             parameters.append({"name": "id", "in": "path", "required": True, "schema": schema_of[TransactionId]})
         paths[route.address] = {

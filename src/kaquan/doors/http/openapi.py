@@ -10,10 +10,19 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import BaseRoute, HTTPRoute
 
 from kaquan import __doc__ as product
+from kaquan.doors.http.keyed import KEY_PARAMETER
 from kaquan.doors.http.operation import Operation, operation_of
-from kaquan.doors.http.outcomes import BODY_TOO_LARGE, FORBIDDEN, MALFORMED_JSON, UNAUTHENTICATED
+from kaquan.doors.http.outcomes import (
+    BODY_TOO_LARGE,
+    FORBIDDEN,
+    IDEMPOTENCY_KEY_MISSING,
+    MALFORMED_JSON,
+    UNAUTHENTICATED,
+)
 from kaquan.doors.http.problems import PROBLEM_TYPE, Problem, problem_of
 from kaquan.kit.outcomes import (
+    BUSY,
+    IDEMPOTENCY_KEY_REUSED,
     INTERNAL_ERROR,
     INVALID_FIELD,
     NOT_FOUND,
@@ -111,6 +120,8 @@ def common_refusals(operation: Operation) -> set[Outcome]:
         found |= {UNAUTHENTICATED, FORBIDDEN}
     if operation.body is not None:
         found |= {MALFORMED_JSON, BODY_TOO_LARGE, INVALID_FIELD}
+    if operation.keyed:
+        found |= {IDEMPOTENCY_KEY_MISSING, IDEMPOTENCY_KEY_REUSED, BUSY}
     if operation.query is not None or operation.path:
         found.add(INVALID_FIELD)
     if operation.path:
@@ -170,7 +181,8 @@ def _describe(
     if operation.scope is not None:
         described["security"] = [{"key": []}]
         described["description"] = f"Asks for the scope `{operation.scope}`."
-    parameters = [
+    parameters = [KEY_PARAMETER] if operation.keyed else []
+    parameters += [
         {"name": name, "in": "path", "required": True, "schema": schema_of[type_]}
         for name, type_ in operation.path.items()
     ]

@@ -31,17 +31,23 @@ _STEP = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
 
 async def read_body(request: ApiRequest, type_: type[T]) -> T:
     """The body as ``type_``. Raises RefusedError."""
+    body = await read_raw(request)
+    try:
+        decoded: T = _decoder(type_).decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RefusedError(explain(error, type_)) from None
+    return decoded
+
+
+async def read_raw(request: ApiRequest) -> bytes:
+    """The body as it came. Raises RefusedError if it is too large."""
     limit = app_of(request).settings.max_body_bytes
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
             raise RefusedError(BODY_TOO_LARGE.refuse(limit=limit))
-    try:
-        decoded: T = _decoder(type_).decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RefusedError(explain(error, type_)) from None
-    return decoded
+    return bytes(body)
 
 
 def read_query(request: ApiRequest, type_: type[T]) -> T:
