@@ -674,6 +674,26 @@ async def test_a_payout_that_failed_is_owed_still(town: Town) -> None:
     assert (await mark_paid(town, payout_id)).code == "payout_not_pending"
     assert (await posted(town, town.issuer.id))["refund_payable"] == 5_000
 
+    async def replace(payee: Payee, process: int = 0) -> Told:
+        app = town.apps[process]
+        return _told(
+            await closing.replace_payout(
+                app.pool, app.clock, app.ids, KEYRING, app.refund_rules, book_id=town.book_id, slots=SLOTS,
+                payout_id=payout_id, payee=payee, made_by=MAKER, key=key_of(town, None), render=_render,
+            )
+        )  # fmt: skip
+
+    before = await town.count("closing_payout")
+    stranger = msgspec.structs.replace(TRANSFER, holder_name="李雷", account_name="李雷")
+    refused = await replace(stranger)
+    assert (refused.code, refused.body["field"]) == ("payee_not_holder", "payee.holder_name")
+    assert await town.count("closing_payout") == before
+    told_again = await asyncio.gather(*(replace(TRANSFER, n % 2) for n in range(4)))
+    assert sorted(one.code or "" for one in told_again) == ["", *["payout_not_failed"] * 3]
+    (made,) = [one for one in told_again if one.code is None]
+    assert (await mark_paid(town, UUID(made.body["id"]))).code is None
+    assert "refund_payable" not in await posted(town, town.issuer.id)
+
 
 async def test_the_database_itself_holds_the_rules(town: Town) -> None:
     told = await close(town, await town.new_card(load_fen=5_000), HOLDER)

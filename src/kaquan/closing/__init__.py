@@ -12,7 +12,7 @@ from kaquan.closing.dormancy import find_dormant
 from kaquan.closing.expire_lots import LOOK_BACK, expire_lots
 from kaquan.closing.extend import extend_lots
 from kaquan.closing.lots import list_lots
-from kaquan.closing.payouts import get_payout, list_payouts, mark_failed, mark_paid, reveal_payee
+from kaquan.closing.payouts import get_payout, list_payouts, mark_failed, mark_paid, replace_payout, reveal_payee
 from kaquan.closing.refund_quote import (
     LoadFacts,
     RefundFacts,
@@ -77,6 +77,7 @@ __all__ = [
     "quote_refund",
     "read_refund_rules",
     "remind_of_ends",
+    "replace_payout",
     "reveal_payee",
     "set_terms",
     "stored_rules",

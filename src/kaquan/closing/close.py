@@ -141,21 +141,21 @@ def quote_holding(holding: Holding, rules: RefundRules | None, ask: RefundAsk, *
     )
 
 
-def check_payee(payee: Payee | None, quote: RefundQuote, rules: RefundRules) -> Refusal | None:
+def check_payee(payee: Payee | None, amount_fen: int, rules: RefundRules) -> Refusal | None:
     """Whether the refund may be paid out so; None if it may, or nothing is due.
 
     Refused: ``invalid_field`` (payee…), ``payee_not_holder``, ``cash_not_allowed``.
     """
-    if quote.amount_fen == 0:
+    if amount_fen == 0:
         return None
     if payee is None:
         return INVALID_FIELD.refuse("payee", allowed="is required: a refund is due", allowed_zh="必填：有应退金额")
     if payee.method is PayoutMethod.CASH:
         limit = rules.cash_limit
-        if limit is None or quote.amount_fen > limit.value:
+        if limit is None or amount_fen > limit.value:
             return CASH_NOT_ALLOWED.refuse(
                 "payee.method",
-                amount_fen=quote.amount_fen,
+                amount_fen=amount_fen,
                 limit_fen=0 if limit is None else limit.value,
                 rule_id="-" if limit is None else limit.rule.rule_id,
             )
@@ -296,7 +296,7 @@ async def close_card(
         if quote.hash != quote_hash:
             return Decision(render(QUOTE_CHANGED.refuse("quote_hash")))
         assert rules is not None, "a quote has rules"
-        if (refused := check_payee(payee, quote, rules)) is not None:
+        if (refused := check_payee(payee, quote.amount_fen, rules)) is not None:
             return Decision(render(refused))
         currency, issuer_id = holding.programme.currency, holding.programme.issuer_id
         opened = await store.open_issuer_accounts(

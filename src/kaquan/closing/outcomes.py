@@ -41,6 +41,10 @@ PAYOUT_NOT_PENDING = outcome(
     "payout_not_pending", http=409, iso="12",
     en="The payout is not pending any more: {status}.", zh="该笔打款已不在待处理状态：{status}。",
 )  # fmt: skip
+PAYOUT_NOT_FAILED = outcome(
+    "payout_not_failed", http=409, iso="12",
+    en="Only a payout that failed is replaced, and only once.", zh="仅可替换已失败的打款，且只能替换一次。",
+)  # fmt: skip
 FOUR_EYES = outcome(
     "four_eyes", http=403, iso="57",
     en="Who made the payout cannot confirm it: another person has to.",

@@ -8,11 +8,17 @@ import structlog
 from msgspec.structs import replace
 
 from kaquan.closing import store
-from kaquan.closing.close import SEAL_PREFIX
+from kaquan.closing.close import SEAL_PREFIX, check_payee, is_same_name, make_payout
 from kaquan.closing.events import PAYOUT_FAILED, PAYOUT_PAID
 from kaquan.closing.once import Decision, answer_once
-from kaquan.closing.outcomes import FOUR_EYES, PAYOUT_NOT_PENDING
-from kaquan.closing.types import Payee, Payout, PayoutSearch, PayoutStatus
+from kaquan.closing.outcomes import (
+    FOUR_EYES,
+    PAYEE_NOT_HOLDER,
+    PAYOUT_NOT_FAILED,
+    PAYOUT_NOT_PENDING,
+    REFUND_RULE_MISSING,
+)
+from kaquan.closing.types import Payee, Payout, PayoutSearch, PayoutStatus, RulesOf
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import Ids, Prefix, show_id
@@ -179,10 +185,77 @@ async def reveal_payee(
         return found
     # before it is out: no payee is seen without a trace
     _log.info("payee_revealed", payout_id=str(payout_id), key_id=str(key_id), book_id=book_id)
-    return msgspec.json.decode(keyring.open(found.payee_sealed, SEAL_PREFIX + payout_id.bytes), type=Payee)
+    return _open_payee(keyring, found)
 
 
 async def list_payouts(pool: Pool, *, book_id: int, slots: tuple[int, ...], search: PayoutSearch) -> Page[Payout]:
     """Payouts of a book, the newest first."""
     rows = await store.load_payouts(pool, book_id, slots, search)
     return cut_page(rows, limit=search.limit, last_id=rows[search.limit - 1].id if len(rows) > search.limit else None)
+
+
+async def replace_payout(
+    pool: Pool,
+    clock: Clock,
+    ids: Ids,
+    keyring: Keyring,
+    rules_of: RulesOf,
+    *,
+    book_id: int,
+    slots: tuple[int, ...],
+    payout_id: UUID,
+    payee: Payee,
+    made_by: UUID,
+    key: RequestKey,
+    render: Callable[[Payout | Refusal], Answer],
+) -> Answer:
+    """A new payout in the place of one that failed, to another account of the same holder. Once for a key.
+
+    Refused: ``not_found``, ``payout_not_failed``, and as :func:`kaquan.closing.close.check_payee`; a name other than
+    that of the failed payout's holder is ``payee_not_holder``.
+    """
+    slot = slot_of(payout_id, slots)
+
+    async def decide() -> Decision:
+        failed = await get_payout(pool, book_id=book_id, slots=slots, payout_id=payout_id)
+        if isinstance(failed, Refusal):
+            return Decision(render(failed))
+        others = await store.load_payouts(pool, book_id, [slot], PayoutSearch(card_id=failed.card_id))
+        if any(one.status is not PayoutStatus.FAILED for one in others):
+            return Decision(render(PAYOUT_NOT_FAILED.refuse("id")))
+        holding = await store.load_holding(pool, book_id=book_id, slots=slots, card_id=failed.card_id)
+        assert not isinstance(holding, Refusal), "a payout has a card"
+        rules = await rules_of(book_id, holding.programme.id)
+        if rules is None:
+            return Decision(render(REFUND_RULE_MISSING.refuse("id", what="refund_values")))
+        if (refused := check_payee(payee, failed.amount_fen, rules)) is not None:
+            return Decision(render(refused))
+        before = _open_payee(keyring, failed)
+        if not is_same_name(payee.holder_name, before.holder_name):
+            return Decision(render(PAYEE_NOT_HOLDER.refuse("payee.holder_name")))
+        made = make_payout(
+            holding,
+            rules,
+            payee,
+            keyring,
+            ids,
+            transaction_id=failed.transaction_id,
+            amount_fen=failed.amount_fen,
+            payable_account_id=failed.payable_account_id,
+            made_by=made_by,
+            now=clock.now(),
+        )
+
+        async def write(connection: Connection) -> bool:
+            # moves the version of the failed one, so that it is replaced once
+            return await store.replace_payout(connection, replace(failed, version=failed.version + 1), made)
+
+        return Decision(render(made), before=write)
+
+    return await answer_once(
+        pool, clock, book_id=book_id, slots=slots, slot=slot, key=key, decide=decide, render=render
+    )
+
+
+def _open_payee(keyring: Keyring, payout: Payout) -> Payee:
+    return msgspec.json.decode(keyring.open(payout.payee_sealed, SEAL_PREFIX + payout.id.bytes), type=Payee)

@@ -493,6 +493,15 @@ async def change_payout(connection: Connection, after: Payout, *, notice: NewNot
     return True
 
 
+async def replace_payout(connection: Connection, failed: Payout, made: Payout) -> bool:
+    """Write a payout in the place of a failed one, in the caller's transaction; False if that has changed."""
+    changed = await connection.execute(_SQL["change_payout"], _payout_params(failed))
+    if changed.rowcount != 1:
+        return False
+    await connection.execute(_SQL["insert_payout"], _payout_params(made))
+    return True
+
+
 async def load_issuer(pool: Pool, *, slot: int, card_id: UUID) -> UUID:
     """The issuer of a card."""
     ((issuer_id,),) = await _read(pool, "issuer", {"slot": slot, "card_id": card_id})

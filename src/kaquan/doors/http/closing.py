@@ -587,6 +587,10 @@ class FailedRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     failure: Name
 
 
+class ReplaceRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    payee: PayeeFields
+
+
 class PayeeView(msgspec.Struct, frozen=True):
     method: PayoutMethod
     holder_name: str
@@ -693,6 +697,45 @@ class PayoutController(Controller):
                 **_who(request), payout_id=payout_id, failure=asked.failure, key=key, render=render(show_payout)
             )
         )
+
+    @post(
+        "/{id:str}/replace",
+        **operation(
+            Scope.CARDS_CLOSE,
+            path={"id": PayoutId},
+            body=ReplaceRequest,
+            answer=PayoutView,
+            status=201,
+            refusals=[
+                NOT_FOUND,
+                refused.PAYOUT_NOT_FAILED,
+                refused.PAYEE_NOT_HOLDER,
+                refused.CASH_NOT_ALLOWED,
+                refused.REFUND_RULE_MISSING,
+            ],
+            keyed=True,
+        ),
+    )
+    async def replace_payout(self, request: ApiRequest) -> Response[bytes]:
+        """Make a new payout in the place of one that failed, to another account of the same holder."""
+        payout_id = uuid_of(read_path(request, PayoutId))
+        key, asked = await read_keyed(request, ReplaceRequest)
+        app = app_of(request)
+        kept = await closing.replace_payout(
+            app.pool,
+            app.clock,
+            app.ids,
+            app.keyring,
+            app.refund_rules,
+            book_id=request.user.book_id,
+            slots=app.slots,
+            payout_id=payout_id,
+            payee=Payee(**msgspec.structs.asdict(asked.payee)),
+            made_by=request.user.key_id,
+            key=key,
+            render=render(show_payout, 201),
+        )
+        return respond(kept)
 
 
 def _who(request: ApiRequest) -> dict[str, Any]:
