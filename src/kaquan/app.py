@@ -6,14 +6,17 @@ from uuid import UUID
 import structlog
 
 from kaquan.cards import CardFinder, Programmes
-from kaquan.closing import RulesOf, stored_rules
+from kaquan.closing import RulesOf, refund_rules
 from kaquan.kit.clock import Clock, SystemClock
 from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, open_pool
 from kaquan.kit.ids import Ids, SystemIds
+from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.ledger import read_slots
-from kaquan.parties import Directory, Place
-from kaquan.payments import LANES, Desk, Known
-from kaquan.settings import Settings
+from kaquan.parties import Directory, Place, customers
+from kaquan.parties.identity import IdentityProvider, default_rules, find_providers
+from kaquan.payments import LANES, Desk, Known, LimitBook
+from kaquan.policy import Policy
+from kaquan.settings import Settings, SettingsError
 from kaquan.vault import Keyring
 
 REFRESH_EVERY_S = 1.0
@@ -42,15 +45,27 @@ class App:
         self.clock = clock
         self.ids = ids
         self.directory = Directory(pool)
+        self.identity = _identity_provider(settings.identity_provider)
+        self.attempt_rules = default_rules()
         self.programmes = Programmes(pool)
+        self.limits = LimitBook(pool)
+        self.policy = Policy(pool)
         self.finder = CardFinder(pool, keyring, slots)
-        self.refund_rules: RulesOf = stored_rules(pool)
+        self.refund_rules: RulesOf = refund_rules(pool, self.policy)
         self.desk = Desk(
             pool,
             slots=slots,
             clock=clock,
             ids=ids,
-            known=Known(self.programmes.get, self._place, self._version, self.refresh),
+            known=Known(
+                self.programmes.get,
+                self._place,
+                self.limits.get,
+                self.limits.get_place_rules,
+                self.limits.tracks_places,
+                self._version,
+                self.refresh,
+            ),
             max_batch=settings.max_batch,
             max_queue=settings.max_queue,
         )
@@ -91,10 +106,19 @@ class App:
         await self.desk.close()
         await self.pool.close()
 
+    async def check_customer(self, book_id: int, customer_id: UUID) -> Refusal | None:
+        """Whether a card may be bound to this customer. Refused: ``not_found``, also for one who is forgotten."""
+        found = await customers.get_customer(self.pool, self.keyring, book_id=book_id, id_=customer_id)
+        if isinstance(found, Refusal) or found.forgotten_at is not None:
+            return NOT_FOUND.refuse("customer_id", what="customer")
+        return None
+
     async def refresh(self) -> None:
         """Read reference data that has changed."""
         await self.directory.refresh()
         await self.programmes.refresh()
+        await self.limits.refresh()
+        await self.policy.refresh()
 
     async def _refresh_for_ever(self) -> None:
         while True:
@@ -111,5 +135,13 @@ class App:
         return self.directory.book(book_id).places.get(terminal_id)
 
     def _version(self, book_id: int) -> int:
-        # either copy may have been refreshed without the other
-        return min(self.directory.version(book_id), self.programmes.version(book_id))
+        # any copy may have been refreshed without the others
+        copies = (self.directory, self.programmes, self.limits, self.policy)
+        return min(copy.version(book_id) for copy in copies)
+
+
+def _identity_provider(name: str) -> IdentityProvider:
+    provider = find_providers().get(name)
+    if provider is None:
+        raise SettingsError(f"KAQUAN_IDENTITY_PROVIDER={name!r}: must be one of: {', '.join(find_providers())}")
+    return provider

@@ -39,6 +39,12 @@ class Settings(msgspec.Struct, frozen=True):
     """Whether webhooks may go to private and local addresses, and over http: for trying things out."""
     idempotency_days: int = 30
     """How long the first answer to a key is kept."""
+    identity_provider: str = "sandbox"
+    """The kind of provider that checks customers. The sandbox knows invented people and serves test books only."""
+    identity_timeout_ms: int = 5_000
+    """How long an identity provider may take to answer."""
+    approval_hours: int = 72
+    """How long a proposal waits for its approval and execution unless it says otherwise."""
 
     @property
     def processes(self) -> int:
@@ -58,6 +64,8 @@ _BOUNDS = {
     "max_queue": (1, 1_000_000),
     "max_body_bytes": (1_024, 16_777_216),
     "idempotency_days": (1, 3_650),
+    "identity_timeout_ms": (10, 60_000),
+    "approval_hours": (1, 2_160),
 }
 
 

@@ -57,7 +57,7 @@ async def test_terms_are_set_and_read_back(live: httpx.AsyncClient) -> None:
         ({"remind_days": [0]}, "remind_days[0]"),
         ({"dormant_months": 0}, "dormant_months"),
         ({"refund_values": [{**TERMS["refund_values"][0], "name": "unheard"}]}, "refund_values"),
-        ({"refund_values": TERMS["refund_values"][:3]}, "refund_values"),
+        ({"refund_values": [{"name": "cooling_off_days", "value": 6, "rule_id": "H", "source": "h"}]}, "refund_values"),
         ({"refund_values": [{"name": "base"}]}, "refund_values[0].value"),
         ({"days": 1}, "days"),
     ):
@@ -68,8 +68,10 @@ async def test_terms_are_set_and_read_back(live: httpx.AsyncClient) -> None:
     assert (await live.put(address, json={})).json() == {
         "remind_days": [], "dormant_months": None, "refund_values": [],
     }  # fmt: skip
+    by_law = await live.post(f"/v1/cards/{town['card']}/refund-quote", json={"cause": "holder"})
+    assert (by_law.status_code, by_law.json()["amount_fen"]) == (200, 100_000)
     problem(
-        await live.post(f"/v1/cards/{town['card']}/refund-quote", json={"cause": "holder"}),
+        await live.post(f"/v1/cards/{town['card']}/refund-quote", json={"cause": "void"}),
         409, "refund_rule_missing", "cause",
     )  # fmt: skip
 

@@ -27,7 +27,9 @@ async def town(own_database: str) -> AsyncIterator[Town]:
     """A town where every way to end has happened."""
     town = await Town.found(own_database, clock=HandClock(), slots=SLOTS, principal_valid_days=30)
     app = town.apps[0]
-    await closing.set_terms(app.pool, app.clock, book_id=town.book_id, programme_id=town.programme.id, terms=TERMS)
+    await closing.set_terms(
+        app.pool, app.clock, app.policy, book_id=town.book_id, programme_id=town.programme.id, terms=TERMS
+    )
     swept, extended, closed = [await town.new_card(load_fen=10_000, bonus_fen=100) for _ in range(3)]
     pending = await town.new_card(load_fen=5_000)
     assert (await close(town, pending, HOLDER)).code is None

@@ -29,12 +29,16 @@ class Press(msgspec.Struct, frozen=True):
     ids: Ids
     draw: Draw = secrets.token_bytes
 
-    def make(self, prefix: str, count: int) -> list[MadeCard]:
-        """``count`` cards under ``prefix``, stored nowhere yet. Long counts belong in a thread."""
+    def make(self, prefix: str, count: int, *, near: UUID | None = None) -> list[MadeCard]:
+        """``count`` cards under ``prefix``, stored nowhere yet, in the slot of ``near`` if that is given.
+
+        Long counts belong in a thread.
+        """
         keyring, slots = self.keyring, self.slots
         made: list[MadeCard] = []
         for number in draw_numbers(prefix, count, self.draw):
-            card_id, lookup = self.ids.new(), keyring.lookup(number)
+            card_id = self.ids.new() if near is None else self.ids.new_near(near)
+            lookup = keyring.lookup(number)
             made.append(
                 MadeCard(
                     slot_of(card_id, slots),

@@ -11,6 +11,7 @@ from kaquan.closing.close import close_card, get_closure, loads_of, quote_card, 
 from kaquan.closing.dormancy import find_dormant
 from kaquan.closing.expire_lots import LOOK_BACK, expire_lots
 from kaquan.closing.extend import extend_lots
+from kaquan.closing.law import refund_rules
 from kaquan.closing.lots import list_lots
 from kaquan.closing.payouts import get_payout, list_payouts, mark_failed, mark_paid, replace_payout, reveal_payee
 from kaquan.closing.refund_quote import (
@@ -22,7 +23,7 @@ from kaquan.closing.refund_quote import (
 )
 from kaquan.closing.refund_rules import Cause, Figure, RefundRules, RulesError, read_refund_rules
 from kaquan.closing.remind import remind_of_ends
-from kaquan.closing.terms import get_terms, set_terms, stored_rules
+from kaquan.closing.terms import get_terms, set_terms
 from kaquan.closing.types import (
     Closed,
     Extended,
@@ -76,9 +77,9 @@ __all__ = [
     "quote_holding",
     "quote_refund",
     "read_refund_rules",
+    "refund_rules",
     "remind_of_ends",
     "replace_payout",
     "reveal_payee",
     "set_terms",
-    "stored_rules",
 ]

@@ -13,11 +13,11 @@ from uuid import UUID
 
 import msgspec
 
-from kaquan.cards import Pocket, end_card, plan_closing, touch_pockets
+from kaquan.cards import SYSTEM, Hand, Pocket, end_card, plan_closing, touch_pockets
 from kaquan.closing import store
 from kaquan.closing.days import day_of
 from kaquan.closing.events import CARD_CLOSED
-from kaquan.closing.once import Decision, answer_once
+from kaquan.closing.once import Decision, carry_out
 from kaquan.closing.outcomes import (
     CARD_HAS_AUTHORIZATIONS,
     CARD_NOT_CLOSED,
@@ -27,7 +27,7 @@ from kaquan.closing.outcomes import (
     REFUND_RULE_MISSING,
 )
 from kaquan.closing.refund_quote import LoadFacts, RefundFacts, RefundQuote, quote_refund
-from kaquan.closing.refund_rules import RefundRules
+from kaquan.closing.refund_rules import Cause, RefundRules, RulesError
 from kaquan.closing.types import (
     Closed,
     Holding,
@@ -39,6 +39,7 @@ from kaquan.closing.types import (
     RefundAsk,
     RulesOf,
     Swept,
+    person_of,
 )
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Pool
@@ -46,6 +47,7 @@ from kaquan.kit.ids import Ids, Prefix, show_id
 from kaquan.kit.outcomes import INVALID_FIELD, Refusal
 from kaquan.ledger import Answer, Effect, Guard, Leg, Posting, RequestKey, slot_of
 from kaquan.notices import NewNotice
+from kaquan.parties.trail import Actor, new_action, write_action
 from kaquan.vault import Keyring
 
 SEAL_PREFIX = b"closing payee "
@@ -84,8 +86,9 @@ def loads_of(holding: Holding, ask: RefundAsk) -> list[_Load]:
         groups.setdefault((lot.origin_id, lot.paid_fen, lot.given_fen), []).append(lot)
     loads = []
     for (origin_id, paid_fen, given_fen), lots in groups.items():
-        # one lot of each pocket; more are equal loads that one transaction made
-        count = max(sum(lot.pocket is pocket for lot in lots) for pocket in Pocket)
+        # one lot of each pocket; more are equal loads that one transaction made, or, numbered from zero down, value of
+        # the load that was on another card
+        count = max(1, *(sum(lot.pocket is pocket and lot.lot > 0 for lot in lots) for pocket in Pocket))
         left_fen = sum(lot.remaining_fen + lot.swept_fen for lot in lots)
         loads.append(
             _Load(
@@ -104,7 +107,9 @@ def loads_of(holding: Holding, ask: RefundAsk) -> list[_Load]:
     return sorted(loads, key=lambda load: (load.facts.paid_on, load.facts.load_id))
 
 
-def quote_holding(holding: Holding, rules: RefundRules | None, ask: RefundAsk, *, today: date) -> RefundQuote | Refusal:
+def quote_holding(
+    holding: Holding, rules: RefundRules | RulesError, ask: RefundAsk, *, today: date
+) -> RefundQuote | Refusal:
     """The refund of a card as it is, calculated for today.
 
     Refused: ``card_has_authorizations``, ``invalid_field`` (requested_on, ended_on, discounts), what closing a card is
@@ -124,8 +129,8 @@ def quote_holding(holding: Holding, rules: RefundRules | None, ask: RefundAsk, *
         return INVALID_FIELD.refuse(
             "discounts", allowed=f"{name} is no load of this card", allowed_zh=f"{name} 不是该卡的充值"
         )
-    if rules is None:
-        return REFUND_RULE_MISSING.refuse("cause", what="refund_values")
+    if isinstance(rules, RulesError):
+        return REFUND_RULE_MISSING.refuse("cause", what=rules.name)
     return quote_refund(
         rules,
         RefundFacts(
@@ -257,8 +262,8 @@ async def quote_card(
     holding = await store.load_holding(pool, book_id=book_id, slots=slots, card_id=card_id)
     if isinstance(holding, Refusal):
         return holding
-    rules = await rules_of(book_id, holding.programme.id)
-    return quote_holding(holding, rules, ask, today=day_of(clock.now(), holding.programme.time_zone))
+    today = day_of(clock.now(), holding.programme.time_zone)
+    return quote_holding(holding, await rules_of(holding, today), ask, today=today)
 
 
 async def close_card(
@@ -274,30 +279,32 @@ async def close_card(
     ask: RefundAsk,
     quote_hash: bytes,
     payee: Payee | None,
-    closed_by: UUID,
+    by: Actor,
     key: RequestKey,
-    render: Callable[[Closed | Refusal], Answer],
-) -> Answer:
+    render: Callable[[Closed], Answer],
+) -> Answer | Refusal:
     """Close a card for the refund whose hash the holder agreed to, once for a key.
 
     Refused: ``quote_changed`` when the refund is another one now, and as :func:`quote_card` and :func:`check_payee`.
     """
-    slot = slot_of(card_id, slots)
+    slot, closed_by = slot_of(card_id, slots), person_of(by)
+    hand = Hand(clock, ids, SYSTEM if by.key_id is None else show_id(Prefix.KEY, by.key_id))
 
-    async def decide() -> Decision:
+    async def decide() -> Decision | Refusal:
         holding = await store.load_holding(pool, book_id=book_id, slots=slots, card_id=card_id)
         if isinstance(holding, Refusal):
-            return Decision(render(holding))
+            return holding
         now, zone = clock.now(), holding.programme.time_zone
-        rules = await rules_of(book_id, holding.programme.id)
-        quote = quote_holding(holding, rules, ask, today=day_of(now, zone))
+        today = day_of(now, zone)
+        rules = await rules_of(holding, today)
+        quote = quote_holding(holding, rules, ask, today=today)
         if isinstance(quote, Refusal):
-            return Decision(render(quote))
+            return quote
         if quote.hash != quote_hash:
-            return Decision(render(QUOTE_CHANGED.refuse("quote_hash")))
-        assert rules is not None, "a quote has rules"
+            return QUOTE_CHANGED.refuse("quote_hash")
+        assert not isinstance(rules, RulesError), "a quote has rules"
         if (refused := check_payee(payee, quote.amount_fen, rules)) is not None:
-            return Decision(render(refused))
+            return refused
         currency, issuer_id = holding.programme.currency, holding.programme.issuer_id
         opened = await store.open_issuer_accounts(
             pool, slot=slot, wanted=[(book_id, issuer_id, kind, currency) for kind in ACCOUNTS]
@@ -310,7 +317,7 @@ async def close_card(
             payout = make_payout(
                 holding, rules, payee, keyring, ids,
                 transaction_id=transaction_id, amount_fen=quote.amount_fen,
-                payable_account_id=accounts.refund_payable, made_by=closed_by, now=now,
+                payable_account_id=accounts.refund_payable, cause=ask.cause, made_by=closed_by, now=now,
             )  # fmt: skip
         done = Closed(card_id, transaction_id, quote, quote_hash, payout, closed_by, now)
         after = plan_closing(holding.card)
@@ -331,18 +338,47 @@ async def close_card(
             },
         )
 
+        action = new_action(
+            clock,
+            ids,
+            book_id=book_id,
+            by=by,
+            kind="card.closed",
+            prefix=Prefix.CARD,
+            subject_id=card_id,
+            before={"status": holding.card.status.value},
+            after={
+                "status": after.status.value,
+                "cause": quote.cause.value,
+                "amount_fen": quote.amount_fen,
+                "quote_hash": quote_hash.hex(),
+                "payout_id": show_id(Prefix.PAYOUT, payout.id) if payout is not None else None,
+            },
+        )
+
         async def begin(connection: Connection) -> bool:
-            return await end_card(connection, holding.card, after)
+            return await end_card(
+                connection,
+                hand,
+                holding.card,
+                after,
+                details={
+                    "cause": quote.cause.value,
+                    "amount_fen": quote.amount_fen,
+                    "transaction_id": None if transaction_id is None else show_id(Prefix.TRANSACTION, transaction_id),
+                },
+            )
 
         async def finish(connection: Connection) -> bool:
             await touch_pockets(connection, holding.card)
-            return await store.post_closing(connection, holding.card, done, plan.returned, notice=notice)
+            if not await store.post_closing(connection, holding.card, done, plan.returned, notice=notice):
+                return False
+            await write_action(connection, action)
+            return True
 
         return Decision(render(done), plan.posting, before=begin, after=finish)
 
-    return await answer_once(
-        pool, clock, book_id=book_id, slots=slots, slot=slot, key=key, decide=decide, render=render
-    )
+    return await carry_out(pool, clock, book_id=book_id, slot=slot, key=key, decide=decide)
 
 
 def make_payout(
@@ -355,6 +391,7 @@ def make_payout(
     transaction_id: UUID,
     amount_fen: int,
     payable_account_id: int,
+    cause: Cause,
     made_by: UUID,
     now: datetime,
 ) -> Payout:
@@ -362,8 +399,8 @@ def make_payout(
     card, programme = holding.card, holding.programme
     id_ = ids.new_near(card.id)
     due_on = None
-    if rules.deadline is not None:
-        due_on = day_of(now, programme.time_zone) + timedelta(days=rules.deadline.value)
+    if (deadline := rules.deadline_of(cause)) is not None:
+        due_on = day_of(now, programme.time_zone) + timedelta(days=deadline.value)
     return Payout(
         slot=card.slot,
         id=id_,

@@ -5,20 +5,20 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from kaquan.cards import CardStatus
-from kaquan.cards.outcomes import CARD_BLOCKED, CARD_CLOSED, CARD_NOT_ACTIVE
+from kaquan.cards import UNUSABLE, CardStatus
 from kaquan.closing import store
 from kaquan.closing.days import day_of, end_of_day
 from kaquan.closing.events import LOT_EXTENDED
-from kaquan.closing.once import Decision, answer_once
+from kaquan.closing.once import Decision, carry_out
 from kaquan.closing.outcomes import NOTHING_TO_EXTEND
-from kaquan.closing.types import Extended, Holding, LotHeld, LotName, Swept, lots_of
+from kaquan.closing.types import Extended, Holding, LotHeld, LotName, Swept, lots_of, person_of
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import Ids, Prefix, show_id
 from kaquan.kit.outcomes import INVALID_FIELD, NOT_FOUND, Refusal
 from kaquan.ledger import Answer, Effect, Guard, Leg, Posting, RequestKey, slot_of
 from kaquan.notices import NewNotice
+from kaquan.parties.trail import Actor, new_action, write_action
 
 MAX_DAYS = 36_500
 """How far ahead an end may lie: as far as a programme may promise."""
@@ -42,16 +42,11 @@ def plan_extension(
 ) -> ExtensionPlan | Refusal:
     """Decide an extension of the named lots (none named: of all that hold value) to the end of a day.
 
-    Refused: ``card_not_active``, ``card_blocked``, ``card_closed``, ``invalid_field`` (expires_on), ``not_found``
-    (lots), ``nothing_to_extend``.
+    Refused: the codes of cards that are not active, ``invalid_field`` (expires_on), ``not_found`` (lots),
+    ``nothing_to_extend``.
     """
-    refused = {
-        CardStatus.ISSUED: CARD_NOT_ACTIVE,
-        CardStatus.BLOCKED: CARD_BLOCKED,
-        CardStatus.CLOSED: CARD_CLOSED,
-    }.get(holding.card.status)
-    if refused is not None:
-        return refused.refuse("id")
+    if holding.card.status is not CardStatus.ACTIVE:
+        return UNUSABLE[holding.card.status].refuse("id")
     today = day_of(now, holding.programme.time_zone)
     if not today <= until <= today + timedelta(days=MAX_DAYS):
         return INVALID_FIELD.refuse(
@@ -100,21 +95,21 @@ async def extend_lots(
     card_id: UUID,
     until: date,
     names: Sequence[LotName],
-    made_by: UUID,
+    by: Actor,
     key: RequestKey,
-    render: Callable[[Extended | Refusal], Answer],
-) -> Answer:
+    render: Callable[[Extended], Answer],
+) -> Answer | Refusal:
     """Extend lots of a card once for a key: see :func:`plan_extension` for what is refused; and ``not_found``."""
     slot = slot_of(card_id, slots)
 
-    async def decide() -> Decision:
+    async def decide() -> Decision | Refusal:
         holding = await store.load_holding(pool, book_id=book_id, slots=slots, card_id=card_id)
         if isinstance(holding, Refusal):
-            return Decision(render(holding))
+            return holding
         now = clock.now()
         plan = plan_extension(holding, until=until, names=names, transaction_id=ids.new_near(card_id), now=now)
         if isinstance(plan, Refusal):
-            return Decision(render(plan))
+            return plan
         transaction_id = plan.posting.transaction_id if plan.posting is not None else None
         done = Extended(card_id, plan.expires_at, len(plan.lots), plan.returned_fen, transaction_id)
         notice = NewNotice(
@@ -132,8 +127,20 @@ async def extend_lots(
             },
         )
 
+        action = new_action(
+            clock,
+            ids,
+            book_id=book_id,
+            by=by,
+            kind="lots.extended",
+            prefix=Prefix.CARD,
+            subject_id=card_id,
+            before={"lots": [[lot.pocket.value, lot.lot, lot.expires_at] for lot in plan.lots]},
+            after={"expires_at": plan.expires_at, "returned_fen": plan.returned_fen},
+        )
+
         async def write(connection: Connection) -> bool:
-            return await store.post_extension(
+            if not await store.post_extension(
                 connection,
                 holding.card,
                 plan.lots,
@@ -141,13 +148,14 @@ async def extend_lots(
                 ids=[ids.new_near(card_id) for _ in plan.lots],
                 expires_at=plan.expires_at,
                 transaction_id=transaction_id,
-                made_by=made_by,
+                made_by=person_of(by),
                 notice=notice,
                 at=now,
-            )
+            ):
+                return False
+            await write_action(connection, action)
+            return True
 
         return Decision(render(done), plan.posting, after=write)
 
-    return await answer_once(
-        pool, clock, book_id=book_id, slots=slots, slot=slot, key=key, decide=decide, render=render
-    )
+    return await carry_out(pool, clock, book_id=book_id, slot=slot, key=key, decide=decide)

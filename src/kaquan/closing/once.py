@@ -1,16 +1,16 @@
-"""Answer a request once: its decision and its answer are one commit, and its key finds that answer for ever after.
+"""Carry a request out: what was decided and the answer to its key are one commit.
 
 The desk of payments does the same for batches; here are requests of which there are few, and each of which writes rows
-of its own beside the ledger.
+of its own beside the ledger. Whoever asks under a key that has its answer is told so before this room is asked.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from kaquan.closing import store
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Pool
-from kaquan.kit.outcomes import BUSY, IDEMPOTENCY_KEY_REUSED, Refusal
+from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.ledger import Answer, Posting, RequestKey
 
 MAX_PLANS = 8
@@ -29,40 +29,34 @@ class Decision(NamedTuple):
     after: Write | None = None
 
 
-async def answer_once(
+async def carry_out(
     pool: Pool,
     clock: Clock,
     *,
     book_id: int,
-    slots: Sequence[int],
     slot: int,
     key: RequestKey,
-    decide: Callable[[], Awaitable[Decision]],
-    render: Callable[[Refusal], Answer],
-) -> Answer:
-    """The answer to a request, decided now or when its key came first; a refusal is an answer too.
+    decide: Callable[[], Awaitable[Decision | Refusal]],
+) -> Answer | Refusal:
+    """The answer, which is kept under ``key`` from the commit of the decision on.
 
-    Refused here and not kept: ``idempotency_key_reused``, ``busy``.
+    Refused: as ``decide``, which keeps nothing; ``busy``. When another request had the same key first, what is
+    returned here is not the answer to it: whoever keeps the answers tells the first.
     """
-    if await store.is_key_of_another(pool, key, slots=slots, at=clock.now()):
-        return render(IDEMPOTENCY_KEY_REUSED.refuse("Idempotency-Key"))
     for _ in range(MAX_PLANS):
-        kept = await store.load_answer(pool, key, slot=slot)
-        if kept is not None:
-            request_hash, answer = kept
-            same = request_hash == key.request_hash
-            return answer if same else render(IDEMPOTENCY_KEY_REUSED.refuse("Idempotency-Key"))
-        answer, posting, before, after = await decide()
+        decided = await decide()
+        if isinstance(decided, Refusal):
+            return decided
         if await store.post_decision(
             pool,
             book_id=book_id,
             slot=slot,
             key=key,
-            answer=answer,
-            posting=posting,
-            before=before,
-            after=after,
+            answer=decided.answer,
+            posting=decided.posting,
+            before=decided.before,
+            after=decided.after,
             recorded_at=clock.now(),
         ):
-            return answer
-    return render(BUSY.refuse())
+            return decided.answer
+    return BUSY.refuse()

@@ -1,4 +1,4 @@
-"""The refusals of this room, besides those of cards, ``not_found`` and ``invalid_field``."""
+"""The refusals of this room, besides those of cards, ``four_eyes`` of parties, ``not_found`` and ``invalid_field``."""
 
 from kaquan.kit.outcomes import outcome
 
@@ -44,11 +44,6 @@ PAYOUT_NOT_PENDING = outcome(
 PAYOUT_NOT_FAILED = outcome(
     "payout_not_failed", http=409, iso="12",
     en="Only a payout that failed is replaced, and only once.", zh="仅可替换已失败的打款，且只能替换一次。",
-)  # fmt: skip
-FOUR_EYES = outcome(
-    "four_eyes", http=403, iso="57",
-    en="Who made the payout cannot confirm it: another person has to.",
-    zh="制单人不能复核本人制作的打款，须由他人复核。",
 )  # fmt: skip
 NOTHING_TO_EXTEND = outcome(
     "nothing_to_extend", http=409, iso="12",

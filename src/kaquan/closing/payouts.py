@@ -1,24 +1,25 @@
 """Payouts: who made an instruction does not confirm it. The transfer itself is made elsewhere; here is its evidence."""
 
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import msgspec
-import structlog
 from msgspec.structs import replace
 
 from kaquan.closing import store
 from kaquan.closing.close import SEAL_PREFIX, check_payee, is_same_name, make_payout
+from kaquan.closing.days import day_of
 from kaquan.closing.events import PAYOUT_FAILED, PAYOUT_PAID
-from kaquan.closing.once import Decision, answer_once
+from kaquan.closing.once import Decision, carry_out
 from kaquan.closing.outcomes import (
-    FOUR_EYES,
     PAYEE_NOT_HOLDER,
     PAYOUT_NOT_FAILED,
     PAYOUT_NOT_PENDING,
     REFUND_RULE_MISSING,
 )
-from kaquan.closing.types import Payee, Payout, PayoutSearch, PayoutStatus, RulesOf
+from kaquan.closing.refund_rules import RulesError
+from kaquan.closing.types import Payee, Payout, PayoutSearch, PayoutStatus, RulesOf, person_of
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import Ids, Prefix, show_id
@@ -26,12 +27,12 @@ from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.kit.paging import Page, cut_page
 from kaquan.ledger import Answer, Effect, Leg, Posting, RequestKey, slot_of
 from kaquan.notices import Event, NewNotice
+from kaquan.parties.outcomes import FOUR_EYES
+from kaquan.parties.trail import Action, Actor, new_action, write_action
 from kaquan.vault import Keyring
 
 PAYOUT_CLEARING = "payout_clearing"
 """The kind of the issuer's account that a payout leaves through; a bank statement is matched against it."""
-
-_log = structlog.get_logger(__name__)
 
 
 def plan_settlement(payout: Payout, *, checked_by: UUID) -> Refusal | None:
@@ -50,20 +51,20 @@ async def mark_paid(
     slots: tuple[int, ...],
     payout_id: UUID,
     payment_reference: str,
-    checked_by: UUID,
+    by: Actor,
     key: RequestKey,
-    render: Callable[[Payout | Refusal], Answer],
-) -> Answer:
+    render: Callable[[Payout], Answer],
+) -> Answer | Refusal:
     """Confirm that a payout was made, with the reference of the payment; what was owed is cleared, once for a key.
 
     Refused: ``not_found``, ``payout_not_pending``, ``four_eyes``.
     """
-    slot = slot_of(payout_id, slots)
+    slot, person = slot_of(payout_id, slots), person_of(by)
 
-    async def decide() -> Decision:
-        payout = await _pending(pool, book_id=book_id, slot=slot, payout_id=payout_id, checked_by=checked_by)
+    async def decide() -> Decision | Refusal:
+        payout = await _pending(pool, book_id=book_id, slot=slot, payout_id=payout_id, checked_by=person)
         if isinstance(payout, Refusal):
-            return Decision(render(payout))
+            return payout
         now = clock.now()
         issuer_id = await store.load_issuer(pool, slot=slot, card_id=payout.card_id)
         opened = await store.open_issuer_accounts(
@@ -81,22 +82,24 @@ async def mark_paid(
         paid = replace(
             payout,
             status=PayoutStatus.PAID,
-            checked_by=checked_by,
+            checked_by=person,
             payment_reference=payment_reference,
             paid_transaction_id=posting.transaction_id,
             changed_at=now,
             version=payout.version + 1,
         )
         notice = _notice(paid, PAYOUT_PAID, ids)
+        action = _action(clock, ids, by, "payout.paid", payout, paid)
 
         async def write(connection: Connection) -> bool:
-            return await store.change_payout(connection, paid, notice=notice)
+            if not await store.change_payout(connection, paid, notice=notice):
+                return False
+            await write_action(connection, action)
+            return True
 
         return Decision(render(paid), posting, before=write)
 
-    return await answer_once(
-        pool, clock, book_id=book_id, slots=slots, slot=slot, key=key, decide=decide, render=render
-    )
+    return await carry_out(pool, clock, book_id=book_id, slot=slot, key=key, decide=decide)
 
 
 async def mark_failed(
@@ -108,38 +111,40 @@ async def mark_failed(
     slots: tuple[int, ...],
     payout_id: UUID,
     failure: str,
-    checked_by: UUID,
+    by: Actor,
     key: RequestKey,
-    render: Callable[[Payout | Refusal], Answer],
-) -> Answer:
+    render: Callable[[Payout], Answer],
+) -> Answer | Refusal:
     """Record that a payout did not reach its payee: it is owed still. Once for a key.
 
     Refused: ``not_found``, ``payout_not_pending``, ``four_eyes``.
     """
-    slot = slot_of(payout_id, slots)
+    slot, person = slot_of(payout_id, slots), person_of(by)
 
-    async def decide() -> Decision:
-        payout = await _pending(pool, book_id=book_id, slot=slot, payout_id=payout_id, checked_by=checked_by)
+    async def decide() -> Decision | Refusal:
+        payout = await _pending(pool, book_id=book_id, slot=slot, payout_id=payout_id, checked_by=person)
         if isinstance(payout, Refusal):
-            return Decision(render(payout))
+            return payout
         failed = replace(
             payout,
             status=PayoutStatus.FAILED,
-            checked_by=checked_by,
+            checked_by=person,
             failure=failure,
             changed_at=clock.now(),
             version=payout.version + 1,
         )
         notice = _notice(failed, PAYOUT_FAILED, ids)
+        action = _action(clock, ids, by, "payout.failed", payout, failed)
 
         async def write(connection: Connection) -> bool:
-            return await store.change_payout(connection, failed, notice=notice)
+            if not await store.change_payout(connection, failed, notice=notice):
+                return False
+            await write_action(connection, action)
+            return True
 
         return Decision(render(failed), before=write)
 
-    return await answer_once(
-        pool, clock, book_id=book_id, slots=slots, slot=slot, key=key, decide=decide, render=render
-    )
+    return await carry_out(pool, clock, book_id=book_id, slot=slot, key=key, decide=decide)
 
 
 async def _pending(pool: Pool, *, book_id: int, slot: int, payout_id: UUID, checked_by: UUID) -> Payout | Refusal:
@@ -147,6 +152,31 @@ async def _pending(pool: Pool, *, book_id: int, slot: int, payout_id: UUID, chec
     if payout is None:
         return NOT_FOUND.refuse("id", what="payout")
     return plan_settlement(payout, checked_by=checked_by) or payout
+
+
+def _action(clock: Clock, ids: Ids, by: Actor, kind: str, before: Payout, after: Payout) -> Action:
+    return new_action(
+        clock,
+        ids,
+        book_id=before.book_id,
+        by=by,
+        kind=kind,
+        prefix=Prefix.PAYOUT,
+        subject_id=before.id,
+        before=_shown(before),
+        after=_shown(after),
+    )
+
+
+def _shown(payout: Payout) -> dict[str, Any]:
+    """What the trail tells of a payout: not whom it pays."""
+    return {
+        "payout_id": show_id(Prefix.PAYOUT, payout.id),
+        "status": payout.status.value,
+        "amount_fen": payout.amount_fen,
+        "payment_reference": payout.payment_reference,
+        "failure": payout.failure,
+    }
 
 
 def _notice(payout: Payout, event: Event, ids: Ids) -> NewNotice:
@@ -174,9 +204,17 @@ async def get_payout(pool: Pool, *, book_id: int, slots: tuple[int, ...], payout
 
 
 async def reveal_payee(
-    pool: Pool, keyring: Keyring, *, book_id: int, slots: tuple[int, ...], payout_id: UUID, key_id: UUID
+    pool: Pool,
+    clock: Clock,
+    ids: Ids,
+    keyring: Keyring,
+    *,
+    book_id: int,
+    slots: tuple[int, ...],
+    payout_id: UUID,
+    by: Actor,
 ) -> Payee | Refusal:
-    """Who is to be paid, for the holder of the API key ``key_id``; the log tells of it, without it.
+    """Who is to be paid; the trail tells that ``by`` saw it, without it.
 
     Refused: ``not_found``.
     """
@@ -184,7 +222,10 @@ async def reveal_payee(
     if isinstance(found, Refusal):
         return found
     # before it is out: no payee is seen without a trace
-    _log.info("payee_revealed", payout_id=str(payout_id), key_id=str(key_id), book_id=book_id)
+    action = new_action(
+        clock, ids, book_id=book_id, by=by, kind="payee.revealed", prefix=Prefix.PAYOUT, subject_id=payout_id
+    )
+    await store.post_action(pool, action)
     return _open_payee(keyring, found)
 
 
@@ -205,34 +246,37 @@ async def replace_payout(
     slots: tuple[int, ...],
     payout_id: UUID,
     payee: Payee,
-    made_by: UUID,
+    by: Actor,
     key: RequestKey,
-    render: Callable[[Payout | Refusal], Answer],
-) -> Answer:
+    render: Callable[[Payout], Answer],
+) -> Answer | Refusal:
     """A new payout in the place of one that failed, to another account of the same holder. Once for a key.
 
     Refused: ``not_found``, ``payout_not_failed``, and as :func:`kaquan.closing.close.check_payee`; a name other than
     that of the failed payout's holder is ``payee_not_holder``.
     """
-    slot = slot_of(payout_id, slots)
+    slot, person = slot_of(payout_id, slots), person_of(by)
 
-    async def decide() -> Decision:
+    async def decide() -> Decision | Refusal:
         failed = await get_payout(pool, book_id=book_id, slots=slots, payout_id=payout_id)
         if isinstance(failed, Refusal):
-            return Decision(render(failed))
+            return failed
         others = await store.load_payouts(pool, book_id, [slot], PayoutSearch(card_id=failed.card_id))
         if any(one.status is not PayoutStatus.FAILED for one in others):
-            return Decision(render(PAYOUT_NOT_FAILED.refuse("id")))
+            return PAYOUT_NOT_FAILED.refuse("id")
         holding = await store.load_holding(pool, book_id=book_id, slots=slots, card_id=failed.card_id)
         assert not isinstance(holding, Refusal), "a payout has a card"
-        rules = await rules_of(book_id, holding.programme.id)
-        if rules is None:
-            return Decision(render(REFUND_RULE_MISSING.refuse("id", what="refund_values")))
+        now = clock.now()
+        rules = await rules_of(holding, day_of(now, holding.programme.time_zone))
+        if isinstance(rules, RulesError):
+            return REFUND_RULE_MISSING.refuse("id", what=rules.name)
+        closed = await store.load_closure(pool, book_id=book_id, slot=slot, card_id=failed.card_id)
+        assert closed is not None, "a payout is of a closing"
         if (refused := check_payee(payee, failed.amount_fen, rules)) is not None:
-            return Decision(render(refused))
+            return refused
         before = _open_payee(keyring, failed)
         if not is_same_name(payee.holder_name, before.holder_name):
-            return Decision(render(PAYEE_NOT_HOLDER.refuse("payee.holder_name")))
+            return PAYEE_NOT_HOLDER.refuse("payee.holder_name")
         made = make_payout(
             holding,
             rules,
@@ -242,19 +286,23 @@ async def replace_payout(
             transaction_id=failed.transaction_id,
             amount_fen=failed.amount_fen,
             payable_account_id=failed.payable_account_id,
-            made_by=made_by,
-            now=clock.now(),
+            cause=closed.quote.cause,
+            made_by=person,
+            now=now,
         )
+
+        action = _action(clock, ids, by, "payout.replaced", failed, made)
 
         async def write(connection: Connection) -> bool:
             # moves the version of the failed one, so that it is replaced once
-            return await store.replace_payout(connection, replace(failed, version=failed.version + 1), made)
+            if not await store.replace_payout(connection, replace(failed, version=failed.version + 1), made):
+                return False
+            await write_action(connection, action)
+            return True
 
         return Decision(render(made), before=write)
 
-    return await answer_once(
-        pool, clock, book_id=book_id, slots=slots, slot=slot, key=key, decide=decide, render=render
-    )
+    return await carry_out(pool, clock, book_id=book_id, slot=slot, key=key, decide=decide)
 
 
 def _open_payee(keyring: Keyring, payout: Payout) -> Payee:

@@ -23,6 +23,10 @@ LEFT JOIN ledger_transaction t ON t.slot = a.slot AND t.id = l.origin_transactio
 WHERE a.slot = %(slot)s AND a.owner_id = %(card_id)s AND a.book_id = %(book_id)s AND a.lotted
 ORDER BY a.id, l.lot;
 
+-- name: effective_at
+-- When loads of a slot happened.
+SELECT id, effective_at FROM ledger_transaction WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]);
+
 -- name: find_expired
 SELECT l.expires_at, l.account_id, l.lot
 FROM ledger_lot l

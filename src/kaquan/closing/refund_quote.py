@@ -302,10 +302,12 @@ def _interest(
     """The interest of each load from the day the contract ended: on its part in custody at the custody account's rate,
     on the rest at the rate of the day of payment."""
     days = 0 if facts.ended_on is None else (facts.as_of - facts.ended_on).days
-    if days <= 0 or rules.year_days is None:
+    if days <= 0 or (not any(one.rule.rate is not None for one in counted) and rules.custody_rate is None):
         return [0] * len(counted)
     assert facts.ended_on is not None
-    assert rules.interest_from is not None, "rules with a year know where interest begins"
+    if rules.year_days is None or rules.interest_from is None:
+        what = "year_days" if rules.year_days is None else "interest_from"
+        return REFUND_RULE_MISSING.refuse("cause", what=what)
     lines.append(
         Line(
             "interest_days", None, "Days of interest", "计息天数",

@@ -83,7 +83,8 @@ class RefundRules(NamedTuple):
 
     ``cooling_off`` are days after the day of payment; of several the longest counts, which favours the holder.
     ``cash_limit`` is the largest amount, included, that may be paid out in cash; ``deadline`` days until a payout is
-    due. ``custody_rate`` names the rate that money in a custody account earned.
+    due, and ``withdrawal_deadline`` of a withdrawal. ``custody_rate`` names the rate that money in a custody account
+    earned.
     """
 
     base: Rule
@@ -98,6 +99,14 @@ class RefundRules(NamedTuple):
     year_days: int | None = None
     cash_limit: Limit | None = None
     deadline: Limit | None = None
+    withdrawal_deadline: Limit | None = None
+
+    def deadline_of(self, cause: Cause) -> Limit | None:
+        """Days until a payout of this cause is due; the shorter where two rules say something of a withdrawal."""
+        known = [limit for limit in (self.deadline, self.withdrawal_deadline) if limit is not None]
+        if cause is not Cause.WITHDRAWAL:
+            return self.deadline
+        return min(known, key=lambda limit: limit.value, default=None)
 
     def rate_at(self, name: str, day: date) -> DatedRate | None:
         """The rate of this name in force on a day."""
@@ -124,6 +133,7 @@ VALUES = {
     "custody_rate": "the name of the rate of a custody account",
     "cash_limit_fen": "the most that may be paid out in cash",
     "deadline_days": "days until a payout is due",
+    "withdrawal_deadline_days": "days until the payout of a withdrawal is due",
     "pricing.CAUSE": "charged or list",
     "interest.CAUSE": "the name of a rate",
     "rate.NAME.YYYY-MM-DD": "basis points by the year from that day on",
@@ -131,13 +141,51 @@ VALUES = {
 """The names of values, and what each means."""
 
 
-def read_refund_rules(values: Iterable[Figure]) -> RefundRules:
-    """The rules that these named values make; the names are those of :data:`VALUES`.
+_CEILINGS = ("cash_limit_fen", "deadline_days", "withdrawal_deadline_days")
+_FLOORS = ("cooling_off_days",)
+
+
+def is_weaker(own: Figure, law: Figure) -> bool:
+    """Whether what a programme gives its holders is less than the law does, for one name.
+
+    An interest rate may be agreed upon (法释〔2025〕4号 article 16), and words that have no more or less are no weaker.
+    """
+    if isinstance(own.value, int) and isinstance(law.value, int):
+        if own.name in _CEILINGS:
+            return own.value > law.value
+        return own.name in _FLOORS and own.value < law.value
+    return own.name.startswith("pricing.") and (own.value, law.value) == (Pricing.LIST, Pricing.CHARGED)
+
+
+def join_law(own: Sequence[Figure], law: Sequence[Figure]) -> list[Figure]:
+    """The values that bind: the law's, where the programme has none, the same or a weaker one, and the programme's.
+
+    Both stand where a name may be given several times, and the one that favours the holder counts.
+    """
+    legal = {figure.name: figure for figure in law if figure.name not in _FLOORS}
+    kept = [
+        figure
+        for figure in own
+        if figure.name not in legal or not (figure.value == legal[figure.name].value or _yields(figure, legal))
+    ]
+    named = {figure.name for figure in kept if figure.name not in _FLOORS}
+    return [*(figure for figure in law if figure.name not in named), *kept]
+
+
+def _yields(own: Figure, legal: dict[str, Figure]) -> bool:
+    """Whether the law's value stands and not the programme's."""
+    return own.name in ("base", "no_clawback", "term", "interest_from") or is_weaker(own, legal[own.name])
+
+
+def read_refund_rules(values: Iterable[Figure], law: Sequence[Figure] = ()) -> RefundRules:
+    """The rules that the named values of a programme and those of the law make; the names are those of :data:`VALUES`.
 
     Raises RulesError for a name that is unknown or given twice, a value that its name does not allow, and when
     ``base``, ``no_clawback`` or every ``pricing`` is missing.
     """
-    given = list(values)
+    own = list(values)
+    _check_twice(own)
+    given = join_law(own, law)
     once: dict[str, Figure] = {}
     pricing: dict[Cause, Figure] = {}
     interest: dict[Cause, Figure] = {}
@@ -160,8 +208,8 @@ def read_refund_rules(values: Iterable[Figure]) -> RefundRules:
             raise RulesError(name, "is required", "必填")
     if not pricing:
         raise RulesError("pricing", "is required for one cause at least", "至少须为一种原因提供")
-    _check_rates(interest, rates, once)
-    limits = {name: _number(once[name]) for name in ("year_days", "cash_limit_fen", "deadline_days") if name in once}
+    _check_rates(own, rates, once)
+    limits = {name: _number(once[name]) for name in ("year_days", *_CEILINGS) if name in once}
     costs = once.get("costs_deductible")
     if costs is not None and costs.value not in ("yes", "no"):
         raise RulesError(costs.name, "must be yes or no", "应为 yes 或 no")
@@ -182,6 +230,7 @@ def read_refund_rules(values: Iterable[Figure]) -> RefundRules:
         year_days=limits["year_days"].value if "year_days" in limits else None,
         cash_limit=limits.get("cash_limit_fen"),
         deadline=limits.get("deadline_days"),
+        withdrawal_deadline=limits.get("withdrawal_deadline_days"),
     )
 
 
@@ -213,9 +262,18 @@ def _rate(figure: Figure, tail: str) -> DatedRate:
     return DatedRate(name, from_date, limit.value, limit.rule)
 
 
-def _check_rates(interest: dict[Cause, Figure], rates: Sequence[DatedRate], once: dict[str, Figure]) -> None:
+def _check_twice(own: Sequence[Figure]) -> None:
+    seen: set[str] = set()
+    for figure in own:
+        if figure.name in seen and figure.name not in _FLOORS and not figure.name.startswith("rate."):
+            raise RulesError(figure.name, "is given twice", "重复出现")
+        seen.add(figure.name)
+
+
+def _check_rates(own: Sequence[Figure], rates: Sequence[DatedRate], once: dict[str, Figure]) -> None:
+    """What a programme itself says of interest is whole; a rate that the law names may come when it is asked for."""
     names = {rate.name for rate in rates}
-    asked = [*interest.values(), *(once[name] for name in ("custody_rate",) if name in once)]
+    asked = [figure for figure in own if figure.name.startswith("interest.") or figure.name == "custody_rate"]
     for figure in asked:
         if figure.value not in names:
             raise RulesError(figure.name, "must name a rate that is given", "须为已提供的利率名称")

@@ -35,13 +35,13 @@ from kaquan.ledger import (
     Posting,
     PostStatus,
     RequestKey,
-    claim_keys,
     extend_lot,
     open_accounts,
     post_batch,
-    read_answers,
+    slot_of,
 )
 from kaquan.notices import NewNotice, write_notices
+from kaquan.parties.trail import Action, write_action
 
 _SQL = load_queries(__package__)
 _POCKETS = {pocket.account_kind: pocket for pocket in Pocket}
@@ -60,21 +60,7 @@ async def _read(pool: Pool, query: str, params: Params) -> list[tuple[Any, ...]]
         return await _rows(connection, query, params)
 
 
-# --- requests that are answered once
-
-
-async def is_key_of_another(pool: Pool, key: RequestKey, *, slots: Sequence[int], at: datetime) -> bool:
-    """With several slots: whether the key belongs to another request already, perhaps in another slot."""
-    if len(slots) == 1:
-        return False
-    async with pool.connection() as connection:
-        return bool(await claim_keys(connection, [key], slots=slots, at=at))
-
-
-async def load_answer(pool: Pool, key: RequestKey, *, slot: int) -> tuple[bytes, Answer] | None:
-    """The request hash and the first answer under a key, or None."""
-    async with pool.connection() as connection:
-        return (await read_answers(connection, slot=slot, key_hashes=[key.key_hash])).get(key.key_hash)
+# --- requests that are carried out once
 
 
 async def post_decision(
@@ -101,6 +87,12 @@ async def post_decision(
     except _StaleError:
         return False
     return True
+
+
+async def post_action(pool: Pool, action: Action) -> None:
+    """Write a line of the trail that nothing else goes with."""
+    async with pool.connection() as connection:
+        await write_action(connection, action)
 
 
 async def open_issuer_accounts(
@@ -187,7 +179,19 @@ async def load_holding(pool: Pool, *, book_id: int, slots: tuple[int, ...], card
         swept_fen = sum(one.left_fen for one in sweeps)
         name = _POCKETS[kind]
         lots.append(LotHeld(account_id, name, lot, origin_id, at, paid, given_, ends, left, held, swept_fen))
+    elsewhere = {lot.origin_id for lot in lots if lot.originated_at is None}
+    if elsewhere:  # value that came from a card of another slot
+        known = await _load_times(pool, slots, elsewhere)
+        lots = [lot._replace(originated_at=known.get(lot.origin_id, lot.originated_at)) for lot in lots]
     return Holding(card, programme, list(pockets.values()), lots, swept)
+
+
+async def _load_times(pool: Pool, slots: tuple[int, ...], ids: set[UUID]) -> dict[UUID, datetime]:
+    """When transactions of any slot happened."""
+    known: dict[UUID, datetime] = {}
+    for slot in sorted({slot_of(id_, slots) for id_ in ids}):
+        known.update(await _read(pool, "effective_at", {"slot": slot, "ids": list(ids)}))
+    return known
 
 
 # --- lots that end

@@ -10,11 +10,16 @@ import msgspec
 
 from kaquan.cards import Card, CardStatus, Pocket, Programme
 from kaquan.closing.refund_quote import RefundQuote
-from kaquan.closing.refund_rules import Cause, Figure, RefundRules
+from kaquan.closing.refund_rules import Cause, Figure, RefundRules, RulesError
 from kaquan.kit.paging import DEFAULT_LIMIT
+from kaquan.parties.trail import Actor
 
-RulesOf = Callable[[int, UUID], Awaitable[RefundRules | None]]
-"""Gives the refund rules of a book's programme, or None if it has none."""
+
+def person_of(by: Actor) -> UUID:
+    """Who acts, as four eyes count: an operator is one person with all of their keys; else it is the key."""
+    person = by.operator_id or by.key_id
+    assert person is not None, "only people close cards and settle payouts"
+    return person
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +104,10 @@ class RefundAsk(msgspec.Struct, frozen=True, kw_only=True):
     costs_fen: int = 0
     goods_fen: int = 0
     discounts: dict[UUID, int] = {}
+
+
+RulesOf = Callable[[Holding, date], Awaitable[RefundRules | RulesError]]
+"""Gives the rules by which a card is refunded on a day, or what they lack."""
 
 
 class PayoutMethod(StrEnum):

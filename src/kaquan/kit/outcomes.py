@@ -106,12 +106,3 @@ INTERNAL_ERROR = outcome(
     en="Something went wrong on our side and has been logged. Ask again with the same key to learn what was done.",
     zh="系统内部错误，已记录。请用同一幂等键重试以确认是否已处理。",
 )
-IDEMPOTENCY_KEY_REUSED = outcome(
-    "idempotency_key_reused", http=422, iso="94",
-    en="The Idempotency-Key was used before with another request.", zh="该幂等键已用于另一笔不同的请求。",
-)  # fmt: skip
-REQUEST_IN_PROGRESS = outcome(
-    "request_in_progress", http=409, iso="09", retryable=True,
-    en="A request with this Idempotency-Key is being worked on; ask again in a moment.",
-    zh="相同幂等键的请求正在处理中，请稍后再试。",
-)  # fmt: skip

@@ -6,6 +6,7 @@ a number, a secret or a key.
 
 from kaquan.vault.keyring import Keyring, KeyringError, SealError
 from kaquan.vault.mask import mask_number
+from kaquan.vault.pin import hash_pin, pin_matches
 from kaquan.vault.token import (
     SECRET_LENGTH,
     hash_secret,
@@ -18,8 +19,10 @@ __all__ = [
     "Keyring",
     "KeyringError",
     "SealError",
+    "hash_pin",
     "hash_secret",
     "mask_number",
     "new_secret",
+    "pin_matches",
     "secret_matches",
 ]

@@ -45,6 +45,8 @@ class Keyring:
         """``keys`` are master keys of 32 bytes by key id, the oldest first."""
         oldest = next(iter(keys.values()))
         self._lookup = hmac.new(_derive(oldest, b"card number lookup"), digestmod=hashlib.sha256)
+        self._pins = hmac.new(_derive(oldest, b"pin"), digestmod=hashlib.sha256)
+        self._requests = hmac.new(_derive(oldest, b"request"), digestmod=hashlib.sha256)
         self._seals = {key_id: AESGCM(_derive(key, b"card number seal")) for key_id, key in keys.items()}
         self._current = current
         self._header = bytes([len(current)]) + current.encode("ascii")
@@ -102,6 +104,21 @@ class Keyring:
         mac = self._lookup.copy()
         mac.update(number.encode())
         return UUID(bytes=mac.digest()[:16])
+
+    def peppered(self, pin: str, context: bytes) -> bytes:
+        """What the slow hash of a PIN is made over: its HMAC-SHA-256, bound to ``context`` (the card id's bytes).
+
+        A PIN is one of a million: without this key a stolen database would give it away in a day of hashing.
+        """
+        mac = self._pins.copy()
+        mac.update(context + pin.encode())
+        return mac.digest()
+
+    def hide_request(self, request_hash: bytes) -> bytes:
+        """The hash of a request that holds a PIN, as it may be kept: nobody can try PINs on it without the key."""
+        mac = self._requests.copy()
+        mac.update(request_hash)
+        return mac.digest()
 
     def seal(self, plain: bytes, context: bytes) -> bytes:
         """``plain`` under AES-256-GCM, bound to ``context`` (the card id's bytes).

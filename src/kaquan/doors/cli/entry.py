@@ -6,10 +6,14 @@ from importlib.metadata import version
 import typer
 
 from kaquan.doors.bench import bench_app
+from kaquan.doors.cli.commands.approval import approval_app
 from kaquan.doors.cli.commands.audit import audit
+from kaquan.doors.cli.commands.card import card_app
 from kaquan.doors.cli.commands.db import db_app
 from kaquan.doors.cli.commands.demo import demo
 from kaquan.doors.cli.commands.key import key_app
+from kaquan.doors.cli.commands.operator import operator_app
+from kaquan.doors.cli.commands.policy import policy_app
 from kaquan.doors.cli.commands.serve import serve
 from kaquan.doors.cli.failures import sentence_of
 from kaquan.doors.cli.output import AsJson, complain, print_json
@@ -25,8 +29,12 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(demo)
 app.command()(audit)
+app.add_typer(card_app, name="card")
 app.add_typer(db_app, name="db")
 app.add_typer(key_app, name="key")
+app.add_typer(operator_app, name="operator")
+app.add_typer(approval_app, name="approval")
+app.add_typer(policy_app, name="policy")
 app.add_typer(bench_app, name="bench")
 
 

@@ -1,8 +1,9 @@
 """``/v1/programmes/{id}/closing-terms``, the end of a card under ``/v1/cards/{id}``, ``/v1/payouts``"""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import date, datetime
 from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 import msgspec
 from litestar import Controller, get, post, put
@@ -10,8 +11,7 @@ from litestar.response import Response
 from msgspec import Meta
 
 from kaquan import closing
-from kaquan.cards import Pocket
-from kaquan.cards.outcomes import CARD_BLOCKED, CARD_CLOSED, CARD_NOT_ACTIVE
+from kaquan.cards import UNUSABLE, Pocket
 from kaquan.closing import (
     Cause,
     Closed,
@@ -33,20 +33,22 @@ from kaquan.closing import outcomes as refused
 from kaquan.closing.terms import MAX_DORMANT_MONTHS, MAX_REMIND_DAYS, MAX_REMINDERS
 from kaquan.doors.http.answers import answer, answer_page
 from kaquan.doors.http.fields import AmountFen, CardId, Name, PayoutId, ProgrammeId, Reference, TransactionId, uuid_of
-from kaquan.doors.http.keyed import read_keyed
+from kaquan.doors.http.once import answer_once
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
-from kaquan.doors.http.problems import PROBLEM_TYPE, problem_bytes, problem_response
-from kaquan.doors.http.reading import read_body, read_path, read_query
-from kaquan.doors.http.request import ApiRequest, app_of
+from kaquan.doors.http.problems import problem_response
+from kaquan.doors.http.reading import decode_body, read_body, read_bytes, read_path, read_query
+from kaquan.doors.http.request import ApiRequest, actor_of, app_of
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.kit.paging import Page
-from kaquan.ledger import Answer
+from kaquan.ledger import Answer, RequestKey
 from kaquan.parties import Scope
+from kaquan.parties.outcomes import FOUR_EYES
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 MAX_VALUES = 64
 MAX_DISCOUNTS = 64
@@ -138,7 +140,9 @@ class ClosingTermsController(Controller):
             dormant_months=asked.dormant_months,
             refund_values=tuple(Figure(one.name, one.value, one.rule_id, one.source) for one in asked.refund_values),
         )
-        done = await closing.set_terms(app.pool, app.clock, book_id=request.user.book_id, programme_id=id_, terms=terms)
+        done = await closing.set_terms(
+            app.pool, app.clock, app.policy, book_id=request.user.book_id, programme_id=id_, terms=terms
+        )
         return answer(done, show_terms)
 
 
@@ -332,29 +336,23 @@ def _ask(asked: QuoteRequest) -> RefundAsk:
 _encode = msgspec.json.Encoder().encode
 
 
-def render(show: Callable[[T], msgspec.Struct], status: int = 200) -> Callable[[T | Refusal], Answer]:
+def render(show: Callable[[T], msgspec.Struct], status: int = 200) -> Callable[[T], Answer]:
     """What makes the answer that is kept with a key."""
-
-    def made(result: T | Refusal) -> Answer:
-        if isinstance(result, Refusal):
-            return Answer(*problem_bytes(result))
-        return Answer(status, _encode(show(result)))
-
-    return made
+    return lambda done: Answer(status, _encode(show(done)))
 
 
-def respond(kept: Answer) -> Response[bytes]:
-    """An answer as it was kept, byte for byte."""
-    headers = {"retry-after": "1"} if kept.status == 503 else {}
-    media_type = "application/json" if kept.status < 400 else PROBLEM_TYPE
-    return Response(kept.body, status_code=kept.status, media_type=media_type, headers=headers)
+async def _once(
+    request: ApiRequest, type_: type[S], near: UUID, work: Callable[[S, RequestKey], Awaitable[Answer | Refusal]]
+) -> Response[bytes]:
+    """Read the body, and do ``work`` once under the request's key, which lives with what the address names."""
+    body = await read_bytes(request)
+    asked = decode_body(body, type_)
+    return await answer_once(request, body, near=near, work=lambda key: work(asked, key))
 
 
 _QUOTE_REFUSALS = [
     NOT_FOUND,
-    CARD_NOT_ACTIVE,
-    CARD_BLOCKED,
-    CARD_CLOSED,
+    *UNUSABLE.values(),
     refused.CARD_HAS_AUTHORIZATIONS,
     refused.REFUND_RULE_MISSING,
     refused.COOLING_OFF_OVER,
@@ -366,10 +364,10 @@ _QUOTE_REFUSALS = [
 
 
 class LotFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A lot by its pocket and its number."""
+    """A lot by its pocket and its number, which is not above zero where the value came from another card."""
 
     pocket: Pocket
-    lot: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    lot: Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 
 
 class ExtendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -461,29 +459,25 @@ class ClosingController(Controller):
             path={"id": CardId},
             body=ExtendRequest,
             answer=ExtensionView,
-            refusals=[NOT_FOUND, CARD_NOT_ACTIVE, CARD_BLOCKED, CARD_CLOSED, refused.NOTHING_TO_EXTEND],
-            keyed=True,
+            refusals=[NOT_FOUND, *UNUSABLE.values(), refused.NOTHING_TO_EXTEND],
+            takes_key=True,
         ),
     )
     async def extend_lots(self, request: ApiRequest) -> Response[bytes]:
         """Let lots of a card end later; what was swept of them comes back."""
         card_id = uuid_of(read_path(request, CardId))
-        key, asked = await read_keyed(request, ExtendRequest)
-        app = app_of(request)
-        kept = await closing.extend_lots(
-            app.pool,
-            app.clock,
-            app.ids,
-            book_id=request.user.book_id,
-            slots=app.slots,
-            card_id=card_id,
-            until=asked.expires_on,
-            names=[LotName(one.pocket, one.lot) for one in asked.lots],
-            made_by=request.user.key_id,
-            key=key,
-            render=render(show_extension),
-        )
-        return respond(kept)
+
+        async def work(asked: ExtendRequest, key: RequestKey) -> Answer | Refusal:
+            return await closing.extend_lots(
+                **_who(request),
+                card_id=card_id,
+                until=asked.expires_on,
+                names=[LotName(one.pocket, one.lot) for one in asked.lots],
+                key=key,
+                render=render(show_extension),
+            )
+
+        return await _once(request, ExtendRequest, card_id, work)
 
     @post(
         "/{id:str}/refund-quote",
@@ -524,32 +518,28 @@ class ClosingController(Controller):
                 refused.PAYEE_NOT_HOLDER,
                 refused.CASH_NOT_ALLOWED,
             ],
-            keyed=True,
+            takes_key=True,
         ),
     )
     async def close_card(self, request: ApiRequest) -> Response[bytes]:
         """Close a card for ever, for the refund that was quoted; what is due becomes a payout."""
         card_id = uuid_of(read_path(request, CardId))
-        key, asked = await read_keyed(request, CloseRequest)
         app = app_of(request)
-        payee = None if asked.payee is None else Payee(**msgspec.structs.asdict(asked.payee))
-        kept = await closing.close_card(
-            app.pool,
-            app.clock,
-            app.ids,
-            app.keyring,
-            app.refund_rules,
-            book_id=request.user.book_id,
-            slots=app.slots,
-            card_id=card_id,
-            ask=_ask(asked),
-            quote_hash=bytes.fromhex(asked.quote_hash),
-            payee=payee,
-            closed_by=request.user.key_id,
-            key=key,
-            render=render(show_closure),
-        )
-        return respond(kept)
+
+        async def work(asked: CloseRequest, key: RequestKey) -> Answer | Refusal:
+            return await closing.close_card(
+                **_who(request),
+                keyring=app.keyring,
+                rules_of=app.refund_rules,
+                card_id=card_id,
+                ask=_ask(asked),
+                quote_hash=bytes.fromhex(asked.quote_hash),
+                payee=None if asked.payee is None else Payee(**msgspec.structs.asdict(asked.payee)),
+                key=key,
+                render=render(show_closure),
+            )
+
+        return await _once(request, CloseRequest, card_id, work)
 
     @get(
         "/{id:str}/closure",
@@ -643,12 +633,7 @@ class PayoutController(Controller):
         """Reveal who is to be paid; who asked is recorded."""
         app = app_of(request)
         payee = await closing.reveal_payee(
-            app.pool,
-            app.keyring,
-            book_id=request.user.book_id,
-            slots=app.slots,
-            payout_id=uuid_of(read_path(request, PayoutId)),
-            key_id=request.user.key_id,
+            **_who(request), keyring=app.keyring, payout_id=uuid_of(read_path(request, PayoutId))
         )
         return answer(payee, show_payee)
 
@@ -659,23 +644,24 @@ class PayoutController(Controller):
             path={"id": PayoutId},
             body=PaidRequest,
             answer=PayoutView,
-            refusals=[NOT_FOUND, refused.PAYOUT_NOT_PENDING, refused.FOUR_EYES],
-            keyed=True,
+            refusals=[NOT_FOUND, refused.PAYOUT_NOT_PENDING, FOUR_EYES],
+            takes_key=True,
         ),
     )
     async def mark_paid(self, request: ApiRequest) -> Response[bytes]:
         """Confirm that a payout was made; somebody else than who closed the card has to."""
         payout_id = uuid_of(read_path(request, PayoutId))
-        key, asked = await read_keyed(request, PaidRequest)
-        return respond(
-            await closing.mark_paid(
+
+        async def work(asked: PaidRequest, key: RequestKey) -> Answer | Refusal:
+            return await closing.mark_paid(
                 **_who(request),
                 payout_id=payout_id,
                 payment_reference=asked.payment_reference,
                 key=key,
                 render=render(show_payout),
             )
-        )
+
+        return await _once(request, PaidRequest, payout_id, work)
 
     @post(
         "/{id:str}/mark-failed",
@@ -684,19 +670,20 @@ class PayoutController(Controller):
             path={"id": PayoutId},
             body=FailedRequest,
             answer=PayoutView,
-            refusals=[NOT_FOUND, refused.PAYOUT_NOT_PENDING, refused.FOUR_EYES],
-            keyed=True,
+            refusals=[NOT_FOUND, refused.PAYOUT_NOT_PENDING, FOUR_EYES],
+            takes_key=True,
         ),
     )
     async def mark_failed(self, request: ApiRequest) -> Response[bytes]:
         """Record that a payout did not reach its payee; it is owed still."""
         payout_id = uuid_of(read_path(request, PayoutId))
-        key, asked = await read_keyed(request, FailedRequest)
-        return respond(
-            await closing.mark_failed(
+
+        async def work(asked: FailedRequest, key: RequestKey) -> Answer | Refusal:
+            return await closing.mark_failed(
                 **_who(request), payout_id=payout_id, failure=asked.failure, key=key, render=render(show_payout)
             )
-        )
+
+        return await _once(request, FailedRequest, payout_id, work)
 
     @post(
         "/{id:str}/replace",
@@ -713,29 +700,26 @@ class PayoutController(Controller):
                 refused.CASH_NOT_ALLOWED,
                 refused.REFUND_RULE_MISSING,
             ],
-            keyed=True,
+            takes_key=True,
         ),
     )
     async def replace_payout(self, request: ApiRequest) -> Response[bytes]:
         """Make a new payout in the place of one that failed, to another account of the same holder."""
         payout_id = uuid_of(read_path(request, PayoutId))
-        key, asked = await read_keyed(request, ReplaceRequest)
         app = app_of(request)
-        kept = await closing.replace_payout(
-            app.pool,
-            app.clock,
-            app.ids,
-            app.keyring,
-            app.refund_rules,
-            book_id=request.user.book_id,
-            slots=app.slots,
-            payout_id=payout_id,
-            payee=Payee(**msgspec.structs.asdict(asked.payee)),
-            made_by=request.user.key_id,
-            key=key,
-            render=render(show_payout, 201),
-        )
-        return respond(kept)
+
+        async def work(asked: ReplaceRequest, key: RequestKey) -> Answer | Refusal:
+            return await closing.replace_payout(
+                **_who(request),
+                keyring=app.keyring,
+                rules_of=app.refund_rules,
+                payout_id=payout_id,
+                payee=Payee(**msgspec.structs.asdict(asked.payee)),
+                key=key,
+                render=render(show_payout, 201),
+            )
+
+        return await _once(request, ReplaceRequest, payout_id, work)
 
 
 def _who(request: ApiRequest) -> dict[str, Any]:
@@ -746,7 +730,7 @@ def _who(request: ApiRequest) -> dict[str, Any]:
         "ids": app.ids,
         "book_id": request.user.book_id,
         "slots": app.slots,
-        "checked_by": request.user.key_id,
+        "by": actor_of(request),
     }
 
 

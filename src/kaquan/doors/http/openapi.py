@@ -10,7 +10,6 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import BaseRoute, HTTPRoute
 
 from kaquan import __doc__ as product
-from kaquan.doors.http.keyed import KEY_PARAMETER
 from kaquan.doors.http.operation import Operation, operation_of
 from kaquan.doors.http.outcomes import (
     BODY_TOO_LARGE,
@@ -22,7 +21,6 @@ from kaquan.doors.http.outcomes import (
 from kaquan.doors.http.problems import PROBLEM_TYPE, Problem, problem_of
 from kaquan.kit.outcomes import (
     BUSY,
-    IDEMPOTENCY_KEY_REUSED,
     INTERNAL_ERROR,
     INVALID_FIELD,
     NOT_FOUND,
@@ -31,9 +29,18 @@ from kaquan.kit.outcomes import (
     Outcome,
     Refusal,
 )
+from kaquan.ledger.outcomes import IDEMPOTENCY_KEY_REUSED
 from kaquan.parties import Scope
 
 REF_TEMPLATE = "#/components/schemas/{name}"
+
+KEY_PARAMETER: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "What the client calls this request; a retry with it gets the first answer.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
 
 PathItems = dict[str, dict[str, Any]]
 
@@ -120,12 +127,12 @@ def common_refusals(operation: Operation) -> set[Outcome]:
         found |= {UNAUTHENTICATED, FORBIDDEN}
     if operation.body is not None:
         found |= {MALFORMED_JSON, BODY_TOO_LARGE, INVALID_FIELD}
-    if operation.keyed:
-        found |= {IDEMPOTENCY_KEY_MISSING, IDEMPOTENCY_KEY_REUSED, BUSY}
     if operation.query is not None or operation.path:
         found.add(INVALID_FIELD)
     if operation.path:
         found.add(NOT_FOUND)
+    if operation.takes_key:
+        found |= {IDEMPOTENCY_KEY_MISSING, IDEMPOTENCY_KEY_REUSED, BUSY}
     return found
 
 
@@ -181,8 +188,7 @@ def _describe(
     if operation.scope is not None:
         described["security"] = [{"key": []}]
         described["description"] = f"Asks for the scope `{operation.scope}`."
-    parameters = [KEY_PARAMETER] if operation.keyed else []
-    parameters += [
+    parameters = [
         {"name": name, "in": "path", "required": True, "schema": schema_of[type_]}
         for name, type_ in operation.path.items()
     ]
@@ -192,6 +198,8 @@ def _describe(
             {"name": name, "in": "query", "required": name in query.get("required", ()), "schema": schema}
             for name, schema in query["properties"].items()
         ]
+    if operation.takes_key:
+        parameters.insert(0, KEY_PARAMETER)
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:

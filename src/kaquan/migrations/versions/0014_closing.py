@@ -4,8 +4,8 @@ from alembic import op
 
 from kaquan.migrations import run_sql
 
-revision = "0009"
-down_revision = "0008"
+revision = "0014"
+down_revision = "0012"
 
 
 def upgrade() -> None:

@@ -1,11 +1,5 @@
 -- Value that ends: lots that expire, dormancy, extension, closing with a refund, payouts; and notices with their
--- deliveries. Widening the check of cards_card takes a short exclusive lock (NOT VALID, then validated under a lock that
--- lets payments pass); the index on ledger_lot takes a lock that loads wait for while it is built. All else is new.
-
-ALTER TABLE cards_card DROP CONSTRAINT cards_card_status;
-ALTER TABLE cards_card ADD CONSTRAINT cards_card_status
-  CHECK (status IN ('issued', 'active', 'blocked', 'closed')) NOT VALID;
-ALTER TABLE cards_card VALIDATE CONSTRAINT cards_card_status;
+-- deliveries. The index on ledger_lot takes a lock that loads wait for while it is built. All else is new.
 
 -- What expires, and when: the sweep and the reminders walk along it. No column of it changes when value moves, so
 -- payments keep their in-place updates.
