@@ -6,7 +6,8 @@ import httpx
 import pytest
 from tests.contract.api import Api, problem
 
-from kaquan.parties import Mode, Scope
+from kaquan.doors.http.fields import uuid_of
+from kaquan.parties import IssuedKey, Mode, Scope, issue_key
 
 
 @pytest.fixture
@@ -119,3 +120,59 @@ async def test_bad_place_rules_are_refused_by_field(
     answered = await client.post("/v1/place-rules", json={"programme_id": programme, "name": "x"} | terms)
     problem(answered, 400, "invalid_field", field)
     assert (await client.get("/v1/place-rules", params={"programme_id": programme})).json()["data"] == []
+
+
+async def test_a_card_tells_how_it_stands(api: Api, client: httpx.AsyncClient, programme: str) -> None:
+    made = (await client.post("/v1/limits", json=terms(programme))).json()
+    await client.post("/v1/limits", json=terms(programme, movement="load", scope="person"))
+    card = (await client.post("/v1/cards", json={"programme_id": programme, "form": "digital"})).json()
+    standings = (await client.get(f"/v1/cards/{card['id']}/limits")).json()["data"]
+    assert standings == [{"limit": made, "used": 0, "left": 500_00}]
+    unknown = f"/v1/cards/{card['id']}/limits?terminal_id=term_{'0' * 32}"
+    problem(await client.get(unknown), 404, "not_found", "terminal_id")
+    live = await api.client_of((await api.books())[Mode.LIVE], *Scope)
+    problem(await live.get(f"/v1/cards/{card['id']}/limits"), 404, "not_found", "id")
+
+
+async def test_an_operator_sets_a_limit_with_another_ones_approval(api: Api) -> None:
+    book = (await api.books())[Mode.TEST]
+    system = await api.client_of(book, *Scope)
+    issuer = await system.post("/v1/issuers", json={"code": "i", "name": "I", "time_zone": "Asia/Shanghai"})
+    made = await system.post(
+        "/v1/programmes",
+        json={"issuer_id": issuer.json()["id"], "code": "p", "name": "P", "currency": "CNY", "number_prefix": "8888"},
+    )
+    programme = made.json()["id"]
+    people = []
+    for code in ("li", "wang"):
+        operator = (await system.post("/v1/operators", json={"code": code, "name": code, "roles": ["admin"]})).json()
+        issued = await issue_key(
+            api.app.pool, api.app.clock, api.app.ids, book=book, name=code, scopes=Scope,
+            operator_id=uuid_of(operator["id"]),
+        )  # fmt: skip
+        assert isinstance(issued, IssuedKey)
+        people.append(api.client(issued.token))
+    li, wang = people
+
+    async def limits() -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = (await system.get("/v1/limits")).json()["data"]
+        return listed
+
+    wanted = terms(programme)
+    problem(await li.post("/v1/limits", json=wanted), 403, "approval_required", "approval_id")
+    asked = {"kind": "limit_change", "subject": programme, "payload": wanted, "reason": "节假日"}
+    proposal = (await li.post("/v1/approvals", json=asked)).json()["id"]
+    with_it = wanted | {"approval_id": proposal}
+    problem(await li.post("/v1/limits", json=with_it), 409, "approval_not_approved", "approval_id")
+    assert (await wang.post(f"/v1/approvals/{proposal}/approve", json={"reason": "ok"})).status_code == 200
+    other = with_it | {"maximum": 1}
+    problem(await li.post("/v1/limits", json=other), 409, "approval_for_something_else", "approval_id")
+    assert await limits() == []
+    done = await li.post("/v1/limits", json=with_it)
+    assert done.status_code == 201, done.text
+    problem(await li.post("/v1/limits", json=with_it), 409, "approval_not_approved", "approval_id")
+    assert await limits() == [done.json()]
+    trail = (await system.get("/v1/audit-trail", params={"kind": "limit.created"})).json()["data"]
+    assert [row["subject"] for row in trail] == [done.json()["id"]]
+    problem(await wang.post(f"/v1/limits/{done.json()['id']}/end"), 403, "approval_required", "approval_id")
+    assert await limits() == [done.json()]

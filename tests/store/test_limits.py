@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tests.store.test_races import codes, patiently
 from tests.town import HandClock, Told, Town, audits_hold
 
-from kaquan import parties, payments
+from kaquan import cards, parties, payments
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.outcomes import Refusal
 from kaquan.parties import StoreChange
@@ -85,12 +86,25 @@ async def test_many_purchases_of_one_terminal_stop_at_its_count(town: Town) -> N
     await audits_hold(town.conninfo)
 
 
+async def left(town: Town, card_id: UUID) -> int:
+    """What the first limit that holds for a card leaves it."""
+    app = town.apps[0]
+    card = await cards.get_card(app.pool, book_id=town.book_id, slots=app.slots, card_id=card_id)
+    assert not isinstance(card, Refusal)
+    await app.refresh()
+    standings = await payments.list_standings(
+        app.pool, app.limits, town.programme, slots=app.slots, card=card, place=None, at=app.clock.now()
+    )
+    return standings[0].left
+
+
 async def test_many_purchases_of_one_card_stop_at_its_amount(town: Town) -> None:
     card = await town.new_card(load_fen=100_000)
     await limit(town, 1_050, period=Period.MONTH)
     told = await asyncio.gather(*(town.purchase(card, 100, shop=n % 2, process=n // 2 % 2) for n in range(MANY)))
     assert codes(told) == {None: 10, "limit_exceeded": MANY - 10}
     assert await town.available_fen(card) == 99_000
+    assert await left(town, card) == 50
     # what is left may still be used, to the fen
     assert (await town.purchase(card, 51)).code == "limit_exceeded"
     assert (await town.purchase(card, 50)).status == 201
@@ -273,7 +287,7 @@ async def test_no_trailing_window_ever_holds_more_than_it_may(
         else:
             assert in_window(1 + 1 / 16 + 1e-6) + amount_fen > maximum
     app = town.apps[0]
-    await payments.end_limit(app.pool, app.clock, book_id=town.book_id, limit_id=made.id)
+    await payments.end_limit(app.pool, app.clock, app.ids, book_id=town.book_id, limit_id=made.id)
 
 
 BUND, SUZHOU = (31_240_000, 121_490_000), (31_299_000, 120_585_000)
@@ -339,5 +353,5 @@ async def test_a_card_stays_in_its_circle_until_the_rule_ends(two_cities: Town) 
     assert (await town.purchase(card, 1)).status == 201
     assert (await town.purchase(card, 1, shop=1)).code == "outside_area"
     app = town.apps[0]
-    await payments.end_place_rule(app.pool, app.clock, book_id=town.book_id, rule_id=made.id)
+    await payments.end_place_rule(app.pool, app.clock, app.ids, book_id=town.book_id, rule_id=made.id)
     assert (await town.purchase(card, 1, shop=1)).status == 201

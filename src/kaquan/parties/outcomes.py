@@ -45,6 +45,13 @@ NOT_YOUR_PROPOSAL = outcome(
     en="Only the one who proposed this may withdraw it.",
     zh="只有提议人可以撤回该提议。",
 )
+APPROVAL_REQUIRED = outcome(
+    "approval_required",
+    http=403,
+    iso="57",
+    en="{field}: an operator needs an approval of the kind {kind} for this; propose it first (POST /v1/approvals).",
+    zh="{field}：操作员办理此事须有 {kind} 类审批，请先提交审批（POST /v1/approvals）。",
+)
 APPROVAL_NOT_OPEN = outcome(
     "approval_not_open",
     http=409,

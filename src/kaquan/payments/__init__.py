@@ -19,8 +19,9 @@ from kaquan.payments.limit_book import (
     get_place_rule,
     list_limits,
     list_place_rules,
+    list_standings,
 )
-from kaquan.payments.limits import Holder, Hours, Limit, LimitScope, Metric, Movement, Period
+from kaquan.payments.limits import Holder, Hours, Limit, LimitScope, Metric, Movement, Period, Standing
 from kaquan.payments.places import PlaceRule, PlaceRuleKind
 from kaquan.payments.read import PaymentSearch, get_payment, list_payments
 from kaquan.payments.timeline import TimelineItem, read_timeline
@@ -71,6 +72,7 @@ __all__ = [
     "Refund",
     "Request",
     "Spend",
+    "Standing",
     "TimelineItem",
     "Void",
     "create_limit",
@@ -83,5 +85,6 @@ __all__ = [
     "list_limits",
     "list_payments",
     "list_place_rules",
+    "list_standings",
     "read_timeline",
 ]

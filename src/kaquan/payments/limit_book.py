@@ -1,17 +1,22 @@
 """How limits are made and ended, and every book's in memory, compiled, so that a payment asks the database for none."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from kaquan import cards
 from kaquan.kit.clock import Clock
-from kaquan.kit.db import Pool
-from kaquan.kit.ids import Ids
+from kaquan.kit.db import Connection, Pool, Rollback
+from kaquan.kit.ids import Ids, Prefix
 from kaquan.kit.outcomes import INVALID_FIELD, NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, Page, cut_page
+from kaquan.ledger import slot_of
+from kaquan.parties import Place
+from kaquan.parties.trail import SYSTEM, Actor, record_action
 from kaquan.payments import store
 from kaquan.payments.limits import (
     NO_LIMITS,
@@ -23,10 +28,18 @@ from kaquan.payments.limits import (
     Metric,
     Movement,
     Period,
+    Standing,
+    Subjects,
     compile_limits,
+    moment_of,
+    standings,
+    uses_of,
 )
 from kaquan.payments.outcomes import LIMIT_ENDED, LIMIT_NEEDS_ONE_SLOT
 from kaquan.payments.places import PlaceRule, PlaceRuleKind
+
+Approve = Callable[[Connection], Awaitable[Refusal | None]]
+"""Claims an approval in the transaction of what it allows."""
 
 CompiledPlaces = dict[tuple[UUID, bool], tuple[PlaceRule, ...]]
 Compiled = dict[tuple[UUID, Movement, bool], LimitSet]
@@ -140,12 +153,14 @@ async def create_limit(
     slots: tuple[int, ...],
     new: NewLimit,
     replaces_id: UUID | None = None,
+    by: Actor = SYSTEM,
+    approve: Approve | None = None,
 ) -> Limit | Refusal:
     """Make a limit, which holds for payments that begin after the answer, in every process. With ``replaces_id`` that
     limit ends at the same moment; what was used stays counted where scope, period and hours are the same.
 
-    Refused: ``not_found`` (the programme, or the limit to replace), ``invalid_field``, ``limit_ended``,
-    ``limit_needs_one_slot``.
+    ``approve`` is asked in the transaction of the change. Refused: ``not_found`` (the programme, or the limit to
+    replace), ``invalid_field``, ``limit_ended``, ``limit_needs_one_slot``, what ``approve`` refuses.
     """
     if (refusal := _check(new, slots)) is not None:
         return refusal
@@ -170,7 +185,59 @@ async def create_limit(
         ended_at=None,
         **msgspec.structs.asdict(new),
     )
-    return limit if await store.insert_limit(pool, limit) else LIMIT_ENDED.refuse()
+
+    async def write(connection: Connection) -> bool:
+        return await store.insert_limit(connection, limit)
+
+    change = _Change("limit.created" if replaces_id is None else "limit.replaced", Prefix.LIMIT, limit.id, _told(limit))
+    refused = await _write(pool, clock, ids, change, write, book_id=book_id, by=by, approve=approve)
+    if refused is _UNCHANGED:
+        return LIMIT_ENDED.refuse()
+    return limit if refused is None else refused
+
+
+class _Change(NamedTuple):
+    """What the trail tells."""
+
+    kind: str
+    prefix: Prefix
+    subject_id: UUID
+    after: dict[str, object] | None = None
+
+
+_UNCHANGED = LIMIT_ENDED.refuse()
+"""Nothing was there to change."""
+
+
+def _told(made: "Limit | PlaceRule") -> dict[str, object]:
+    return {name: value for name, value in msgspec.to_builtins(made).items() if value is not None}
+
+
+async def _write(
+    pool: Pool,
+    clock: Clock,
+    ids: Ids,
+    change: _Change,
+    write: Callable[[Connection], Awaitable[bool]],
+    *,
+    book_id: int,
+    by: Actor,
+    approve: Approve | None,
+) -> Refusal | None:
+    """Approval, change and trail in one commit, or nothing; ``_UNCHANGED`` if there was nothing to change."""
+    refused: Refusal | None = None
+    async with pool.connection() as connection, connection.transaction():
+        refused = None if approve is None else await approve(connection)
+        if refused is None and not await write(connection):
+            refused = _UNCHANGED
+        if refused is None:
+            await record_action(
+                connection, clock, ids, book_id=book_id, by=by, kind=change.kind, prefix=change.prefix,
+                subject_id=change.subject_id, after=change.after,
+            )  # fmt: skip
+        else:
+            raise Rollback  # of the approval too, if it was claimed
+    return refused
 
 
 def _check(new: NewLimit, slots: tuple[int, ...]) -> Refusal | None:
@@ -217,11 +284,18 @@ def _check_hours(hours: Hours | None) -> Refusal | None:
 
 
 async def create_place_rule(
-    pool: Pool, clock: Clock, ids: Ids, *, book_id: int, new: NewPlaceRule
+    pool: Pool,
+    clock: Clock,
+    ids: Ids,
+    *,
+    book_id: int,
+    new: NewPlaceRule,
+    by: Actor = SYSTEM,
+    approve: Approve | None = None,
 ) -> PlaceRule | Refusal:
     """Make a place rule, which holds for spends that begin after the answer, in every process.
 
-    Refused: ``not_found`` (the programme), ``invalid_field``.
+    Refused: ``not_found`` (the programme), ``invalid_field``, what ``approve`` refuses.
     """
     circle = {"latitude_udeg": new.latitude_udeg, "longitude_udeg": new.longitude_udeg, "radius_m": new.radius_m}
     travel = {"max_speed_kmh": new.max_speed_kmh, "grace_m": new.grace_m}
@@ -242,8 +316,13 @@ async def create_place_rule(
     rule = PlaceRule(
         id=ids.new(), book_id=book_id, created_at=clock.now(), ended_at=None, **msgspec.structs.asdict(new)
     )
-    await store.insert_place_rule(pool, rule)
-    return rule
+
+    async def write(connection: Connection) -> bool:
+        return await store.insert_place_rule(connection, rule)
+
+    change = _Change("place_rule.created", Prefix.PLACE_RULE, rule.id, _told(rule))
+    refused = await _write(pool, clock, ids, change, write, book_id=book_id, by=by, approve=approve)
+    return rule if refused is None else refused
 
 
 async def get_place_rule(pool: Pool, *, book_id: int, rule_id: UUID) -> PlaceRule | Refusal:
@@ -259,9 +338,25 @@ async def list_place_rules(pool: Pool, *, book_id: int, search: LimitSearch) -> 
     return cut_page(rows, limit=search.limit, last_id=rows[search.limit - 1].id if has_more else None)
 
 
-async def end_place_rule(pool: Pool, clock: Clock, *, book_id: int, rule_id: UUID) -> PlaceRule | Refusal:
-    """End a place rule; one that has ended is returned as it is. Refused: ``not_found``."""
-    await store.end_place_rule(pool, book_id=book_id, rule_id=rule_id, at=clock.now())
+async def end_place_rule(
+    pool: Pool,
+    clock: Clock,
+    ids: Ids,
+    *,
+    book_id: int,
+    rule_id: UUID,
+    by: Actor = SYSTEM,
+    approve: Approve | None = None,
+) -> PlaceRule | Refusal:
+    """End a place rule; one that has ended is returned as it is. Refused: ``not_found``, what ``approve`` refuses."""
+
+    async def write(connection: Connection) -> bool:
+        return await store.end_place_rule(connection, book_id=book_id, rule_id=rule_id, at=clock.now())
+
+    change = _Change("place_rule.ended", Prefix.PLACE_RULE, rule_id)
+    refused = await _write(pool, clock, ids, change, write, book_id=book_id, by=by, approve=approve)
+    if refused is not None and refused is not _UNCHANGED:
+        return refused
     return await get_place_rule(pool, book_id=book_id, rule_id=rule_id)
 
 
@@ -292,7 +387,58 @@ def _criteria(book_id: int, search: LimitSearch, limit_id: UUID | None) -> dict[
     }
 
 
-async def end_limit(pool: Pool, clock: Clock, *, book_id: int, limit_id: UUID) -> Limit | Refusal:
-    """End a limit; one that has ended is returned as it is. Refused: ``not_found``."""
-    await store.end_limit(pool, book_id=book_id, limit_id=limit_id, at=clock.now())
+async def end_limit(
+    pool: Pool,
+    clock: Clock,
+    ids: Ids,
+    *,
+    book_id: int,
+    limit_id: UUID,
+    by: Actor = SYSTEM,
+    approve: Approve | None = None,
+) -> Limit | Refusal:
+    """End a limit; one that has ended is returned as it is. Refused: ``not_found``, what ``approve`` refuses."""
+
+    async def write(connection: Connection) -> bool:
+        return await store.end_limit(connection, book_id=book_id, limit_id=limit_id, at=clock.now())
+
+    change = _Change("limit.ended", Prefix.LIMIT, limit_id)
+    refused = await _write(pool, clock, ids, change, write, book_id=book_id, by=by, approve=approve)
+    if refused is not None and refused is not _UNCHANGED:
+        return refused
     return await get_limit(pool, book_id=book_id, limit_id=limit_id)
+
+
+async def list_standings(
+    pool: Pool,
+    book: LimitBook,
+    programme: cards.Programme,
+    *,
+    slots: tuple[int, ...],
+    card: cards.Card,
+    place: Place | None,
+    at: datetime,
+) -> list[Standing]:
+    """How a card stands with each limit that holds for it at this moment, spending first; with a place, also how its
+    terminal, store and merchant stand."""
+    subjects = Subjects(
+        programme.id,
+        programme.issuer_id,
+        card.id,
+        card.customer_id,
+        None,
+        place.terminal_id if place is not None else None,
+        place.store_id if place is not None else None,
+        place.merchant_id if place is not None else None,
+    )
+    moment = moment_of(at, programme.time_zone)
+    registered = card.customer_id is not None
+    found: list[Standing] = []
+    async with pool.connection() as connection:
+        for movement in (Movement.SPEND, Movement.LOAD):
+            limits = book.get(card.book_id, programme.id, movement, registered)
+            counted = uses_of(limits, subjects, amount_fen=0, moment=moment)
+            assert not isinstance(counted, Refusal), "nothing is not too much"
+            usage = await store.read_usage(connection, slot=slot_of(card.id, slots), uses=[counted])
+            found += standings(limits, subjects, usage=usage, moment=moment)
+    return found

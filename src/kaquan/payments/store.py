@@ -236,19 +236,17 @@ async def read_usage(connection: Connection, *, slot: int, uses: Sequence[Uses])
 # --- limits
 
 
-async def insert_limit(pool: Pool, limit: Limit) -> bool:
+async def insert_limit(connection: Connection, limit: Limit) -> bool:
     """Store a limit and end the one that it replaces; False if that had ended already."""
     hours = limit.hours or (None, None)
     params = {**asdict(limit), "from_minute": hours[0], "to_minute": hours[1]}
-    async with pool.connection() as connection:
-        return (await connection.execute(_SQL["insert_limit"], params)).rowcount == 1
+    return (await connection.execute(_SQL["insert_limit"], params)).rowcount == 1
 
 
-async def end_limit(pool: Pool, *, book_id: int, limit_id: UUID, at: datetime) -> bool:
+async def end_limit(connection: Connection, *, book_id: int, limit_id: UUID, at: datetime) -> bool:
     """End a limit; False if it had ended already or is not there."""
-    async with pool.connection() as connection:
-        cursor = await connection.execute(_SQL["end_limit"], {"book_id": book_id, "id": limit_id, "at": at})
-        return cursor.rowcount == 1
+    cursor = await connection.execute(_SQL["end_limit"], {"book_id": book_id, "id": limit_id, "at": at})
+    return cursor.rowcount == 1
 
 
 def _limit(row: Sequence[Any]) -> Limit:
@@ -276,18 +274,17 @@ async def load_limits_in_force(pool: Pool, book_id: int) -> list[Limit]:
         return [_limit(row) for row in await cursor.fetchall()]
 
 
-async def insert_place_rule(pool: Pool, rule: PlaceRule) -> None:
+async def insert_place_rule(connection: Connection, rule: PlaceRule) -> bool:
     """Store a place rule."""
     hours = rule.hours or (None, None)
     params = {**asdict(rule), "from_minute": hours[0], "to_minute": hours[1]}
-    async with pool.connection() as connection:
-        await connection.execute(_SQL["insert_place_rule"], params)
+    return (await connection.execute(_SQL["insert_place_rule"], params)).rowcount == 1
 
 
-async def end_place_rule(pool: Pool, *, book_id: int, rule_id: UUID, at: datetime) -> None:
-    """End a place rule that is in force."""
-    async with pool.connection() as connection:
-        await connection.execute(_SQL["end_place_rule"], {"book_id": book_id, "id": rule_id, "at": at})
+async def end_place_rule(connection: Connection, *, book_id: int, rule_id: UUID, at: datetime) -> bool:
+    """End a place rule; False if it had ended already or is not there."""
+    cursor = await connection.execute(_SQL["end_place_rule"], {"book_id": book_id, "id": rule_id, "at": at})
+    return cursor.rowcount == 1
 
 
 def _place_rule(row: Sequence[Any]) -> PlaceRule:

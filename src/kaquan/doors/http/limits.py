@@ -1,25 +1,39 @@
-"""``/v1/limits`` and ``/v1/place-rules``"""
+"""``/v1/limits``, ``/v1/place-rules``, and how a card stands with its limits."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from litestar import Controller, get, post
 from litestar.response import Response
 from msgspec import Meta
 
-from kaquan import payments
+from kaquan import cards, payments
 from kaquan.doors.http.answers import answer, answer_page
-from kaquan.doors.http.fields import DayTime, LimitId, Name, PlaceRuleId, ProgrammeId, uuid_of
+from kaquan.doors.http.fields import (
+    ApprovalId,
+    CardId,
+    DayTime,
+    LimitId,
+    Name,
+    PlaceRuleId,
+    ProgrammeId,
+    TerminalId,
+    uuid_of,
+)
+from kaquan.doors.http.four_eyes import Approve, four_eyes
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
-from kaquan.doors.http.reading import read_body, read_path, read_query
-from kaquan.doors.http.request import ApiRequest, app_of
+from kaquan.doors.http.problems import problem_response
+from kaquan.doors.http.reading import decode_body, read_bytes, read_path, read_query
+from kaquan.doors.http.request import ApiRequest, actor_of, app_of
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.money import MAX_FEN
-from kaquan.kit.outcomes import NOT_FOUND
+from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.kit.paging import Page
 from kaquan.parties import Scope
+from kaquan.parties.outcomes import APPROVAL_FOR_SOMETHING_ELSE, APPROVAL_NOT_APPROVED, APPROVAL_REQUIRED
+from kaquan.parties.staff import ApprovalKind
 from kaquan.payments import (
     Holder,
     Hours,
@@ -66,6 +80,13 @@ class LimitTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     holder: Holder = Holder.ANY
     trailing_s: Annotated[int, Meta(ge=1, le=MAX_TRAILING_S)] | None = None
     hours: HoursView | None = None
+    approval_id: ApprovalId | None = None
+
+
+class ApprovalQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An operator's request names the approval that allows it."""
+
+    approval_id: ApprovalId | None = None
 
 
 class LimitQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -151,7 +172,13 @@ def _search(query: LimitQuery) -> LimitSearch:
     )
 
 
-_REFUSALS = (NOT_FOUND, refused.LIMIT_NEEDS_ONE_SLOT)
+def _four_eyes(request: ApiRequest, body: bytes, subject: str, approval_id: str | None) -> Approve | Refusal | None:
+    payload = {name: value for name, value in msgspec.json.decode(body).items() if name != "approval_id"}
+    return four_eyes(request, kind=ApprovalKind.LIMIT_CHANGE, subject=subject, payload=payload, approval_id=approval_id)
+
+
+_APPROVED = (APPROVAL_REQUIRED, APPROVAL_NOT_APPROVED, APPROVAL_FOR_SOMETHING_ELSE)
+_REFUSALS = (NOT_FOUND, refused.LIMIT_NEEDS_ONE_SLOT, *_APPROVED)
 
 
 class LimitController(Controller):
@@ -163,9 +190,14 @@ class LimitController(Controller):
     )
     async def create_limit(self, request: ApiRequest) -> Response[bytes]:
         """Set a limit. It holds for every payment that begins after the answer."""
-        return await self._create(request, await read_body(request, LimitTerms))
+        return await self._create(request)
 
-    async def _create(self, request: ApiRequest, asked: LimitTerms, **more: Any) -> Response[bytes]:
+    async def _create(self, request: ApiRequest, *, limit_id: str | None = None) -> Response[bytes]:
+        body = await read_bytes(request)
+        asked = decode_body(body, LimitTerms)
+        approve = _four_eyes(request, body, limit_id or asked.programme_id, asked.approval_id)
+        if isinstance(approve, Refusal):
+            return problem_response(approve)
         app = app_of(request)
         made = await payments.create_limit(
             app.pool,
@@ -174,7 +206,9 @@ class LimitController(Controller):
             book_id=request.user.book_id,
             slots=app.slots,
             new=_new_limit(asked),
-            **more,
+            replaces_id=None if limit_id is None else uuid_of(limit_id),
+            by=actor_of(request),
+            approve=approve,
         )
         return answer(made, show_limit, status=201)
 
@@ -205,15 +239,30 @@ class LimitController(Controller):
     )
     async def replace_limit(self, request: ApiRequest) -> Response[bytes]:
         """End a limit and set another in its place, at one moment. What was used stays counted."""
-        id_ = uuid_of(read_path(request, LimitId))
-        return await self._create(request, await read_body(request, LimitTerms), replaces_id=id_)
+        return await self._create(request, limit_id=read_path(request, LimitId))
 
-    @post("/{id:str}/end", **operation(Scope.LIMITS_WRITE, path={"id": LimitId}, answer=LimitView))
+    @post(
+        "/{id:str}/end",
+        **operation(
+            Scope.LIMITS_WRITE, path={"id": LimitId}, query=ApprovalQuery, answer=LimitView, refusals=_APPROVED
+        ),
+    )
     async def end_limit(self, request: ApiRequest) -> Response[bytes]:
         """End a limit. Ending it twice is ending it once."""
         app = app_of(request)
-        id_ = uuid_of(read_path(request, LimitId))
-        ended = await payments.end_limit(app.pool, app.clock, book_id=request.user.book_id, limit_id=id_)
+        id_ = read_path(request, LimitId)
+        approve = _four_eyes(request, b"{}", id_, read_query(request, ApprovalQuery).approval_id)
+        if isinstance(approve, Refusal):
+            return problem_response(approve)
+        ended = await payments.end_limit(
+            app.pool,
+            app.clock,
+            app.ids,
+            book_id=request.user.book_id,
+            limit_id=uuid_of(id_),
+            by=actor_of(request),
+            approve=approve,
+        )
         return answer(ended, show_limit)
 
 
@@ -233,6 +282,7 @@ class PlaceRuleTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     max_speed_kmh: Annotated[int, Meta(ge=1, le=MAX_SPEED_KMH)] | None = None
     grace_m: Annotated[int, Meta(ge=0, le=MAX_DISTANCE_M)] | None = None
     hours: HoursView | None = None
+    approval_id: ApprovalId | None = None
 
 
 class PlaceRuleView(msgspec.Struct, frozen=True):
@@ -273,10 +323,18 @@ class PlaceRuleController(Controller):
     path = "/v1/place-rules"
     tags = ("limits",)
 
-    @post(**operation(Scope.LIMITS_WRITE, body=PlaceRuleTerms, answer=PlaceRuleView, status=201, refusals=[NOT_FOUND]))
+    @post(
+        **operation(
+            Scope.LIMITS_WRITE, body=PlaceRuleTerms, answer=PlaceRuleView, status=201, refusals=[NOT_FOUND, *_APPROVED]
+        )
+    )
     async def create_place_rule(self, request: ApiRequest) -> Response[bytes]:
         """Set a place rule. It holds for every spend that begins after the answer."""
-        asked = await read_body(request, PlaceRuleTerms)
+        body = await read_bytes(request)
+        asked = decode_body(body, PlaceRuleTerms)
+        approve = _four_eyes(request, body, asked.programme_id, asked.approval_id)
+        if isinstance(approve, Refusal):
+            return problem_response(approve)
         app = app_of(request)
         new = NewPlaceRule(
             programme_id=uuid_of(asked.programme_id),
@@ -290,7 +348,15 @@ class PlaceRuleController(Controller):
             grace_m=asked.grace_m,
             hours=_read_hours(asked.hours),
         )
-        made = await payments.create_place_rule(app.pool, app.clock, app.ids, book_id=request.user.book_id, new=new)
+        made = await payments.create_place_rule(
+            app.pool,
+            app.clock,
+            app.ids,
+            book_id=request.user.book_id,
+            new=new,
+            by=actor_of(request),
+            approve=approve,
+        )
         return answer(made, show_place_rule, status=201)
 
     @get(**operation(Scope.PROGRAMMES_READ, query=LimitQuery, answer=Page[PlaceRuleView]))
@@ -307,13 +373,75 @@ class PlaceRuleController(Controller):
         found = await payments.get_place_rule(app_of(request).pool, book_id=request.user.book_id, rule_id=id_)
         return answer(found, show_place_rule)
 
-    @post("/{id:str}/end", **operation(Scope.LIMITS_WRITE, path={"id": PlaceRuleId}, answer=PlaceRuleView))
+    @post(
+        "/{id:str}/end",
+        **operation(
+            Scope.LIMITS_WRITE, path={"id": PlaceRuleId}, query=ApprovalQuery, answer=PlaceRuleView, refusals=_APPROVED
+        ),
+    )
     async def end_place_rule(self, request: ApiRequest) -> Response[bytes]:
         """End a place rule. Ending it twice is ending it once."""
         app = app_of(request)
-        id_ = uuid_of(read_path(request, PlaceRuleId))
-        ended = await payments.end_place_rule(app.pool, app.clock, book_id=request.user.book_id, rule_id=id_)
+        id_ = read_path(request, PlaceRuleId)
+        approve = _four_eyes(request, b"{}", id_, read_query(request, ApprovalQuery).approval_id)
+        if isinstance(approve, Refusal):
+            return problem_response(approve)
+        ended = await payments.end_place_rule(
+            app.pool,
+            app.clock,
+            app.ids,
+            book_id=request.user.book_id,
+            rule_id=uuid_of(id_),
+            by=actor_of(request),
+            approve=approve,
+        )
         return answer(ended, show_place_rule)
 
 
-LIMIT_CONTROLLERS: list[type[Controller]] = [LimitController, PlaceRuleController]
+class StandingView(msgspec.Struct, frozen=True):
+    """How a card stands with one limit. Of a limit on one transaction nothing is ever used."""
+
+    limit: LimitView
+    used: int
+    left: int
+
+
+class Standings(msgspec.Struct, frozen=True):
+    data: list[StandingView]
+
+
+class StandingQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """With a terminal, how it stands with its own limits, and its store and merchant with theirs, is told too."""
+
+    terminal_id: TerminalId | None = None
+
+
+class StandingController(Controller):
+    path = "/v1/cards/{id:str}/limits"
+    tags = ("limits",)
+
+    @get(**operation(Scope.CARDS_READ, path={"id": CardId}, query=StandingQuery, answer=Standings))
+    async def list_standings(self, request: ApiRequest) -> Response[bytes]:
+        """How much a card may still spend and load by each limit that holds for it now, spending first."""
+        app, book_id = app_of(request), request.user.book_id
+        id_ = uuid_of(read_path(request, CardId))
+        query = read_query(request, StandingQuery)
+        card = await cards.get_card(app.pool, book_id=book_id, slots=app.slots, card_id=id_)
+        if isinstance(card, Refusal):
+            return problem_response(card)
+        await app.refresh()
+        place = None
+        if query.terminal_id is not None:
+            place = app.directory.book(book_id).places.get(uuid_of(query.terminal_id))
+            if place is None:
+                return problem_response(NOT_FOUND.refuse("terminal_id", what="terminal"))
+        programme = app.programmes.get(book_id, card.programme_id)
+        assert programme is not None, "a card's programme is always known"
+        found = await payments.list_standings(
+            app.pool, app.limits, programme, slots=app.slots, card=card, place=place, at=app.clock.now()
+        )
+        shown = [StandingView(show_limit(standing.limit), standing.used, standing.left) for standing in found]
+        return answer(Standings(shown), lambda standings: standings)
+
+
+LIMIT_CONTROLLERS: list[type[Controller]] = [LimitController, PlaceRuleController, StandingController]

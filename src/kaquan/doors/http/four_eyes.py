@@ -1,0 +1,42 @@
+"""What an operator may not do alone: the approval that a request names is executed in the commit of what it allows."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from kaquan.doors.http.fields import uuid_of
+from kaquan.doors.http.request import ApiRequest, actor_of, app_of
+from kaquan.kit.db import Connection
+from kaquan.kit.outcomes import Refusal
+from kaquan.parties.outcomes import APPROVAL_REQUIRED
+from kaquan.parties.staff import ApprovalKind, claim_approval
+
+Approve = Callable[[Connection], Awaitable[Refusal | None]]
+
+
+def four_eyes(
+    request: ApiRequest, *, kind: ApprovalKind, subject: str, payload: Mapping[str, Any], approval_id: str | None
+) -> Approve | Refusal | None:
+    """What claims the approval on the connection of the change; None where none is needed.
+
+    A key of an operator needs one; a key of nobody belongs to a system, which has its own control. ``payload`` is the
+    body without ``approval_id``, as it was sent: it must be what was approved. Refused: ``approval_required``.
+    """
+    if approval_id is None:
+        return None if request.user.operator_id is None else APPROVAL_REQUIRED.refuse("approval_id", kind=kind.value)
+    id_, app = uuid_of(approval_id), app_of(request)
+
+    async def approve(connection: Connection) -> Refusal | None:
+        claimed = await claim_approval(
+            connection,
+            app.clock,
+            app.ids,
+            book_id=request.user.book_id,
+            id_=id_,
+            kind=kind,
+            subject=subject,
+            payload=payload,
+            by=actor_of(request),
+        )
+        return claimed if isinstance(claimed, Refusal) else None
+
+    return approve
