@@ -6,6 +6,7 @@ from uuid import UUID
 import structlog
 
 from kaquan.cards import CardFinder, Programmes
+from kaquan.closing import RulesOf, refund_rules
 from kaquan.kit.clock import Clock, SystemClock
 from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, open_pool
 from kaquan.kit.ids import Ids, SystemIds
@@ -50,6 +51,7 @@ class App:
         self.limits = LimitBook(pool)
         self.policy = Policy(pool)
         self.finder = CardFinder(pool, keyring, slots)
+        self.refund_rules: RulesOf = refund_rules(pool, self.policy)
         self.desk = Desk(
             pool,
             slots=slots,

@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True):
     max_queue: int = 2_000
     """Requests that wait at the most, in each slot of a process, before new ones are answered 503."""
     max_body_bytes: int = 65_536
+    webhook_private: bool = False
+    """Whether webhooks may go to private and local addresses, and over http: for trying things out."""
     idempotency_days: int = 30
     """How long the first answer to a key is kept."""
     identity_provider: str = "sandbox"

@@ -54,9 +54,9 @@ class Card:
     blocked: bool = False
     lots: list[Lot] = field(default_factory=list)
 
-    @property
-    def balance_fen(self) -> int:
-        return sum(lot.free_fen for lot in self.lots)
+    def balance_fen(self, now: datetime) -> int:
+        """What can be spent: what has expired cannot."""
+        return sum(lot.free_fen for lot in self.lots if lot.expires_at > now)
 
     @property
     def held_fen(self) -> int:
@@ -141,7 +141,7 @@ class Model:
                 card.lots.append(lot)
                 loaded.append((lot, fen))
         return Expected(
-            None, "completed", amount_fen, amount_fen, 0, card.balance_fen, self._by_pocket(card, loaded)
+            None, "completed", amount_fen, amount_fen, 0, card.balance_fen(now), self._by_pocket(card, loaded)
         )  # fmt: skip
 
     def spend(
@@ -186,16 +186,16 @@ class Model:
         kind, status = ("authorization", "open") if authorize else ("purchase", "completed")
         made = Spent(card_name, shop, kind, status, amount_fen, ends, parts)
         self.payments[name] = made
-        return self._told(made, card, taken)
+        return self._told(made, card, taken, now)
 
-    def _told(self, made: Spent, card: Card, moved: Sequence[tuple[Lot, int]]) -> Expected:
+    def _told(self, made: Spent, card: Card, moved: Sequence[tuple[Lot, int]], now: datetime) -> Expected:
         return Expected(
             None,
             made.status,
             made.amount_fen,
             made.captured_fen,
             made.refunded_fen,
-            card.balance_fen,
+            card.balance_fen(now),
             self._by_pocket(card, moved),
         )
 
@@ -223,7 +223,7 @@ class Model:
         if final or not any(part.reserved_fen for part in paid.parts):
             self._release(paid)
             paid.status = "completed"
-        return self._told(paid, card, moved)
+        return self._told(paid, card, moved, now)
 
     def _release(self, paid: Spent) -> list[tuple[Lot, int]]:
         released = []
@@ -234,13 +234,13 @@ class Model:
             part.reserved_fen = 0
         return released
 
-    def void(self, name: int, *, status: str = "voided") -> Expected:
+    def void(self, name: int, now: datetime, *, status: str = "voided") -> Expected:
         paid = self.payments[name]
         if paid.status != "open":
             return refusal("authorization_not_open")
         released = self._release(paid)
         paid.status = "completed" if paid.captured_fen else status
-        return self._told(paid, self.cards[paid.card], released)
+        return self._told(paid, self.cards[paid.card], released, now)
 
     def expire(self, now: datetime) -> int:
         """How many authorizations end because their time has passed."""
@@ -250,10 +250,10 @@ class Model:
             if paid.status == "open" and paid.expires_at is not None and paid.expires_at <= now
         ]
         for name in overdue:
-            self.void(name, status="expired")
+            self.void(name, now, status="expired")
         return len(overdue)
 
-    def refund(self, name: int, amount_fen: int | None) -> Expected:
+    def refund(self, name: int, amount_fen: int | None, now: datetime) -> Expected:
         paid = self.payments[name]
         card = self.cards[paid.card]
         if not paid.captured_fen:
@@ -274,4 +274,4 @@ class Model:
             card.lots[part.lot].remaining_fen += fen
             moved.append((card.lots[part.lot], fen))
         pockets = self._by_pocket(card, moved)
-        return Expected(None, "completed", amount, amount, 0, card.balance_fen, pockets)
+        return Expected(None, "completed", amount, amount, 0, card.balance_fen(now), pockets)

@@ -277,13 +277,13 @@ class Machine(RuleBasedStateMachine):
         return Step(self._name(), command, lambda book: book.capture(of, amount, final, now))
 
     def _void(self, which: int) -> Step:
-        of = self._pick(which)
-        return Step(self._name(), Void(self.payment_ids[of]), lambda book: book.void(of))
+        of, now = self._pick(which), self.clock.now()
+        return Step(self._name(), Void(self.payment_ids[of]), lambda book: book.void(of, now))
 
     def _refund(self, which: int, amount: int | None) -> Step:
-        of = self._pick(which)
-        command = Refund(self.payment_ids[of], amount, self.clock.now())
-        return Step(self._name(), command, lambda book: book.refund(of, amount))
+        of, now = self._pick(which), self.clock.now()
+        command = Refund(self.payment_ids[of], amount, now)
+        return Step(self._name(), command, lambda book: book.refund(of, amount, now))
 
     def _one(self, step: Step, process: int) -> None:
         key = self.town.ids.new().hex

@@ -6,7 +6,9 @@ number, and only :func:`reveal_number` shows one, which leaves a trace.
 """
 
 from kaquan.cards.accept import change_acceptance
+from kaquan.cards.balance import PocketBalance, list_balances
 from kaquan.cards.change import activate_card, block_card, unblock_card
+from kaquan.cards.close import end_card, plan_closing, touch_pockets
 from kaquan.cards.create_programme import create_programme
 from kaquan.cards.events import list_events
 from kaquan.cards.find import CardFinder
@@ -91,6 +93,7 @@ __all__ = [
     "PinState",
     "PinStatus",
     "Pocket",
+    "PocketBalance",
     "Press",
     "Programme",
     "Programmes",
@@ -108,6 +111,7 @@ __all__ = [
     "claim_gift",
     "create_batch",
     "create_programme",
+    "end_card",
     "expire_gifts",
     "finish_transfers",
     "get_batch",
@@ -117,12 +121,14 @@ __all__ = [
     "get_programme",
     "issue_card",
     "list_acceptance",
+    "list_balances",
     "list_batches",
     "list_cards",
     "list_events",
     "list_pockets",
     "list_programmes",
     "offer_gift",
+    "plan_closing",
     "put_losses_into_effect",
     "register_card",
     "replace_card",
@@ -130,6 +136,7 @@ __all__ = [
     "reveal_number",
     "run_batch",
     "set_pin",
+    "touch_pockets",
     "transfer_balance",
     "unbind_card",
     "unblock_card",

@@ -70,7 +70,7 @@ async def unblock_card(
 ) -> Card | Refusal:
     """Take a card back to where it was before it was blocked; one that is not blocked stays as it is.
 
-    Refused: ``not_found``.
+    Refused: ``not_found``, ``card_closed``.
     """
     return await apply_change(
         pool, hand, CardEvent.UNBLOCKED, plan_unblock, book_id=book_id, slots=slots, card_id=card_id, reason=note

@@ -199,3 +199,15 @@ def plan_replacement(card: Card, *, by: UUID, claimed: bool = False) -> Card | R
     if card.status is CardStatus.GIFTED and not claimed:
         return CARD_IN_GIFT.refuse()
     return advance(card, CardEvent.REPLACED, replaced_by_id=by)
+
+
+def plan_closing(card: Card) -> Card | Refusal:
+    """Close a card for ever: whoever closes it empties its pockets in the same commit.
+
+    Refused: ``card_in_gift`` while somebody may claim it, also when it is lost; as :func:`advance`. Closing twice is
+    not closing once: the second would be told of a refund that it did not ask for.
+    """
+    after = advance(card, CardEvent.CLOSED)
+    if not isinstance(after, Refusal) and card.gift_id is not None:
+        return CARD_IN_GIFT.refuse()
+    return after

@@ -396,6 +396,17 @@ def made_card(made: MadeCard, run: Run) -> Card:
     )  # fmt: skip
 
 
+async def change_card(connection: Connection, before: Card, after: Card) -> bool:
+    """Write a card's new status in the caller's transaction if it is still as ``before``; whether it was."""
+    changed = await connection.execute(_QUERIES["change_card"], {**asdict(after), "version": before.version})
+    return changed.rowcount == 1
+
+
+async def touch_pockets(connection: Connection, card: Card) -> None:
+    """Make stale every decision on the card's pockets, in the caller's transaction."""
+    await connection.execute(_QUERIES["touch_accounts"], {"slot": card.slot, "card_id": card.id})
+
+
 async def load_sealed_number(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> bytes | None:
     """A card's number as it is kept: sealed."""
     rows = await _read(pool, "sealed_number", {"book_id": book_id, "slot": slot, "id": card_id})

@@ -194,8 +194,11 @@ class Mover:
         taking = await self._holdings(transfer, transfer.to_card_id)
         source = await self._card(transfer, transfer.from_card_id)
         programme = await programme_of(pool, source)
+        target = await self._card(transfer, transfer.to_card_id)
+        if target.status is CardStatus.CLOSED:
+            await self._abandon(transfer, UNUSABLE[target.status].refuse("to_card_id"))
+            return
         if transfer.kind is TransferKind.BALANCE:
-            target = await self._card(transfer, transfer.to_card_id)
             refused = check_match(source, target) or _fits(programme, giving, taking)
             if refused is not None:
                 await self._abandon(transfer, refused)
@@ -333,6 +336,10 @@ async def finish_transfers(pool: Pool, clock: Clock, ids: Ids, *, slots: tuple[i
         for book_id, card_id, successor_id in await store.load_left_behind(pool, slot=slot, limit=CHUNK):
             source = await store.load_card(pool, book_id=book_id, slot=slot, card_id=card_id)
             assert source is not None, "cards are never removed"
+            target_slot = slot_of(successor_id, slots)
+            target = await store.load_card(pool, book_id=book_id, slot=target_slot, card_id=successor_id)
+            if target is not None and target.status is CardStatus.CLOSED:
+                continue  # closed cards hold nothing: it stays where it came back to
             transfer = new_transfer(hand, TransferKind.FORWARD, source=source, target_id=successor_id)
             await store.post_together(pool, store.add_transfer(transfer))
             finished = await finish_transfer(pool, hand, slots=slots, transfer=transfer)

@@ -37,6 +37,9 @@ class Prefix(StrEnum):
     TRANSFER = "tra"
     GIFT = "gift"
     POLICY_CHANGE = "pol"
+    NOTICE = "ntc"
+    ENDPOINT = "whe"
+    PAYOUT = "pay"
 
 
 class Ids(Protocol):

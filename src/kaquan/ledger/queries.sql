@@ -36,6 +36,16 @@ SELECT slot, id, book_id, owner_id, kind, currency, floor_rule, lotted, debits_p
        debits_pending, credits_pending, version
 FROM ledger_account WHERE slot = %(slot)s AND id = ANY (%(ids)s::bigint[]) AND book_id = %(book_id)s;
 
+-- name: read_expired
+-- What accounts hold, neither spent nor set aside, of lots that have ended.
+SELECT account_id, sum(remaining_fen - reserved_fen)::bigint FROM ledger_lot
+WHERE slot = %(slot)s AND account_id = ANY (%(ids)s::bigint[]) AND expires_at <= %(now)s
+GROUP BY account_id;
+
+-- name: extend_lot
+SELECT ledger_extend_lot_v1(
+  %(slot)s::smallint, %(account_id)s::bigint, %(lot)s::integer, %(before)s::timestamptz, %(after)s::timestamptz);
+
 -- name: read_transaction
 SELECT slot, id, book_id, kind, related_id, place_id, reference, effective_at, recorded_at, request_key
 FROM ledger_transaction

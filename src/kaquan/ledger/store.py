@@ -256,6 +256,27 @@ async def read_accounts_of_owner(
     return [_account(row) for row in await cursor.fetchall()]
 
 
+async def read_expired(
+    connection: Connection, *, slot: int, account_ids: Sequence[int], now: datetime
+) -> dict[int, int]:
+    """What each of these accounts holds, neither spent nor set aside, in lots that ended by ``now``."""
+    cursor = await connection.execute(_SQL["read_expired"], {"slot": slot, "ids": list(account_ids), "now": now})
+    return {row[0]: row[1] for row in await cursor.fetchall()}
+
+
+async def extend_lot(
+    connection: Connection, *, slot: int, account_id: int, lot: int, before: datetime, after: datetime
+) -> bool:
+    """Move the end of a lot from ``before`` to the later ``after``; False if it does not end at ``before``.
+
+    It moves the account's version: what was decided on the old end comes back as stale.
+    """
+    params = {"slot": slot, "account_id": account_id, "lot": lot, "before": before, "after": after}
+    row = await (await connection.execute(_SQL["extend_lot"], params)).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
 @asynccontextmanager
 async def one_snapshot(connection: Connection) -> AsyncIterator[None]:
     """What is read inside is read as of one moment."""

@@ -1,4 +1,4 @@
--- The schema at revision 0012, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0013, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -145,6 +145,19 @@ BEGIN
 END $$;
 
 ALTER FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION ledger_extend_lot_v1(p_slot smallint, p_account bigint, p_lot integer, p_before timestamp with time zone, p_after timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+  UPDATE ledger_account SET version = version + 1 WHERE slot = p_slot AND id = p_account AND lotted;
+  UPDATE ledger_lot SET expires_at = p_after
+   WHERE slot = p_slot AND account_id = p_account AND lot = p_lot AND expires_at = p_before AND p_after > p_before;
+  RETURN FOUND;
+END $$;
+
+ALTER FUNCTION ledger_extend_lot_v1(p_slot smallint, p_account bigint, p_lot integer, p_before timestamp with time zone, p_after timestamp with time zone) OWNER TO kaquan_ledger;
 
 CREATE FUNCTION ledger_first_id_v1(p_at timestamp with time zone) RETURNS uuid
     LANGUAGE sql IMMUTABLE
@@ -1077,6 +1090,125 @@ COMMENT ON COLUMN cards_transfer.out_id IS 'The transaction that took the value;
 
 COMMENT ON COLUMN cards_transfer.in_id IS 'The transaction that gives the value, where the other card is in another slot';
 
+CREATE TABLE closing_closure (
+    slot smallint NOT NULL,
+    card_id uuid NOT NULL,
+    book_id integer NOT NULL,
+    transaction_id uuid,
+    cause text NOT NULL COLLATE pg_catalog."C",
+    amount_fen bigint NOT NULL,
+    interest_fen bigint NOT NULL,
+    quote_hash bytea NOT NULL,
+    quote bytea NOT NULL,
+    closed_by uuid NOT NULL,
+    closed_at timestamp with time zone NOT NULL,
+    CONSTRAINT closing_closure_amounts CHECK (((amount_fen >= interest_fen) AND (interest_fen >= 0)))
+);
+
+COMMENT ON COLUMN closing_closure.quote IS 'The calculation as it was posted: quote_hash is its SHA-256';
+
+CREATE TABLE closing_dormancy (
+    slot smallint NOT NULL,
+    card_id uuid NOT NULL,
+    last_moved_at timestamp with time zone NOT NULL,
+    book_id integer NOT NULL,
+    notice_id uuid NOT NULL,
+    found_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE closing_expired_lot (
+    slot smallint NOT NULL,
+    transaction_id uuid NOT NULL,
+    book_id integer NOT NULL,
+    card_id uuid NOT NULL,
+    account_id bigint NOT NULL,
+    lot integer NOT NULL,
+    source_account_id bigint NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    amount_fen bigint NOT NULL,
+    remaining_after_fen bigint NOT NULL,
+    reserved_after_fen bigint NOT NULL,
+    returned_fen bigint DEFAULT 0 NOT NULL,
+    swept_at timestamp with time zone NOT NULL,
+    CONSTRAINT closing_expired_lot_in_time CHECK ((expires_at <= swept_at)),
+    CONSTRAINT closing_expired_lot_returned CHECK (((amount_fen > 0) AND ((returned_fen >= 0) AND (returned_fen <= amount_fen)))),
+    CONSTRAINT closing_expired_lot_whole CHECK ((remaining_after_fen = reserved_after_fen))
+);
+
+COMMENT ON TABLE closing_expired_lot IS 'What was taken from a lot after its end, and what the lot held after that in the same commit: only what was set aside';
+
+COMMENT ON COLUMN closing_expired_lot.source_account_id IS 'The account of expired value that holds it';
+
+COMMENT ON COLUMN closing_expired_lot.returned_fen IS 'What of it was given back: by an extension, or in a refund when the card was closed';
+
+CREATE TABLE closing_extension (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    card_id uuid NOT NULL,
+    account_id bigint NOT NULL,
+    lot integer NOT NULL,
+    before timestamp with time zone NOT NULL,
+    after timestamp with time zone NOT NULL,
+    returned_fen bigint NOT NULL,
+    transaction_id uuid,
+    made_by uuid NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    CONSTRAINT closing_extension_longer CHECK (((after > before) AND (returned_fen >= 0)))
+);
+
+CREATE TABLE closing_payout (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    card_id uuid NOT NULL,
+    transaction_id uuid NOT NULL,
+    method text NOT NULL COLLATE pg_catalog."C",
+    currency text NOT NULL COLLATE pg_catalog."C",
+    amount_fen bigint NOT NULL,
+    payee_sealed bytea NOT NULL,
+    account_last4 text COLLATE pg_catalog."C",
+    payable_account_id bigint NOT NULL,
+    due_on date,
+    status text NOT NULL COLLATE pg_catalog."C",
+    made_by uuid NOT NULL,
+    checked_by uuid,
+    payment_reference text,
+    failure text,
+    paid_transaction_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    version integer DEFAULT 0 NOT NULL,
+    CONSTRAINT closing_payout_amount CHECK ((amount_fen > 0)),
+    CONSTRAINT closing_payout_evidence CHECK ((((status = 'paid'::text) = ((payment_reference IS NOT NULL) AND (paid_transaction_id IS NOT NULL))) AND ((status = 'pending'::text) = (checked_by IS NULL)) AND ((status = 'failed'::text) = (failure IS NOT NULL)))),
+    CONSTRAINT closing_payout_four_eyes CHECK ((checked_by IS DISTINCT FROM made_by)),
+    CONSTRAINT closing_payout_method CHECK ((method = ANY (ARRAY['bank_transfer'::text, 'cash'::text]))),
+    CONSTRAINT closing_payout_status CHECK ((status = ANY (ARRAY['pending'::text, 'paid'::text, 'failed'::text])))
+);
+
+COMMENT ON COLUMN closing_payout.payee_sealed IS 'Name, and for a transfer account number and bank, under authenticated encryption, bound to the payout id';
+
+CREATE TABLE closing_reminder (
+    slot smallint NOT NULL,
+    account_id bigint NOT NULL,
+    lot integer NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    threshold_days integer NOT NULL,
+    notice_id uuid NOT NULL,
+    reminded_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE closing_terms (
+    book_id integer NOT NULL,
+    programme_id uuid NOT NULL,
+    remind_days integer[] NOT NULL,
+    dormant_months integer,
+    refund_values jsonb,
+    changed_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE closing_terms IS 'What a programme says of the end of its value: reminders, dormancy, and the rules of its refunds';
+
 CREATE TABLE evidence_leaf (
     slot smallint NOT NULL,
     transaction_id uuid NOT NULL,
@@ -1237,6 +1369,65 @@ COMMENT ON COLUMN ledger_transaction.related_id IS 'The transaction that this on
 COMMENT ON COLUMN ledger_transaction.place_id IS 'Where it happened: the terminal';
 
 COMMENT ON COLUMN ledger_transaction.effective_at IS 'When it happened at the till; recorded_at is when this ledger learnt of it';
+
+CREATE TABLE notices_attempt (
+    slot smallint NOT NULL,
+    notice_id uuid NOT NULL,
+    endpoint_id uuid NOT NULL,
+    attempt integer NOT NULL,
+    attempted_at timestamp with time zone NOT NULL,
+    duration_ms integer NOT NULL,
+    http_status smallint,
+    failure text COLLATE pg_catalog."C"
+);
+
+CREATE TABLE notices_delivery (
+    slot smallint NOT NULL,
+    notice_id uuid NOT NULL,
+    endpoint_id uuid NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    attempt_count integer DEFAULT 0 NOT NULL,
+    round_count integer DEFAULT 0 NOT NULL,
+    next_at timestamp with time zone,
+    delivered_at timestamp with time zone,
+    CONSTRAINT notices_delivery_next CHECK (((status = 'pending'::text) = (next_at IS NOT NULL))),
+    CONSTRAINT notices_delivery_status CHECK ((status = ANY (ARRAY['pending'::text, 'delivered'::text, 'dead'::text])))
+)
+WITH (fillfactor='80');
+
+COMMENT ON COLUMN notices_delivery.endpoint_id IS 'All zeros for the console, which has no endpoint';
+
+COMMENT ON COLUMN notices_delivery.round_count IS 'Attempts since it was sent first or again: what the delay depends on';
+
+CREATE TABLE notices_endpoint (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    address text NOT NULL,
+    events text[] NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    secret_sealed bytea NOT NULL,
+    old_secret_sealed bytea,
+    old_secret_until timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT notices_endpoint_overlap CHECK (((old_secret_sealed IS NULL) = (old_secret_until IS NULL))),
+    CONSTRAINT notices_endpoint_status CHECK ((status = ANY (ARRAY['active'::text, 'disabled'::text, 'removed'::text])))
+);
+
+COMMENT ON COLUMN notices_endpoint.events IS 'Only these events; empty: every event';
+
+CREATE TABLE notices_notice (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    event text NOT NULL COLLATE pg_catalog."C",
+    card_id uuid,
+    body text NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON COLUMN notices_notice.body IS 'The message, the same bytes for every attempt';
 
 CREATE TABLE parties_allowance (
     book_id integer NOT NULL,
@@ -1700,6 +1891,27 @@ ALTER TABLE ONLY cards_transfer
 ALTER TABLE ONLY cards_transfer
     ADD CONSTRAINT cards_transfer_pkey PRIMARY KEY (slot, id);
 
+ALTER TABLE ONLY closing_closure
+    ADD CONSTRAINT closing_closure_pkey PRIMARY KEY (slot, card_id);
+
+ALTER TABLE ONLY closing_dormancy
+    ADD CONSTRAINT closing_dormancy_pkey PRIMARY KEY (slot, card_id, last_moved_at);
+
+ALTER TABLE ONLY closing_expired_lot
+    ADD CONSTRAINT closing_expired_lot_pkey PRIMARY KEY (slot, transaction_id);
+
+ALTER TABLE ONLY closing_extension
+    ADD CONSTRAINT closing_extension_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY closing_payout
+    ADD CONSTRAINT closing_payout_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY closing_reminder
+    ADD CONSTRAINT closing_reminder_pkey PRIMARY KEY (slot, account_id, lot, expires_at, threshold_days);
+
+ALTER TABLE ONLY closing_terms
+    ADD CONSTRAINT closing_terms_pkey PRIMARY KEY (book_id, programme_id);
+
 ALTER TABLE ONLY evidence_leaf
     ADD CONSTRAINT evidence_leaf_pkey PRIMARY KEY (slot, transaction_id);
 
@@ -1732,6 +1944,18 @@ ALTER TABLE ONLY ledger_slot
 
 ALTER TABLE ONLY ledger_transaction
     ADD CONSTRAINT ledger_transaction_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY notices_attempt
+    ADD CONSTRAINT notices_attempt_pkey PRIMARY KEY (slot, notice_id, endpoint_id, attempt);
+
+ALTER TABLE ONLY notices_delivery
+    ADD CONSTRAINT notices_delivery_pkey PRIMARY KEY (slot, notice_id, endpoint_id);
+
+ALTER TABLE ONLY notices_endpoint
+    ADD CONSTRAINT notices_endpoint_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY notices_notice
+    ADD CONSTRAINT notices_notice_pkey PRIMARY KEY (slot, id);
 
 ALTER TABLE ONLY parties_allowance
     ADD CONSTRAINT parties_allowance_pkey PRIMARY KEY (book_id, customer_id, metric, period);
@@ -1877,15 +2101,31 @@ CREATE INDEX cards_transfer_from ON cards_transfer USING btree (slot, from_card_
 
 CREATE INDEX cards_transfer_unfinished ON cards_transfer USING btree (slot, created_at) WHERE (status = ANY (ARRAY['open'::text, 'out'::text]));
 
+CREATE INDEX closing_expired_lot_card ON closing_expired_lot USING btree (slot, card_id, account_id, lot);
+
+CREATE INDEX closing_payout_book ON closing_payout USING btree (slot, book_id, id);
+
+CREATE INDEX closing_payout_card ON closing_payout USING btree (slot, card_id, id);
+
 CREATE INDEX ledger_entry_credit ON ledger_entry USING btree (credit_account, transaction_id);
 
 CREATE INDEX ledger_entry_debit ON ledger_entry USING btree (debit_account, transaction_id);
+
+CREATE INDEX ledger_lot_expiring ON ledger_lot USING btree (slot, expires_at, account_id, lot) WHERE (expires_at IS NOT NULL);
 
 CREATE INDEX ledger_transaction_kind ON ledger_transaction USING btree (slot, book_id, kind, id) WHERE (kind <> 'purchase'::text);
 
 CREATE INDEX ledger_transaction_reference ON ledger_transaction USING btree (slot, book_id, reference, id) WHERE (reference IS NOT NULL);
 
 CREATE INDEX ledger_transaction_related ON ledger_transaction USING btree (slot, related_id, id) WHERE (related_id IS NOT NULL);
+
+CREATE INDEX notices_delivery_due ON notices_delivery USING btree (slot, endpoint_id, next_at) WHERE (status = 'pending'::text);
+
+CREATE INDEX notices_endpoint_book ON notices_endpoint USING btree (book_id, id);
+
+CREATE INDEX notices_notice_book ON notices_notice USING btree (slot, book_id, id);
+
+CREATE INDEX notices_notice_card ON notices_notice USING btree (slot, card_id, id) WHERE (card_id IS NOT NULL);
 
 CREATE INDEX parties_approval_by_subject ON parties_approval USING btree (book_id, subject, id);
 
@@ -1929,6 +2169,9 @@ ALTER TABLE ONLY cards_batch
 
 ALTER TABLE ONLY cards_programme
     ADD CONSTRAINT cards_programme_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
+
+ALTER TABLE ONLY closing_terms
+    ADD CONSTRAINT closing_terms_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
 
 ALTER TABLE ONLY parties_api_key
     ADD CONSTRAINT parties_api_key_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
@@ -1984,6 +2227,8 @@ GRANT USAGE ON SCHEMA public TO kaquan_app;
 GRANT USAGE ON SCHEMA public TO kaquan_ledger;
 REVOKE ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) TO kaquan_app;
+REVOKE ALL ON FUNCTION ledger_extend_lot_v1(p_slot smallint, p_account bigint, p_lot integer, p_before timestamp with time zone, p_after timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger_extend_lot_v1(p_slot smallint, p_account bigint, p_lot integer, p_before timestamp with time zone, p_after timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_forget_answers_v1(p_slot smallint, p_before timestamp with time zone, p_after uuid, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger_forget_answers_v1(p_slot smallint, p_before timestamp with time zone, p_after uuid, p_limit integer) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_keep_origins_v1(p_slot smallint, p_transaction uuid, p_accounts bigint[], p_lots integer[], p_origins uuid[]) FROM PUBLIC;
@@ -2062,6 +2307,25 @@ GRANT UPDATE(out_id) ON TABLE cards_transfer TO kaquan_app;
 GRANT UPDATE(in_id) ON TABLE cards_transfer TO kaquan_app;
 GRANT UPDATE(abandoned_for) ON TABLE cards_transfer TO kaquan_app;
 GRANT UPDATE(finished_at) ON TABLE cards_transfer TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_closure TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_dormancy TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_expired_lot TO kaquan_app;
+GRANT UPDATE(returned_fen) ON TABLE closing_expired_lot TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_extension TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_payout TO kaquan_app;
+GRANT UPDATE(status) ON TABLE closing_payout TO kaquan_app;
+GRANT UPDATE(checked_by) ON TABLE closing_payout TO kaquan_app;
+GRANT UPDATE(payment_reference) ON TABLE closing_payout TO kaquan_app;
+GRANT UPDATE(failure) ON TABLE closing_payout TO kaquan_app;
+GRANT UPDATE(paid_transaction_id) ON TABLE closing_payout TO kaquan_app;
+GRANT UPDATE(changed_at) ON TABLE closing_payout TO kaquan_app;
+GRANT UPDATE(version) ON TABLE closing_payout TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_reminder TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_terms TO kaquan_app;
+GRANT UPDATE(remind_days) ON TABLE closing_terms TO kaquan_app;
+GRANT UPDATE(dormant_months) ON TABLE closing_terms TO kaquan_app;
+GRANT UPDATE(refund_values) ON TABLE closing_terms TO kaquan_app;
+GRANT UPDATE(changed_at) ON TABLE closing_terms TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_leaf TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_leaf TO kaquan_app;
 GRANT USAGE ON SEQUENCE ledger_account_id TO kaquan_ledger;
@@ -2084,6 +2348,21 @@ GRANT SELECT ON TABLE ledger_slot TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_slot TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE ledger_transaction TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_transaction TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE notices_attempt TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE notices_delivery TO kaquan_app;
+GRANT UPDATE(status) ON TABLE notices_delivery TO kaquan_app;
+GRANT UPDATE(attempt_count) ON TABLE notices_delivery TO kaquan_app;
+GRANT UPDATE(round_count) ON TABLE notices_delivery TO kaquan_app;
+GRANT UPDATE(next_at) ON TABLE notices_delivery TO kaquan_app;
+GRANT UPDATE(delivered_at) ON TABLE notices_delivery TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE notices_endpoint TO kaquan_app;
+GRANT UPDATE(address) ON TABLE notices_endpoint TO kaquan_app;
+GRANT UPDATE(events) ON TABLE notices_endpoint TO kaquan_app;
+GRANT UPDATE(status) ON TABLE notices_endpoint TO kaquan_app;
+GRANT UPDATE(secret_sealed) ON TABLE notices_endpoint TO kaquan_app;
+GRANT UPDATE(old_secret_sealed) ON TABLE notices_endpoint TO kaquan_app;
+GRANT UPDATE(old_secret_until) ON TABLE notices_endpoint TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE notices_notice TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_allowance TO kaquan_app;
 GRANT UPDATE(used_fen) ON TABLE parties_allowance TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_api_key TO kaquan_app;

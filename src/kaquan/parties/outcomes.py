@@ -35,8 +35,8 @@ FOUR_EYES = outcome(
     "four_eyes",
     http=403,
     iso="57",
-    en="Another person than the one who proposed this must decide on it.",
-    zh="提议人不得审批自己的提议，须由另一人审批。",
+    en="Another person than the one who proposed or made this must decide on it.",
+    zh="提议人或制单人不得自行审批或复核，须由另一人办理。",
 )
 NOT_YOUR_PROPOSAL = outcome(
     "not_your_proposal",

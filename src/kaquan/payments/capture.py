@@ -9,7 +9,16 @@ from kaquan.payments.outcomes import (
     AUTHORIZATION_NOT_OPEN,
     CAPTURE_EXCEEDS_AUTHORIZATION,
 )
-from kaquan.payments.plan import available_fen, by_pocket, fill, first_three, guards_of, known_payment, leg
+from kaquan.payments.plan import (
+    by_pocket,
+    fill,
+    first_three,
+    guards_of,
+    known_payment,
+    leg,
+    returned_fen,
+    spendable_fen,
+)
 from kaquan.payments.types import Capture, Facts, PaymentStatus, Plan, Receipt
 
 
@@ -63,5 +72,6 @@ def plan_capture(facts: Facts, command: Capture) -> Plan | Refusal:
         place_id=payment.terminal_id,
     )
     pockets = by_pocket(card, [(spent.account_id, part) for spent, part in zip(found.legs, captured, strict=True)])
-    released_fen = left_fen - amount_fen if done else 0
-    return Plan(posting, Receipt(changed, pockets, available_fen(card) + released_fen), changed=changed)
+    released = [room - part if done else 0 for room, part in zip(rooms, captured, strict=True)]
+    balance_fen = spendable_fen(card, facts.now) + returned_fen(found.legs, released)
+    return Plan(posting, Receipt(changed, pockets, balance_fen), changed=changed)

@@ -303,6 +303,7 @@ class Desk:
             cards=cards,
             payments=payments,
             every_pocket=every_pocket,
+            now=self._clock.now(),
             places=self._known.tracks_places(),
         )
         if any(self._known.version(card.book_id) < card.book_version for card in facts.cards.values()):

@@ -7,7 +7,7 @@ from kaquan.cards import Pocket
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, NewLot, Posting
 from kaquan.payments.outcomes import BALANCE_CAP_EXCEEDED
-from kaquan.payments.plan import available_fen, count_uses, guards_of, too_early, usable_card
+from kaquan.payments.plan import count_uses, guards_of, spendable_fen, too_early, usable_card
 from kaquan.payments.types import (
     Facts,
     Load,
@@ -41,8 +41,9 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         return card
     programme = facts.programme
     assert programme is not None, "a card's programme is always known"
-    balance_fen = available_fen(card) + command.amount_fen + command.bonus_fen
-    held_fen = balance_fen + sum(pocket.reserved_fen for pocket in card.pockets.values())
+    loaded_fen = command.amount_fen + command.bonus_fen
+    # what has expired and what is set aside is still on the card
+    held_fen = sum(pocket.posted_fen for pocket in card.pockets.values()) + loaded_fen
     if programme.max_balance_fen is not None and held_fen > programme.max_balance_fen:
         return BALANCE_CAP_EXCEEDED.refuse(
             "amount_fen", max_balance_fen=programme.max_balance_fen, balance_fen=held_fen
@@ -53,6 +54,7 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
     legs: list[Leg] = []
     lots: list[NewLot] = []
     pockets: list[PocketAmount] = []
+    balance_fen = spendable_fen(card, facts.now)
     for pocket_name, source, amount_fen, valid_days in (
         (Pocket.PRINCIPAL, facts.accounts.load_clearing, command.amount_fen, programme.principal_valid_days),
         (Pocket.BONUS, facts.accounts.bonus_expense, command.bonus_fen, programme.bonus_valid_days),
@@ -70,6 +72,8 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         )
         lots.append(NewLot(pocket.account_id, lot, command.amount_fen, command.bonus_fen, expires_at))
         pockets.append(PocketAmount(pocket_name, amount_fen))
+        if expires_at is None or expires_at > facts.now:  # a load of long ago may have ended already
+            balance_fen += amount_fen
     place = command.place
     posting = Posting(
         transaction_id=facts.transaction_id,

@@ -21,6 +21,7 @@ from kaquan.payments.types import (
     PocketFacts,
     Refund,
     Spend,
+    SpentLeg,
 )
 
 
@@ -91,9 +92,19 @@ def take(card: CardFacts, spend_order: tuple[Pocket, ...], amount_fen: int, now:
     return amount_fen - left_fen
 
 
-def available_fen(card: CardFacts) -> int:
-    """What the card's pockets have together, neither spent nor reserved."""
-    return sum(pocket.available_fen for pocket in card.pockets.values())
+def spendable_fen(card: CardFacts, now: datetime) -> int:
+    """What the holder can spend of the card's pockets together: neither spent nor reserved nor expired."""
+    return sum(
+        lot.available_fen
+        for pocket in card.pockets.values()
+        for lot in pocket.lots
+        if lot.expires_at is None or lot.expires_at > now
+    )
+
+
+def returned_fen(legs: Sequence[SpentLeg], parts: Sequence[int]) -> int:
+    """What of the ``parts`` that go back to the lots of ``legs`` can be spent again: an expired lot stays expired."""
+    return sum(part for spent, part in zip(legs, parts, strict=True) if not spent.expired)
 
 
 def guards_of(card: CardFacts, legs: Sequence[Leg]) -> list[Guard]:

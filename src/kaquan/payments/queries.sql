@@ -10,7 +10,8 @@ SELECT p.slot, p.id, p.book_id, p.kind, p.status, p.card_id, p.merchant_id, p.st
        p.created_at, p.version, moved.legs
 FROM payments_payment p
 CROSS JOIN LATERAL (
-  SELECT coalesce(json_agg(json_build_array(l.account_id, l.lot, l.other_account, l.reserved, l.captured, l.refunded)
+  SELECT coalesce(json_agg(json_build_array(l.account_id, l.lot, l.other_account, l.reserved, l.captured, l.refunded,
+                                                    coalesce(o.expires_at <= %(now)s, false))
                            ORDER BY l.first), '[]') AS legs
   FROM (
     SELECT s.account_id, s.lot, s.other_account, min(s.transaction_id::text || to_char(s.leg, 'FM00000')) AS first,
@@ -31,6 +32,7 @@ CROSS JOIN LATERAL (
     ) AS s
     GROUP BY s.account_id, s.lot, s.other_account
   ) AS l
+  LEFT JOIN ledger_lot o ON o.slot = p.slot AND o.account_id = l.account_id AND o.lot = l.lot
 ) AS moved
 WHERE p.slot = %(slot)s AND p.id = ANY (%(ids)s::uuid[]);
 

@@ -2,20 +2,24 @@
 
 import msgspec
 
+from kaquan.cards import CardStatus
+from kaquan.cards.outcomes import CARD_CLOSED
 from kaquan.kit.money import allocate
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, Posting
 from kaquan.payments.outcomes import NOT_REFUNDABLE, REFUND_EXCEEDS_PAYMENT
-from kaquan.payments.plan import available_fen, by_pocket, guards_of, known_payment, too_early
+from kaquan.payments.plan import by_pocket, guards_of, known_payment, returned_fen, spendable_fen, too_early
 from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Plan, Receipt, Refund
 
 
 def plan_refund(facts: Facts, command: Refund) -> Plan | Refusal:
     """Decide a refund. A part is split over the lots in proportion to what is not yet refunded of each (see
     :func:`kaquan.kit.money.allocate` for the odd fen), so that paid and given value return in the ratio in which
-    they were spent. A blocked card receives its refund: blocking protects value, it does not forfeit any.
+    they were spent. A blocked card receives its refund: blocking protects value, it does not forfeit any. A closed
+    card is empty for ever: what is owed to its holder goes another way.
 
-    Refused with ``backdating_forbidden``, ``not_found``, ``not_refundable`` or ``refund_exceeds_payment``.
+    Refused with ``backdating_forbidden``, ``not_found``, ``card_closed``, ``not_refundable`` or
+    ``refund_exceeds_payment``.
     """
     occurred_at = command.occurred_at or facts.now
     if (refusal := too_early(command)) is not None:
@@ -25,6 +29,8 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Refusal:
         return found
     payment, card = found.payment, facts.card
     assert card is not None
+    if card.status is CardStatus.CLOSED:
+        return CARD_CLOSED.refuse("payment_id")
     if payment.captured_fen == 0 or payment.kind not in (PaymentKind.PURCHASE, PaymentKind.AUTHORIZATION):
         return NOT_REFUNDABLE.refuse("payment_id", kind=payment.kind.value)
     rooms = [spent.captured_fen - spent.refunded_fen for spent in found.legs]
@@ -74,5 +80,5 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Refusal:
     refunded = msgspec.structs.replace(
         payment, refunded_fen=payment.refunded_fen + amount_fen, version=payment.version + 1
     )
-    receipt = Receipt(refund, pockets, available_fen(card) + amount_fen)
+    receipt = Receipt(refund, pockets, spendable_fen(card, facts.now) + returned_fen(found.legs, parts))
     return Plan(posting, receipt, new=refund, changed=refunded)

@@ -9,7 +9,7 @@ from kaquan.ledger import Effect, Leg, Posting
 from kaquan.payments.limits import moment_of
 from kaquan.payments.outcomes import INSUFFICIENT_FUNDS, NOT_ACCEPTED_HERE, TERMINAL_BLOCKED
 from kaquan.payments.places import LastPlace, PlaceRuleKind, judge_place
-from kaquan.payments.plan import available_fen, by_pocket, count_uses, guards_of, take, too_early, usable_card
+from kaquan.payments.plan import by_pocket, count_uses, guards_of, spendable_fen, take, too_early, usable_card
 from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Plan, Receipt, Spend
 
 
@@ -91,7 +91,7 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
     pockets = by_pocket(card, [(taking.pocket.account_id, taking.amount_fen) for taking in takings])
     return Plan(
         posting,
-        Receipt(payment, pockets, available_fen(card) - command.amount_fen),
+        Receipt(payment, pockets, spendable_fen(card, facts.now) - command.amount_fen),
         new=payment,
         uses=uses,
         last_place=_leave_place(facts, command, occurred_at),

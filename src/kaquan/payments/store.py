@@ -65,6 +65,7 @@ async def load_facts(
     cards: Sequence[UUID],
     payments: Sequence[UUID],
     every_pocket: bool,
+    now: datetime,
     places: bool,
 ) -> BatchFacts:
     """Everything that a batch is decided on, in one round trip (two more when payments are to change).
@@ -83,7 +84,7 @@ async def load_facts(
         binary=True,
     )
     rows = await cursor.fetchall()
-    changing = await _load_payments(connection, slot=slot, ids=payments) if payments else {}
+    changing = await _load_payments(connection, slot=slot, ids=payments, now=now) if payments else {}
     found: dict[int, CardFacts] = {}
     for (
         n, book_id, programme_id, customer_id, status, expires_at, book_version, account_id, kind, version, posted_fen,
@@ -109,8 +110,10 @@ async def load_facts(
     return BatchFacts({card.id: card for card in found.values()}, changing)
 
 
-async def _load_payments(connection: Connection, *, slot: int, ids: Sequence[UUID]) -> dict[UUID, PaymentFacts]:
-    cursor = await connection.execute(_SQL["load_payments"], {"slot": slot, "ids": list(ids)})
+async def _load_payments(
+    connection: Connection, *, slot: int, ids: Sequence[UUID], now: datetime
+) -> dict[UUID, PaymentFacts]:
+    cursor = await connection.execute(_SQL["load_payments"], {"slot": slot, "ids": list(ids), "now": now})
     return {
         row[1]: PaymentFacts(_payment(row[:-1]), [SpentLeg(*leg) for leg in row[-1]]) for row in await cursor.fetchall()
     }

@@ -148,6 +148,8 @@ class SpentLeg(NamedTuple):
     reserved_fen: int
     captured_fen: int
     refunded_fen: int
+    expired: bool = False
+    """Whether the lot has ended."""
 
 
 class Payment(msgspec.Struct, frozen=True):

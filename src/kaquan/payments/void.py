@@ -5,7 +5,7 @@ import msgspec
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Posting
 from kaquan.payments.outcomes import AUTHORIZATION_NOT_OPEN
-from kaquan.payments.plan import available_fen, by_pocket, first_three, guards_of, known_payment, leg
+from kaquan.payments.plan import by_pocket, first_three, guards_of, known_payment, leg, returned_fen, spendable_fen
 from kaquan.payments.types import Facts, PaymentStatus, Plan, Receipt, Void
 
 
@@ -39,5 +39,5 @@ def plan_void(facts: Facts, command: Void) -> Plan | Refusal:
         place_id=payment.terminal_id,
     )
     released = [(spent.account_id, spent.reserved_fen) for spent in found.legs]
-    balance_fen = available_fen(card) + sum(amount for _, amount in released)
+    balance_fen = spendable_fen(card, facts.now) + returned_fen(found.legs, [amount for _, amount in released])
     return Plan(posting, Receipt(changed, by_pocket(card, released), balance_fen), changed=changed)

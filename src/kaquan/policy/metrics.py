@@ -295,6 +295,18 @@ class Metric(StrEnum):
         "redemption_wait_months", Subject.REFUND, Operator.AT_LEAST, Unit.MONTHS,
         "Months after purchase from which a card is redeemed", "购卡后可赎回的月数",
     )
+    REFUND_PAID_LESS_REDEEMED = (
+        "refund_paid_less_redeemed", Subject.REFUND, Operator.MUST, Unit.FLAG,
+        "What was paid less the price of what was redeemed is refunded", "退还预付款本金减去已兑付部分的价款",
+    )
+    REFUND_BY_TIME_LEFT = (
+        "refund_by_time_left", Subject.REFUND, Operator.MUST, Unit.FLAG,
+        "A card for a time is refunded by the time that is left", "按期限计费的，按剩余期限比例退款",
+    )
+    REFUND_INTEREST_FROM_END = (
+        "refund_interest_from_end", Subject.REFUND, Operator.MUST, Unit.FLAG,
+        "The interest of a refund runs from the day on which the contract ended", "退款利息自合同终止之日起算",
+    )
     REDEEMED_VALUE_PRICE = (
         "redeemed_value_price", Subject.REFUND, Operator.IS, Unit.CODE,
         "Price at which redeemed value is counted in a refund: discounted or list",

@@ -24,7 +24,7 @@ WITH moved AS (
                   WHEN c.owner_id = p.card_id THEN e.amount_fen
                   WHEN d.owner_id = p.card_id THEN -e.amount_fen ELSE 0 END) AS refunded
   FROM ledger_transaction AS t
-  JOIN payments_payment AS p ON p.slot = t.slot AND p.id = t.related_id
+  JOIN payments_payment AS p ON p.slot = t.slot AND p.id = t.related_id AND p.kind <> 'load'  -- whose lots may end
   JOIN ledger_entry AS e ON e.slot = t.slot AND e.transaction_id = t.id
   LEFT JOIN ledger_account AS d ON d.slot = e.slot AND d.id = e.debit_account
   LEFT JOIN ledger_account AS c ON c.slot = e.slot AND c.id = e.credit_account

@@ -16,12 +16,14 @@ from kaquan.doors.http.audit_trail import AuditTrailController
 from kaquan.doors.http.auth import guard, show_request_id
 from kaquan.doors.http.card_life import CARD_LIFE_CONTROLLERS
 from kaquan.doors.http.cards import CARD_CONTROLLERS
+from kaquan.doors.http.closing import CLOSING_CONTROLLERS
 from kaquan.doors.http.customers import CustomerController
 from kaquan.doors.http.issuers import IssuerController
 from kaquan.doors.http.ledger import LEDGER_CONTROLLERS
 from kaquan.doors.http.limits import LIMIT_CONTROLLERS
 from kaquan.doors.http.merchants import MerchantController
 from kaquan.doors.http.metrics import count_requests
+from kaquan.doors.http.notices import NOTICE_CONTROLLERS
 from kaquan.doors.http.openapi import PathItems, build_document
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.outcomes import BODY_TOO_LARGE, METHOD_NOT_ALLOWED
@@ -53,6 +55,8 @@ CONTROLLERS: list[type[Controller]] = [
     *LIMIT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     PolicyController,
+    *CLOSING_CONTROLLERS,
+    *NOTICE_CONTROLLERS,
     SystemController,
 ]
 

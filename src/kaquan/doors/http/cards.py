@@ -21,6 +21,7 @@ from kaquan.cards import (
     CardStatus,
     Hand,
     Pocket,
+    PocketBalance,
     Press,
     Programme,
     Search,
@@ -67,7 +68,6 @@ from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import ALREADY_EXISTS, BUSY, NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
-from kaquan.ledger import Account
 from kaquan.parties import Scope
 from kaquan.vault import mask_number
 
@@ -460,13 +460,15 @@ class CardNumberView(msgspec.Struct, frozen=True):
 
 
 class PocketView(msgspec.Struct, frozen=True):
-    """``posted_fen`` is what the pocket holds, ``available_fen`` what no authorization has set aside."""
+    """``posted_fen`` is what the pocket holds, ``available_fen`` what can be spent: neither set aside by an
+    authorization nor expired. ``expired_fen`` has expired and is still held, until the next sweep."""
 
     id: str
     pocket: Pocket
     currency: str
     posted_fen: int
     available_fen: int
+    expired_fen: int
 
 
 def show_card(card: Card) -> CardView:
@@ -491,14 +493,15 @@ def show_card(card: Card) -> CardView:
     )
 
 
-def show_pocket(found: tuple[Pocket, Account]) -> PocketView:
-    pocket, account = found
+def show_pocket(found: PocketBalance) -> PocketView:
+    pocket, account = found.pocket, found.account
     return PocketView(
         id=f"acc_{account.slot}_{account.id}",
         pocket=pocket,
         currency=account.currency,
         posted_fen=account.posted_fen,
-        available_fen=account.available_fen,
+        available_fen=found.spendable_fen,
+        expired_fen=found.expired_fen,
     )
 
 
@@ -591,11 +594,12 @@ class CardController(Controller):
     async def list_pockets(self, request: ApiRequest) -> Response[bytes]:
         """List a card's pockets with their balances; there are none before it is activated."""
         app = app_of(request)
-        found = await cards.list_pockets(
+        found = await cards.list_balances(
             app.pool,
             book_id=request.user.book_id,
             slots=app.slots,
             card_id=uuid_of(read_path(request, CardId)),
+            now=app.clock.now(),
         )
         return problem_response(found) if isinstance(found, Refusal) else answer_page(Page(found), show_pocket)
 

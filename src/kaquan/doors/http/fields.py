@@ -51,6 +51,9 @@ GiftId = Annotated[str, _id(Prefix.GIFT)]
 TransferId = Annotated[str, _id(Prefix.TRANSFER)]
 TransactionId = Annotated[str, _id(Prefix.TRANSACTION)]
 PolicyChangeId = Annotated[str, _id(Prefix.POLICY_CHANGE)]
+NoticeId = Annotated[str, _id(Prefix.NOTICE)]
+EndpointId = Annotated[str, _id(Prefix.ENDPOINT)]
+PayoutId = Annotated[str, _id(Prefix.PAYOUT)]
 AccountId = Annotated[
     str,
     _pattern(

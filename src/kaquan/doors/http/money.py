@@ -417,7 +417,8 @@ ROUTES = (
     Route(
         "/v1/refunds", "create_refund", "Return value of a captured spend.", Scope.REFUNDS_WRITE,
         RefundRequest, _read_refund, render_created, 201,
-        (refused.BACKDATING_FORBIDDEN, NOT_FOUND, refused.NOT_REFUNDABLE, refused.REFUND_EXCEEDS_PAYMENT),
+        (refused.BACKDATING_FORBIDDEN, NOT_FOUND, UNUSABLE[CardStatus.CLOSED], refused.NOT_REFUNDABLE,
+         refused.REFUND_EXCEEDS_PAYMENT),
     ),
     Route(
         "/v1/loads", "create_load", "Add money to a card.", Scope.LOADS_WRITE,

@@ -1,8 +1,9 @@
 """Requests that move value and are served by Litestar: done once under an Idempotency-Key, answered once.
 
 The first answer, a refusal too, is kept in the ledger's table of answers, as for payments, and for the same time; a
-retry gets it byte for byte. The work itself is done once for another reason: its intent carries the hash of the key
-under a unique constraint, so that a retry whose first try died before it had an answer goes on with the same intent.
+retry gets it byte for byte. The work itself is done once for another reason: either its intent carries the hash of the
+key under a unique constraint, so that a retry whose first try died before it had an answer goes on with the same
+intent; or it keeps the answer itself, in the commit of what it does (:mod:`kaquan.closing.once`).
 """
 
 import re
@@ -11,6 +12,7 @@ from uuid import UUID
 
 from litestar.response import Response
 
+from kaquan.app import App
 from kaquan.doors.http.outcomes import IDEMPOTENCY_KEY_MISSING
 from kaquan.doors.http.problems import PROBLEM_TYPE, RefusedError, problem_bytes, problem_response
 from kaquan.doors.http.request import ApiRequest, app_of
@@ -52,23 +54,37 @@ async def answer_once(
 ) -> Response[bytes]:
     """The first answer to the request's key; ``work`` is done if there is none. ``near`` is what the answer lives with.
 
-    A refusal that may pass (``busy``) is not kept. Raises RefusedError without a key, or for another request's key.
+    A refusal that may pass (``busy``) is not kept. Raises RefusedError without a key.
     """
-    app = app_of(request)
     header = request.headers.get("idempotency-key")
     name = read_key(None if header is None else header.encode("latin-1", "replace"))
     if name is None:
         raise RefusedError(IDEMPOTENCY_KEY_MISSING.refuse("Idempotency-Key"))
-    book_id, slot = request.user.book_id, slot_of(near, app.slots)
+    book_id = request.user.book_id
     key = RequestKey(name, hash_key(book_id, name), hash_request("POST", request.scope["path"], body))
+    kept = await keep_first(app_of(request), near=near, book_id=book_id, key=key, work=work)
+    if isinstance(kept, Refusal):
+        return problem_response(kept)
+    media_type = "application/json" if kept.status < 400 else PROBLEM_TYPE
+    return Response(kept.body, status_code=kept.status, media_type=media_type)
+
+
+async def keep_first(
+    app: App, *, near: UUID, book_id: int, key: RequestKey, work: Callable[[RequestKey], Awaitable[Answer | Refusal]]
+) -> Answer | Refusal:
+    """The first answer to ``key``, from now on or from before.
+
+    Refused, and not kept: ``idempotency_key_reused`` for another request's key, and what of ``work`` may pass.
+    """
+    slot = slot_of(near, app.slots)
     async with app.pool.connection() as connection:
         if len(app.slots) > 1 and await claim_keys(connection, [key], slots=app.slots, at=app.clock.now()):
-            raise RefusedError(IDEMPOTENCY_KEY_REUSED.refuse("Idempotency-Key"))
+            return IDEMPOTENCY_KEY_REUSED.refuse("Idempotency-Key")
         kept = await read_answers(connection, slot=slot, key_hashes=[key.key_hash])
     if not kept:
         result = await work(key)
         if isinstance(result, Refusal) and result.outcome.retryable:
-            return problem_response(result)
+            return result
         made = Answer(*problem_bytes(result)) if isinstance(result, Refusal) else result
         async with app.pool.connection() as connection:
             item = Item(book_id, None, key, made)
@@ -76,6 +92,5 @@ async def answer_once(
             kept = await read_answers(connection, slot=slot, key_hashes=[key.key_hash])
     request_hash, first = kept[key.key_hash]
     if request_hash != key.request_hash:
-        raise RefusedError(IDEMPOTENCY_KEY_REUSED.refuse("Idempotency-Key"))
-    media_type = "application/json" if first.status < 400 else PROBLEM_TYPE
-    return Response(first.body, status_code=first.status, media_type=media_type)
+        return IDEMPOTENCY_KEY_REUSED.refuse("Idempotency-Key")
+    return first

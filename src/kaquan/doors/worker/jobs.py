@@ -17,11 +17,13 @@ from kaquan.cards import (
     run_batch,
     unfinished_batches,
 )
+from kaquan.closing import LOOK_BACK, expire_lots, find_dormant, remind_of_ends
 from kaquan.doors.worker.metrics import AUDIT_FINDINGS, AUDITED_AT, JOB_RESULTS
 from kaquan.kit.db import app_conninfo
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import forget_answers, take_checkpoints
+from kaquan.notices.courier import send_due
 from kaquan.parties.customers import erase_retained
 from kaquan.parties.staff import expire_approvals
 from kaquan.payments.expire import expire_overdue
@@ -32,6 +34,7 @@ SCHEMA = "jobs"
 EVERY_5_SECONDS = "* * * * * */5"
 EVERY_15_SECONDS = "* * * * * */15"
 EVERY_MINUTE = "* * * * *"
+EVERY_10_MINUTES = "*/10 * * * *"
 EVERY_HOUR = "7 * * * *"
 EVERY_NIGHT = "20 19 * * *"
 """03:20 in China."""
@@ -78,6 +81,28 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
             else:
                 issued += batch.card_count
         return issued
+
+    @periodic(EVERY_5_SECONDS)
+    async def send_notices() -> int:
+        settings = app.settings
+        return await send_due(app.pool, app.slots, app.clock, app.keyring, allow_private=settings.webhook_private)
+
+    # days end at midnight somewhere every hour, and in some zones between the hours
+    @periodic(EVERY_10_MINUTES)
+    async def expire_ended_lots() -> int:
+        return await expire_lots(app.pool, app.clock, app.ids, app.slots, since=app.clock.now() - LOOK_BACK)
+
+    @periodic(EVERY_NIGHT)
+    async def expire_all_ended_lots() -> int:
+        return await expire_lots(app.pool, app.clock, app.ids, app.slots)
+
+    @periodic(EVERY_10_MINUTES)
+    async def remind_holders() -> int:
+        return await remind_of_ends(app.pool, app.clock, app.ids, app.slots)
+
+    @periodic(EVERY_NIGHT)
+    async def find_dormant_cards() -> int:
+        return await find_dormant(app.pool, app.clock, app.ids, app.slots)
 
     @periodic(EVERY_5_SECONDS)
     async def put_losses_in_effect() -> int:

@@ -24,6 +24,8 @@ _SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.MERCHANTS_READ,
             Scope.CUSTOMERS_READ,
             Scope.CUSTOMERS_WRITE,
+            Scope.CARDS_CLOSE,
+            Scope.PAYOUTS_READ,
             Scope.APPROVALS_READ,
             Scope.APPROVALS_PROPOSE,
         }
@@ -42,6 +44,10 @@ _SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.MERCHANTS_WRITE,
             Scope.CUSTOMERS_READ,
             Scope.LEDGER_READ,
+            Scope.PAYOUTS_READ,
+            Scope.PAYOUTS_WRITE,
+            Scope.NOTICES_READ,
+            Scope.NOTICES_WRITE,
             Scope.APPROVALS_READ,
             Scope.APPROVALS_PROPOSE,
         }
@@ -58,6 +64,7 @@ _SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.MERCHANTS_READ,
             Scope.CUSTOMERS_READ,
             Scope.PAYMENTS_READ,
+            Scope.PAYOUTS_READ,
             Scope.LEDGER_READ,
         }
     ),

@@ -1,0 +1,35 @@
+"""What this room tells of."""
+
+from kaquan.notices import event
+
+LOT_EXPIRING = event(
+    "lot.expiring",
+    en="{amount_fen} of the card ends on {last_day}, in {days} days or less.",
+    zh="卡内 {amount_fen} 将于 {last_day} 到期（{days} 天内）。",
+)
+LOT_EXPIRED = event(
+    "lot.expired",
+    en="{amount_fen} of the card ended on {last_day} and was set apart; it can be extended.",
+    zh="卡内 {amount_fen} 已于 {last_day} 到期并转出，可申请延期。",
+)
+LOT_EXTENDED = event(
+    "lot.extended",
+    en="Value of the card was extended to {last_day}; {returned_fen} came back.",
+    zh="卡内余额已延期至 {last_day}，其中恢复 {returned_fen}。",
+)
+CARD_DORMANT = event(
+    "card.dormant",
+    en="The card has not moved since {last_moved_at} and holds {amount_fen}.",
+    zh="该卡自 {last_moved_at} 起没有交易，余额 {amount_fen}。",
+)
+CARD_CLOSED = event(
+    "card.closed", en="The card is closed; {amount_fen} is refunded.", zh="该卡已注销，应退 {amount_fen}。"
+)
+PAYOUT_PAID = event(
+    "payout.paid",
+    en="The payout of {amount_fen} was made ({reference}).",
+    zh="打款 {amount_fen} 已完成（{reference}）。",
+)
+PAYOUT_FAILED = event(
+    "payout.failed", en="The payout of {amount_fen} failed: {failure}.", zh="打款 {amount_fen} 失败：{failure}。"
+)

@@ -1,0 +1,125 @@
+"""What the law, and the issuer's house, say of a refund: asked of policy, as named values with rule and source."""
+
+from datetime import date
+from uuid import UUID
+
+from kaquan.cards import Card, CardForm, Pocket
+from kaquan.closing import store
+from kaquan.closing.refund_rules import Cause, Figure, Pricing, RefundRules, RulesError, read_refund_rules
+from kaquan.closing.types import Holding, RulesOf
+from kaquan.kit.db import Pool
+from kaquan.kit.outcomes import Refusal
+from kaquan.parties import Issuer, get_issuer
+from kaquan.policy import (
+    LAW_JURISDICTION,
+    CardClass,
+    Condition,
+    Fact,
+    IssuerClass,
+    Metric,
+    Policy,
+    Question,
+    Scheme,
+    read_jurisdiction,
+    show_source,
+)
+
+_PRICES = {"discounted": Pricing.CHARGED, "list": Pricing.LIST}
+_BY_OPERATOR = (Cause.ISSUER, Cause.PROGRAMME_END)
+_BY_CONSUMER = (Cause.HOLDER,)
+
+_NUMBERS = {
+    "cooling_off_days": Metric.COOLING_OFF_DAYS,
+    "cash_limit_fen": Metric.CASH_REFUND_CAP,
+    "deadline_days": Metric.REFUND_DUE_DAYS,
+    "withdrawal_deadline_days": Metric.COOLING_OFF_REFUND_DUE_DAYS,
+}
+_DUTIES = {
+    "base": Metric.REFUND_PAID_LESS_REDEEMED,
+    "term": Metric.REFUND_BY_TIME_LEFT,
+    "interest_from": Metric.REFUND_INTEREST_FROM_END,
+}
+
+
+def law_question(issuer: Issuer, *, on: date) -> Question:
+    """What policy is asked of an issuer's refunds, but for the metric and the card.
+
+    An issuer without a province is asked about by the law of the nation alone. One with a payment licence issues cards
+    that are taken by others, which have a law of their own.
+    """
+    known = None if issuer.province is None else read_jurisdiction(issuer.province)
+    return Question(
+        Metric.REFUND_PAID_LESS_REDEEMED,
+        known or LAW_JURISDICTION,
+        on,
+        scheme=Scheme.SINGLE_PURPOSE if issuer.payment_licence is None else Scheme.MULTI_PURPOSE,
+        issuer_class=None if issuer.issuer_class is None else IssuerClass(issuer.issuer_class.value),
+    )
+
+
+def of_card(question: Question, holding: Holding) -> Question:
+    """The question for one card: its class, its form, and whether it was ever spent from."""
+    card = holding.card
+    conditions = {_form_of(card)}
+    if all(
+        lot.remaining_fen + lot.swept_fen == (lot.paid_fen if lot.pocket is Pocket.PRINCIPAL else lot.given_fen)
+        for lot in holding.lots
+    ):
+        conditions.add(Condition.UNUSED_CARD)
+    return question._replace(card_class=CardClass(card.card_class.value), conditions=frozenset(conditions))
+
+
+def _form_of(card: Card) -> Condition:
+    return Condition.DIGITAL_CARD if card.form is CardForm.DIGITAL else Condition.PHYSICAL_CARD
+
+
+def legal_figures(policy: Policy, book_id: int, issuer_id: UUID, question: Question) -> list[Figure]:
+    """The values that law and house give, each with the id of its rule; a name without a rule is left out."""
+
+    def ask(metric: Metric, *conditions: Condition) -> Fact | None:
+        asked = question._replace(metric=metric, conditions=question.conditions.union(conditions))
+        return policy.ask(book_id, issuer_id, asked)
+
+    figures: list[Figure] = []
+
+    def put(name: str, value: int | str, fact: Fact) -> None:
+        figures.append(Figure(name, value, fact.rule_id, show_source(fact.rule)))
+
+    for name, metric in _DUTIES.items():
+        if (fact := ask(metric)) is not None and fact.yes:
+            put(name, metric.value, fact)
+    for name, metric in _NUMBERS.items():
+        if (fact := ask(metric)) is not None:
+            put(name, fact.number, fact)
+            if metric is Metric.COOLING_OFF_DAYS:
+                # who withdraws in time gets what was paid; what was spent meanwhile counts as it was charged
+                put(f"pricing.{Cause.WITHDRAWAL.value}", Pricing.CHARGED.value, fact)
+    if (fact := ask(Metric.REFUND_CLAWBACK_ALLOWED, Condition.CONSUMER_CAUSE)) is not None and not fact.yes:
+        put("no_clawback", fact.rule.metric.value, fact)
+    for condition, causes in ((Condition.OPERATOR_CAUSE, _BY_OPERATOR), (Condition.CONSUMER_CAUSE, _BY_CONSUMER)):
+        price, rate = ask(Metric.REDEEMED_VALUE_PRICE, condition), ask(Metric.REFUND_INTEREST_SOURCE, condition)
+        for cause in causes:
+            if price is not None and str(price.value) in _PRICES:
+                put(f"pricing.{cause.value}", _PRICES[str(price.value)].value, price)
+            if rate is not None:
+                put(f"interest.{cause.value}", str(rate.value), rate)
+    if (fact := ask(Metric.REFUND_INTEREST_SOURCE, Condition.CUSTODY_FUNDS)) is not None:
+        put("custody_rate", str(fact.value), fact)
+    return figures
+
+
+def refund_rules(pool: Pool, policy: Policy) -> RulesOf:
+    """The rules of a card's refund: the law where its issuer issues, and what its programme says besides or better."""
+
+    async def rules_of(holding: Holding, on: date) -> RefundRules | RulesError:
+        programme = holding.programme
+        issuer = await get_issuer(pool, book_id=programme.book_id, id_=programme.issuer_id)
+        assert not isinstance(issuer, Refusal), "a programme has an issuer"
+        terms = await store.load_terms(pool, book_id=programme.book_id, programme_id=programme.id)
+        law = legal_figures(policy, programme.book_id, issuer.id, of_card(law_question(issuer, on=on), holding))
+        try:
+            return read_refund_rules(() if terms is None else terms.refund_values, law)
+        except RulesError as missing:
+            return missing
+
+    return rules_of
