@@ -45,9 +45,9 @@ class App:
         self.directory = Directory(pool)
         self.identity = _identity_provider(settings.identity_provider)
         self.attempt_rules = default_rules()
-        self.programmes = Programmes(pool)
-        self.limits = LimitBook(pool)
         self.policy = Policy(pool)
+        self.programmes = Programmes(pool, rules=self.policy.rules)
+        self.limits = LimitBook(pool)
         self.finder = CardFinder(pool, keyring, slots)
         self.check_customer: CustomerCheck = any_customer
         self.desk = Desk(
@@ -107,9 +107,9 @@ class App:
     async def refresh(self) -> None:
         """Read reference data that has changed."""
         await self.directory.refresh()
+        await self.policy.refresh()
         await self.programmes.refresh()
         await self.limits.refresh()
-        await self.policy.refresh()
 
     async def _refresh_for_ever(self) -> None:
         while True:

@@ -7,12 +7,14 @@ number, and only :func:`reveal_number` shows one, which leaves a trace.
 
 from kaquan.cards.accept import change_acceptance
 from kaquan.cards.change import activate_card, block_card, unblock_card
-from kaquan.cards.create_programme import create_programme
+from kaquan.cards.change_programme import Approved, ProgrammeChange, change_programme
+from kaquan.cards.create_programme import check_face_value, create_programme
 from kaquan.cards.events import list_events
 from kaquan.cards.find import CardFinder
 from kaquan.cards.gift import cancel_gift, claim_gift, expire_gifts, offer_gift
 from kaquan.cards.issue import Press, issue_card
 from kaquan.cards.issue_batch import create_batch, run_batch, unfinished_batches
+from kaquan.cards.law import check_law, scheme_of
 from kaquan.cards.life import MAY_HAPPEN, UNUSABLE, advance
 from kaquan.cards.look_up import (
     get_batch,
@@ -24,6 +26,7 @@ from kaquan.cards.look_up import (
     list_cards,
     list_pockets,
     list_programmes,
+    list_terms,
 )
 from kaquan.cards.loss import LossCause, card_found, put_losses_into_effect, report_loss
 from kaquan.cards.pin import PIN_REFUSALS, PinStatus, get_pin_status, set_pin, unlock_pin, verify_pin
@@ -44,6 +47,7 @@ from kaquan.cards.types import (
     CardForm,
     CardStatus,
     ClaimedGift,
+    Clauses,
     Event,
     Gift,
     GiftStatus,
@@ -52,11 +56,15 @@ from kaquan.cards.types import (
     NewCard,
     NewProgramme,
     OfferedGift,
+    OperatingMode,
     PinState,
     Pocket,
     Programme,
+    ProgrammeTerms,
     Replacement,
+    Restriction,
     Search,
+    TermsVersion,
     Transfer,
     TransferKind,
     TransferStatus,
@@ -69,6 +77,7 @@ __all__ = [
     "UNUSABLE",
     "Acceptance",
     "AcceptedMerchant",
+    "Approved",
     "Batch",
     "BlockReason",
     "Card",
@@ -78,6 +87,7 @@ __all__ = [
     "CardForm",
     "CardStatus",
     "ClaimedGift",
+    "Clauses",
     "CustomerCheck",
     "Event",
     "Gift",
@@ -88,14 +98,19 @@ __all__ = [
     "NewCard",
     "NewProgramme",
     "OfferedGift",
+    "OperatingMode",
     "PinState",
     "PinStatus",
     "Pocket",
     "Press",
     "Programme",
+    "ProgrammeChange",
+    "ProgrammeTerms",
     "Programmes",
     "Replacement",
+    "Restriction",
     "Search",
+    "TermsVersion",
     "Transfer",
     "TransferKind",
     "TransferStatus",
@@ -106,6 +121,9 @@ __all__ = [
     "cancel_gift",
     "card_found",
     "change_acceptance",
+    "change_programme",
+    "check_face_value",
+    "check_law",
     "claim_gift",
     "create_batch",
     "create_programme",
@@ -123,6 +141,7 @@ __all__ = [
     "list_events",
     "list_pockets",
     "list_programmes",
+    "list_terms",
     "offer_gift",
     "put_losses_into_effect",
     "register_card",
@@ -130,6 +149,7 @@ __all__ = [
     "report_loss",
     "reveal_number",
     "run_batch",
+    "scheme_of",
     "set_pin",
     "transfer_balance",
     "unbind_card",

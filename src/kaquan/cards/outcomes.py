@@ -129,6 +129,12 @@ GIFT_NOT_OPEN = outcome(
     en="The gift is not open any more: {status}.", zh="该转赠已结束，当前状态：{status}。",
 )  # fmt: skip
 
+FACE_VALUE_NOT_ALLOWED = outcome(
+    "face_value_not_allowed", http=422, iso="13",
+    en="{field}: cards of this programme are not sold with {face_fen}; allowed: {allowed}.",
+    zh="{field}：该卡种不发售面额 {face_fen}，可选：{allowed}。",
+)  # fmt: skip
+
 
 def missing(what: str, field: str = "id") -> Refusal:
     """There is no such ``what`` in this book, whatever other books hold."""

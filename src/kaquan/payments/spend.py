@@ -31,7 +31,7 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
     if place.status != "active":
         return TERMINAL_BLOCKED.refuse("terminal_id")
     programme = facts.programme
-    if programme is None or not programme.accepts_at(place.merchant_id, place.store_id):
+    if programme is None or not programme.accepts_at(place.merchant_id, place.store_id, place.trade):
         return NOT_ACCEPTED_HERE.refuse("terminal_id")
     if facts.place_rules:
         moment = moment_of(occurred_at, programme.time_zone)

@@ -137,6 +137,8 @@ class CardFacts(NamedTuple):
     """Whose card it is; None: unregistered."""
     last_place: LastPlace | None = None
     """Where it was spent last; None also when nobody asked."""
+    terms_version: int = 1
+    """The version of its programme's terms that it was issued under."""
 
 
 class SpentLeg(NamedTuple):

@@ -23,7 +23,14 @@ from kaquan.policy.files import (
     read_rule_file,
     show_raw,
 )
-from kaquan.policy.law import LAW_TIME_ZONE, RuleFileError, house_template, released_book, released_law
+from kaquan.policy.law import (
+    LAW_JURISDICTION,
+    LAW_TIME_ZONE,
+    RuleFileError,
+    house_template,
+    released_book,
+    released_law,
+)
 from kaquan.policy.metrics import Action, Metric, Operator, Subject, Unit
 from kaquan.policy.places import chain_of, read_jurisdiction
 from kaquan.policy.policy import Policy
@@ -57,6 +64,7 @@ from kaquan.policy.words import show_demand, show_source, show_value
 __all__ = [
     "COLUMNS",
     "CRITERIA",
+    "LAW_JURISDICTION",
     "LAW_TIME_ZONE",
     "MAX_RULES",
     "Action",

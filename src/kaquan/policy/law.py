@@ -10,6 +10,9 @@ from kaquan.policy.types import Rule, Standing
 
 _FILES = ("cn.csv", "foreign.csv")
 
+LAW_JURISDICTION = "CN"
+"""Whose law it is that comes with the release, and asked about an issuer that has not said where it issues."""
+
 LAW_TIME_ZONE = "Asia/Shanghai"
 """Whose days are those of the law that comes with the release; an issuer's rules have the days of its own zone."""
 

@@ -314,10 +314,10 @@ async def _check_pin(asked: _Asked, card_id: UUID) -> PinState:
     card = await get_card(app.pool, book_id=book_id, slots=app.slots, card_id=card_id)
     if isinstance(card, Refusal) or card.status is not CardStatus.ACTIVE:
         return PinState.NOT_GIVEN  # refused for that
-    programme = app.programmes.get(book_id, card.programme_id)
+    programme = app.programmes.get(book_id, card.programme_id, card.terms_version)
     if programme is None:
         await app.refresh()
-        programme = app.programmes.get(book_id, card.programme_id)
+        programme = app.programmes.get(book_id, card.programme_id, card.terms_version)
     above_fen = None if programme is None else programme.pin_required_above_fen
     if programme is None or above_fen is None or asked.body.amount_fen <= above_fen:
         return PinState.NOT_GIVEN
