@@ -112,8 +112,9 @@ REPLACEMENT_NOT_USABLE = outcome(
 )  # fmt: skip
 CARDS_DO_NOT_MATCH = outcome(
     "cards_do_not_match", http=409, iso="57",
-    en="{field}: balance moves only between two cards of one programme that are registered to one person.",
-    zh="{field}：余额只能在同一卡种、同一持卡人名下的两张卡之间转移。",
+    en="{field}: balance moves only between two cards of one programme that are registered to one person and whose "
+    "restricted value is spent at the same places.",
+    zh="{field}：余额只能在同一卡种、同一持卡人名下、专用户使用范围相同的两张卡之间转移。",
 )  # fmt: skip
 NOTHING_TO_TRANSFER = outcome(
     "nothing_to_transfer", http=409, iso="51",

@@ -246,6 +246,20 @@ class Programme(msgspec.Struct, frozen=True):
             or (trade in self.accepted_trades and merchant_id not in self.outsiders)
         )
 
+    def spend_order_at(self, merchant_id: UUID, store_id: UUID, trade: str | None = None) -> tuple[Pocket, ...]:
+        """The pockets that may be spent at this store, in the order in which a purchase empties them.
+
+        The restricted pocket is among them only where its value may be spent, first unless the order names it.
+        """
+        restricted_to = self.restricted_to
+        if restricted_to is not None and restricted_to.allows(merchant_id, store_id, trade):
+            if Pocket.RESTRICTED in self.spend_order:
+                return self.spend_order
+            return (Pocket.RESTRICTED, *self.spend_order)
+        if Pocket.RESTRICTED not in self.spend_order:
+            return self.spend_order
+        return tuple(pocket for pocket in self.spend_order if pocket is not Pocket.RESTRICTED)
+
     @property
     def terms(self) -> ProgrammeTerms:
         """What of it has versions."""

@@ -92,6 +92,8 @@ class Load(NamedTuple):
     place: Place | None = None
     not_before: datetime | None = None
     device_id: UUID | None = None
+    pocket: Pocket = Pocket.PRINCIPAL
+    """Where the money goes: the principal or the restricted pocket."""
 
 
 Command = Spend | Capture | Void | Refund | Load

@@ -556,8 +556,8 @@ class CardQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class CardView(msgspec.Struct, frozen=True):
-    """``loss_effective_at`` is by when a loss report makes the card refused everywhere. ``terms_version`` is that of its
-    programme's terms which the card was issued under and keeps."""
+    """``loss_effective_at`` is by when a loss report makes the card refused everywhere. ``terms_version`` names the
+    terms of its programme that the card was issued under and keeps."""
 
     id: CardId
     programme_id: ProgrammeId
