@@ -47,9 +47,9 @@ class App:
         self.directory = Directory(pool)
         self.identity = _identity_provider(settings.identity_provider)
         self.attempt_rules = default_rules()
-        self.programmes = Programmes(pool)
-        self.limits = LimitBook(pool)
         self.policy = Policy(pool)
+        self.programmes = Programmes(pool, rules=self.policy.rules)
+        self.limits = LimitBook(pool)
         self.finder = CardFinder(pool, keyring, slots)
         self.refund_rules: RulesOf = refund_rules(pool, self.policy)
         self.desk = Desk(
@@ -116,9 +116,9 @@ class App:
     async def refresh(self) -> None:
         """Read reference data that has changed."""
         await self.directory.refresh()
+        await self.policy.refresh()
         await self.programmes.refresh()
         await self.limits.refresh()
-        await self.policy.refresh()
 
     async def _refresh_for_ever(self) -> None:
         while True:

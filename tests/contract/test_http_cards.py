@@ -15,6 +15,7 @@ from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
 from kaquan.kit.ids import Ids
 from kaquan.parties import Directory, Mode, Scope
+from kaquan.policy import Policy
 from kaquan.settings import Settings
 from kaquan.vault import Keyring
 
@@ -34,6 +35,7 @@ async def api(pool: Pool, clock: Clock, ids: Ids, tmp_path: Path) -> AsyncIterat
         keyring=keyring,
         slots=SLOTS,
         finder=CardFinder(pool, keyring, SLOTS),
+        policy=Policy(pool),
     )
     served = Api(cast(Any, app))
     yield served

@@ -8,13 +8,15 @@ number, and only :func:`reveal_number` shows one, which leaves a trace.
 from kaquan.cards.accept import change_acceptance
 from kaquan.cards.balance import PocketBalance, list_balances
 from kaquan.cards.change import activate_card, block_card, unblock_card
+from kaquan.cards.change_programme import Approved, ProgrammeChange, change_programme
 from kaquan.cards.close import end_card, plan_closing, touch_pockets
-from kaquan.cards.create_programme import create_programme
+from kaquan.cards.create_programme import check_face_value, create_programme
 from kaquan.cards.events import list_events
 from kaquan.cards.find import CardFinder
 from kaquan.cards.gift import cancel_gift, claim_gift, expire_gifts, offer_gift
 from kaquan.cards.issue import Press, issue_card
 from kaquan.cards.issue_batch import create_batch, run_batch, unfinished_batches
+from kaquan.cards.law import check_law, scheme_of
 from kaquan.cards.life import MAY_HAPPEN, UNUSABLE, advance
 from kaquan.cards.look_up import (
     get_batch,
@@ -26,6 +28,7 @@ from kaquan.cards.look_up import (
     list_cards,
     list_pockets,
     list_programmes,
+    list_terms,
 )
 from kaquan.cards.loss import LossCause, card_found, put_losses_into_effect, report_loss
 from kaquan.cards.pin import PIN_REFUSALS, PinStatus, get_pin_status, set_pin, unlock_pin, verify_pin
@@ -46,6 +49,7 @@ from kaquan.cards.types import (
     CardForm,
     CardStatus,
     ClaimedGift,
+    Clauses,
     Event,
     Gift,
     GiftStatus,
@@ -54,11 +58,15 @@ from kaquan.cards.types import (
     NewCard,
     NewProgramme,
     OfferedGift,
+    OperatingMode,
     PinState,
     Pocket,
     Programme,
+    ProgrammeTerms,
     Replacement,
+    Restriction,
     Search,
+    TermsVersion,
     Transfer,
     TransferKind,
     TransferStatus,
@@ -71,6 +79,7 @@ __all__ = [
     "UNUSABLE",
     "Acceptance",
     "AcceptedMerchant",
+    "Approved",
     "Batch",
     "BlockReason",
     "Card",
@@ -80,6 +89,7 @@ __all__ = [
     "CardForm",
     "CardStatus",
     "ClaimedGift",
+    "Clauses",
     "CustomerCheck",
     "Event",
     "Gift",
@@ -90,15 +100,20 @@ __all__ = [
     "NewCard",
     "NewProgramme",
     "OfferedGift",
+    "OperatingMode",
     "PinState",
     "PinStatus",
     "Pocket",
     "PocketBalance",
     "Press",
     "Programme",
+    "ProgrammeChange",
+    "ProgrammeTerms",
     "Programmes",
     "Replacement",
+    "Restriction",
     "Search",
+    "TermsVersion",
     "Transfer",
     "TransferKind",
     "TransferStatus",
@@ -108,6 +123,9 @@ __all__ = [
     "cancel_gift",
     "card_found",
     "change_acceptance",
+    "change_programme",
+    "check_face_value",
+    "check_law",
     "claim_gift",
     "create_batch",
     "create_programme",
@@ -127,6 +145,7 @@ __all__ = [
     "list_events",
     "list_pockets",
     "list_programmes",
+    "list_terms",
     "offer_gift",
     "plan_closing",
     "put_losses_into_effect",
@@ -135,6 +154,7 @@ __all__ = [
     "report_loss",
     "reveal_number",
     "run_batch",
+    "scheme_of",
     "set_pin",
     "touch_pockets",
     "transfer_balance",

@@ -1,13 +1,20 @@
 """Say where the cards of a programme are taken."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from kaquan.cards import store
+from kaquan.cards.create_programme import day_of
+from kaquan.cards.law import check_merchants
 from kaquan.cards.outcomes import STORE_OF_ANOTHER_MERCHANT, missing
 from kaquan.cards.types import Acceptance, Programme, Search
 from kaquan.kit.db import Pool
 from kaquan.kit.outcomes import Refusal
+from kaquan.parties import get_issuer
+from kaquan.policy import RuleBook, released_book
 
 
 def check_places(
@@ -33,19 +40,63 @@ async def change_acceptance(
     programme_id: UUID,
     add: Sequence[Acceptance] = (),
     remove: Sequence[Acceptance] = (),
+    add_trades: Sequence[str] = (),
+    remove_trades: Sequence[str] = (),
+    rules: RuleBook | None = None,
+    at: datetime | None = None,
 ) -> Programme | Refusal:
-    """Take the places of ``remove`` from a programme, then give it those of ``add``; refused, neither.
+    """Take the places and trades of ``remove…`` from a programme, then give it those of ``add…``; refused, none.
 
-    A place that is there already, or not there to remove, is no refusal. A merchant as a whole and its single
-    stores are independent: removing the whole leaves the stores that were added singly.
-    Refused: ``not_found`` (id, or a merchant or store of ``add``), ``store_of_another_merchant``.
+    A place that is there already, or not there to remove, is no refusal. A merchant as a whole, its single stores and
+    its trade are independent: removing the whole leaves the stores that were added singly. A trade stands for every
+    store of it whose merchant fits the programme's mode, also those that come later; merchants that do not fit now are
+    a refusal, those that come later are passed over. ``rules`` are what binds the issuer (None: the law as it was
+    released) on the day of ``at`` (None: the day from which the terms hold).
+    Refused: ``not_found`` (id, or a merchant or store of ``add``), ``store_of_another_merchant``,
+    ``merchant_outside_scheme``.
     """
-    if not await store.load_programmes(pool, book_id, Search(), programme_id):
+    found = await store.load_programmes(pool, book_id, Search(), programme_id)
+    if not found:
         return missing("programme")
     merchants, merchant_of_store = await store.load_known_places(pool, book_id, add)
     refused = check_places(add, merchants=merchants, merchant_of_store=merchant_of_store)
     if refused is not None:
         return refused
-    await store.post_acceptance(pool, book_id=book_id, programme_id=programme_id, add=add, remove=remove)
+    outside = await find_outsiders(
+        pool, found[0], {merchant_id for merchant_id, _ in add}, add_trades, rules=rules, at=at
+    )
+    for position, (merchant_id, _) in enumerate(add):
+        if merchant_id in outside:
+            return replace(outside[merchant_id], field=f"add[{position}].merchant_id")
+    if outside:
+        return replace(next(iter(outside.values())), field="add_trades")
+    await store.post_acceptance(
+        pool,
+        book_id=book_id,
+        programme_id=programme_id,
+        add=add,
+        remove=remove,
+        add_trades=add_trades,
+        remove_trades=remove_trades,
+    )
     (programme,) = await store.load_programmes(pool, book_id, Search(), programme_id)
     return programme
+
+
+async def find_outsiders(
+    pool: Pool,
+    programme: Programme,
+    merchants: Iterable[UUID],
+    trades: Iterable[str],
+    *,
+    rules: RuleBook | None,
+    at: datetime | None,
+) -> dict[UUID, Refusal]:
+    """Which of ``merchants``, and of those with a store of ``trades``, the mode of a programme keeps out, and why."""
+    if programme.operating_mode is None:
+        return {}
+    issuer = await get_issuer(pool, book_id=programme.book_id, id_=programme.issuer_id)
+    assert not isinstance(issuer, Refusal), "issuers are never removed"
+    asked = await store.load_merchants(pool, programme.book_id, merchants=merchants, trades=trades)
+    on = day_of(at or programme.effective_from or programme.created_at, programme.time_zone)
+    return check_merchants(rules or released_book(), issuer, programme.operating_mode, asked, on=on)

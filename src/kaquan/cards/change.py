@@ -8,7 +8,7 @@ from kaquan.cards import store
 from kaquan.cards.life import plan_activation, plan_block, plan_unblock
 from kaquan.cards.outcomes import missing
 from kaquan.cards.store import Write
-from kaquan.cards.types import BlockReason, Card, CardEvent, Event, Hand, Pocket, Programme, Search
+from kaquan.cards.types import BlockReason, Card, CardEvent, Event, Hand, Programme, Search
 from kaquan.kit.db import Pool
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.ledger import AccountSpec, FloorRule, slot_of
@@ -137,19 +137,21 @@ def note_of(
 
 
 async def programme_of(pool: Pool, card: Card) -> Programme:
-    """The terms of a card."""
-    (programme,) = await store.load_programmes(pool, card.book_id, Search(), card.programme_id)
+    """The terms of a card: those that it was issued under."""
+    (programme,) = await store.load_programmes(
+        pool, card.book_id, Search(), card.programme_id, version=card.terms_version
+    )
     return programme
 
 
 async def pockets_of(pool: Pool, card: Card) -> list[AccountSpec]:
     """The accounts that activation opens."""
-    return pocket_accounts(card, currency=(await programme_of(pool, card)).currency)
+    return pocket_accounts(card, await programme_of(pool, card))
 
 
-def pocket_accounts(card: Card, *, currency: str) -> list[AccountSpec]:
-    """The accounts of a card, one per pocket."""
+def pocket_accounts(card: Card, programme: Programme) -> list[AccountSpec]:
+    """The accounts of a card, one per pocket that its terms give it."""
     return [
-        AccountSpec(card.book_id, card.id, pocket.account_kind, currency, FloorRule.CREDIT, lotted=True)
-        for pocket in Pocket
+        AccountSpec(card.book_id, card.id, pocket.account_kind, programme.currency, FloorRule.CREDIT, lotted=True)
+        for pocket in programme.pockets
     ]

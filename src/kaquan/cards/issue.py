@@ -53,7 +53,7 @@ class Press(msgspec.Struct, frozen=True):
 
 
 async def issue_card(pool: Pool, press: Press, clock: Clock, *, book_id: int, new: NewCard) -> Card | Refusal:
-    """A new card, issued and not yet active.
+    """A new card, issued and not yet active, under the newest version of its programme's terms.
 
     Refused: ``not_found`` (programme_id), ``number_space_too_small``.
     """
@@ -61,7 +61,7 @@ async def issue_card(pool: Pool, press: Press, clock: Clock, *, book_id: int, ne
     if not found:
         return missing("programme", "programme_id")
     (programme,) = found
-    run = Run(book_id, programme.id, None, new.form, clock.now())
+    run = Run(book_id, programme.id, None, new.form, clock.now(), programme.version)
     for _ in range(MAX_DRAWS):
         (made,) = press.make(programme.number_prefix, 1)
         if await store.post_cards(pool, [made], run):

@@ -22,7 +22,8 @@ CHUNK_CARDS = 5_000
 async def create_batch(
     pool: Pool, clock: Clock, ids: Ids, *, book_id: int, slots: tuple[int, ...], new: NewBatch
 ) -> Batch | Refusal:
-    """A new batch, of which nothing is issued yet: :func:`run_batch` does that.
+    """A new batch, of which nothing is issued yet: :func:`run_batch` does that. All of its cards are under the terms
+    of now.
 
     Refused: ``invalid_field`` (card_count), ``not_found`` (programme_id), ``already_exists`` (name),
     ``number_space_too_small`` when the numbers under the programme's prefix would be too easy to guess.
@@ -36,7 +37,10 @@ async def create_batch(
     room = room_under(prefix, await store.load_promised(pool, book_id, slots))
     if new.card_count > room:
         return NUMBER_SPACE_TOO_SMALL.refuse("card_count", prefix=prefix, room=max(room, 0), wanted=new.card_count)
-    batch = Batch(ids.new(), book_id, new.programme_id, new.name, new.form, new.card_count, 0, clock.now(), None)
+    batch = Batch(
+        ids.new(), book_id, new.programme_id, new.name, new.form, new.card_count, 0, clock.now(), None,
+        found[0].version,
+    )  # fmt: skip
     refused_by = await store.post_batch(pool, batch)
     if refused_by is None:
         return batch
@@ -77,7 +81,7 @@ async def run_batch(
         while batch.issued_count < batch.card_count:
             cards = await making
             making = make_next(len(cards))
-            run = Run(book_id, programme.id, batch.id, batch.form, clock.now())
+            run = Run(book_id, programme.id, batch.id, batch.form, clock.now(), batch.terms_version)
             before = batch.issued_count
             batch = await store.post_batch_cards(pool, cards, run)
             fruitless = fruitless + 1 if cards and batch.issued_count == before else 0

@@ -7,7 +7,7 @@ from uuid import UUID
 from kaquan.cards import store
 from kaquan.cards.find import CardFinder
 from kaquan.cards.outcomes import missing
-from kaquan.cards.types import AcceptedMerchant, Batch, Card, Pocket, Programme, Search
+from kaquan.cards.types import AcceptedMerchant, Batch, Card, Pocket, Programme, Search, TermsVersion
 from kaquan.kit.db import Pool
 from kaquan.kit.outcomes import Refusal
 from kaquan.kit.paging import Page, cut_page
@@ -23,7 +23,7 @@ Row = TypeVar("Row", bound=_HasId)
 
 
 async def get_programme(pool: Pool, *, book_id: int, programme_id: UUID) -> Programme | Refusal:
-    """The programme with this id. Refused: ``not_found``."""
+    """The programme with this id, under the newest version of its terms. Refused: ``not_found``."""
     found = await store.load_programmes(pool, book_id, Search(), programme_id)
     return found[0] if found else missing("programme")
 
@@ -31,6 +31,12 @@ async def get_programme(pool: Pool, *, book_id: int, programme_id: UUID) -> Prog
 async def list_programmes(pool: Pool, *, book_id: int, search: Search) -> Page[Programme]:
     """Programmes of a book, the newest first; ``search`` may narrow by code and issuer."""
     return _cut(await store.load_programmes(pool, book_id, search), search)
+
+
+async def list_terms(pool: Pool, *, book_id: int, programme_id: UUID) -> list[TermsVersion] | Refusal:
+    """Every version of the terms of a programme, the newest first. Refused: ``not_found``."""
+    found = await store.load_terms_versions(pool, book_id=book_id, programme_id=programme_id)
+    return found or missing("programme")
 
 
 async def list_acceptance(

@@ -112,8 +112,9 @@ REPLACEMENT_NOT_USABLE = outcome(
 )  # fmt: skip
 CARDS_DO_NOT_MATCH = outcome(
     "cards_do_not_match", http=409, iso="57",
-    en="{field}: balance moves only between two cards of one programme that are registered to one person.",
-    zh="{field}：余额只能在同一卡种、同一持卡人名下的两张卡之间转移。",
+    en="{field}: balance moves only between two cards of one programme that are registered to one person and whose "
+    "restricted value is spent at the same places.",
+    zh="{field}：余额只能在同一卡种、同一持卡人名下、专用户使用范围相同的两张卡之间转移。",
 )  # fmt: skip
 NOTHING_TO_TRANSFER = outcome(
     "nothing_to_transfer", http=409, iso="51",
@@ -127,6 +128,12 @@ TRANSFER_EXCEEDS_CAP = outcome(
 GIFT_NOT_OPEN = outcome(
     "gift_not_open", http=409, iso="12",
     en="The gift is not open any more: {status}.", zh="该转赠已结束，当前状态：{status}。",
+)  # fmt: skip
+
+FACE_VALUE_NOT_ALLOWED = outcome(
+    "face_value_not_allowed", http=422, iso="13",
+    en="{field}: cards of this programme are not sold with {face_fen}; allowed: {allowed}.",
+    zh="{field}：该卡种不发售面额 {face_fen}，可选：{allowed}。",
 )  # fmt: skip
 
 

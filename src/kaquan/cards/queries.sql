@@ -1,19 +1,42 @@
 -- name: insert_programme
+-- With the first version of its terms.
+WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id),
+made AS (
+  INSERT INTO cards_programme (id, book_id, issuer_id, code, name, currency, number_prefix, created_at)
+  SELECT %(id)s, book.id, %(issuer_id)s, %(code)s, %(name)s, %(currency)s, %(number_prefix)s, %(created_at)s
+  FROM book
+  RETURNING id, book_id
+)
+INSERT INTO cards_programme_terms
+  (programme_id, version, book_id, terms, effective_from, changed_by, approval_id, created_at)
+SELECT made.id, 1, made.book_id, %(terms)s::jsonb, %(created_at)s, %(changed_by)s, NULL, %(created_at)s FROM made;
+
+-- name: insert_terms
 WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id)
-INSERT INTO cards_programme
-  (id, book_id, issuer_id, code, name, currency, number_prefix, spend_order, max_balance_fen, authorization_ttl_s,
-   principal_valid_days, bonus_valid_days, created_at, pin_required_above_fen, pin_max_attempts,
-   loss_effective_within_s)
-SELECT %(id)s, book.id, %(issuer_id)s, %(code)s, %(name)s, %(currency)s, %(number_prefix)s, %(spend_order)s,
-       %(max_balance_fen)s, %(authorization_ttl_s)s, %(principal_valid_days)s, %(bonus_valid_days)s, %(created_at)s,
-       %(pin_required_above_fen)s, %(pin_max_attempts)s, %(loss_effective_within_s)s
-FROM book;
+INSERT INTO cards_programme_terms
+  (programme_id, version, book_id, terms, effective_from, changed_by, approval_id, created_at)
+SELECT %(programme_id)s, %(version)s, book.id, %(terms)s::jsonb, %(effective_from)s, %(changed_by)s, %(approval_id)s,
+       %(created_at)s
+FROM book
+ON CONFLICT (programme_id, version) DO NOTHING;
+
+-- name: terms_versions
+SELECT programme_id, version, book_id, terms, effective_from, changed_by, approval_id, created_at
+FROM cards_programme_terms
+WHERE book_id = %(book_id)s AND programme_id = %(programme_id)s
+ORDER BY version DESC;
 
 -- name: programmes
-SELECT p.id, p.book_id, p.issuer_id, p.code, p.name, p.currency, p.number_prefix, p.spend_order, p.max_balance_fen,
-       p.authorization_ttl_s, p.principal_valid_days, p.bonus_valid_days, i.time_zone, p.created_at,
-       p.pin_required_above_fen, p.pin_max_attempts, p.loss_effective_within_s
-FROM cards_programme p JOIN parties_issuer i ON i.book_id = p.book_id AND i.id = p.issuer_id
+-- Each under the newest version of its terms, or the one that is asked for.
+SELECT p.id, p.book_id, p.issuer_id, p.code, p.name, p.currency, p.number_prefix, i.time_zone, p.created_at,
+       t.version, t.effective_from, t.terms
+FROM cards_programme p
+JOIN parties_issuer i ON i.book_id = p.book_id AND i.id = p.issuer_id
+CROSS JOIN LATERAL (
+  SELECT version, effective_from, terms FROM cards_programme_terms
+  WHERE programme_id = p.id AND (%(version)s::integer IS NULL OR version = %(version)s)
+  ORDER BY version DESC LIMIT 1
+) AS t
 WHERE p.book_id = %(book_id)s
   AND (%(id)s::uuid IS NULL OR p.id = %(id)s)
   AND (%(after_id)s::uuid IS NULL OR p.id < %(after_id)s)
@@ -22,6 +45,31 @@ WHERE p.book_id = %(book_id)s
   AND (%(created_after)s::timestamptz IS NULL OR p.created_at > %(created_after)s)
   AND (%(created_before)s::timestamptz IS NULL OR p.created_at < %(created_before)s)
 ORDER BY p.id DESC LIMIT %(limit)s;
+
+-- name: programmes_of_book
+-- Every programme under every version of its terms, the newest last.
+SELECT p.id, p.book_id, p.issuer_id, p.code, p.name, p.currency, p.number_prefix, i.time_zone, p.created_at,
+       t.version, t.effective_from, t.terms
+FROM cards_programme p
+JOIN parties_issuer i ON i.book_id = p.book_id AND i.id = p.issuer_id
+JOIN cards_programme_terms t ON t.programme_id = p.id
+WHERE p.book_id = %(book_id)s
+ORDER BY p.id, t.version;
+
+-- name: accepted_trades
+SELECT programme_id, trade FROM cards_acceptance_trade
+WHERE book_id = %(book_id)s AND programme_id = ANY (%(programmes)s::uuid[]);
+
+-- name: merchants_of_law
+-- Who stands behind the asked merchants and behind those with a store of an asked trade.
+SELECT m.id, m.book_id, m.code, m.name, m.trade, m.created_at, m.legal_name, m.legal_code, m.group_code, m.brand
+FROM parties_merchant m
+WHERE m.book_id = %(book_id)s
+  AND (m.id = ANY (%(merchants)s::uuid[])
+    OR m.trade = ANY (%(trades)s::text[])
+    OR EXISTS (SELECT FROM parties_store s
+               WHERE s.book_id = m.book_id AND s.merchant_id = m.id AND s.trade = ANY (%(trades)s::text[])))
+ORDER BY m.id;
 
 -- name: acceptances
 SELECT programme_id, merchant_id, store_id FROM cards_acceptance
@@ -58,6 +106,23 @@ WITH added AS (
 )
 UPDATE parties_book SET version = version + 1 WHERE id IN (SELECT book_id FROM added);
 
+-- name: remove_trades
+WITH removed AS (
+  DELETE FROM cards_acceptance_trade
+  WHERE book_id = %(book_id)s AND programme_id = %(programme_id)s AND trade = ANY (%(trades)s::text[])
+  RETURNING book_id
+)
+UPDATE parties_book SET version = version + 1 WHERE id IN (SELECT book_id FROM removed);
+
+-- name: add_trades
+WITH added AS (
+  INSERT INTO cards_acceptance_trade (book_id, programme_id, trade)
+  SELECT %(book_id)s, %(programme_id)s, trade FROM unnest(%(trades)s::text[]) AS t (trade)
+  ON CONFLICT (programme_id, trade) DO NOTHING
+  RETURNING book_id
+)
+UPDATE parties_book SET version = version + 1 WHERE id IN (SELECT book_id FROM added);
+
 -- name: promised_cards
 -- How many cards each programme of the book has or, by batches still running, will have.
 SELECT p.number_prefix,
@@ -68,11 +133,11 @@ SELECT p.number_prefix,
 FROM cards_programme p WHERE p.book_id = %(book_id)s;
 
 -- name: insert_batch
-INSERT INTO cards_batch (id, book_id, programme_id, name, form, card_count, created_at)
-VALUES (%(id)s, %(book_id)s, %(programme_id)s, %(name)s, %(form)s, %(card_count)s, %(created_at)s);
+INSERT INTO cards_batch (id, book_id, programme_id, name, form, card_count, created_at, terms_version)
+VALUES (%(id)s, %(book_id)s, %(programme_id)s, %(name)s, %(form)s, %(card_count)s, %(created_at)s, %(terms_version)s);
 
 -- name: batches
-SELECT id, book_id, programme_id, name, form, card_count, issued_count, created_at, finished_at
+SELECT id, book_id, programme_id, name, form, card_count, issued_count, created_at, finished_at, terms_version
 FROM cards_batch
 WHERE book_id = %(book_id)s
   AND (%(id)s::uuid IS NULL OR id = %(id)s)
@@ -96,7 +161,7 @@ UPDATE cards_batch
 SET issued_count = issued_count + %(made)s,
     finished_at = CASE WHEN issued_count + %(made)s = card_count THEN coalesce(finished_at, %(at)s) END
 WHERE book_id = %(book_id)s AND id = %(id)s
-RETURNING id, book_id, programme_id, name, form, card_count, issued_count, created_at, finished_at;
+RETURNING id, book_id, programme_id, name, form, card_count, issued_count, created_at, finished_at, terms_version;
 
 -- name: copy_numbers
 COPY cards_number (slot, lookup, card_slot, card_id) FROM STDIN;
@@ -109,7 +174,8 @@ ON CONFLICT (slot, lookup) DO NOTHING
 RETURNING card_id;
 
 -- name: copy_cards
-COPY cards_card (slot, id, book_id, programme_id, batch_id, form, status, number_last4, number_sealed, created_at)
+COPY cards_card (slot, id, book_id, programme_id, batch_id, form, status, terms_version, number_last4, number_sealed,
+                 created_at)
 FROM STDIN;
 
 -- name: numbers
@@ -119,7 +185,7 @@ WHERE slot = %(slot)s AND lookup = ANY (%(lookups)s::uuid[]);
 -- name: card
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
 FROM cards_card c
 WHERE c.slot = %(slot)s AND c.id = %(id)s AND c.book_id = %(book_id)s;
 
@@ -127,7 +193,7 @@ WHERE c.slot = %(slot)s AND c.id = %(id)s AND c.book_id = %(book_id)s;
 -- Of each programme the newest that fit, then the newest of those: every programme is one walk along its index.
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
 FROM cards_programme p
 CROSS JOIN LATERAL (
   SELECT * FROM cards_card
@@ -145,7 +211,7 @@ ORDER BY c.id DESC LIMIT %(limit)s;
 -- name: cards_by_last4
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
 FROM cards_card c
 WHERE c.slot = %(slot)s AND c.book_id = %(book_id)s AND c.number_last4 = %(last4)s
   AND (%(after_id)s::uuid IS NULL OR c.id < %(after_id)s)
@@ -160,7 +226,7 @@ ORDER BY c.id DESC LIMIT %(limit)s;
 -- name: cards_by_batch
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
 FROM cards_card c
 WHERE c.slot = %(slot)s AND c.batch_id = %(batch_id)s AND c.book_id = %(book_id)s
   AND (%(after_id)s::uuid IS NULL OR c.id < %(after_id)s)
@@ -176,7 +242,8 @@ UPDATE cards_card
 SET status = %(status)s, status_reason = %(status_reason)s, activated_at = %(activated_at)s,
     expires_at = %(expires_at)s, customer_id = %(customer_id)s, registered_at = %(registered_at)s,
     loss_reported_at = %(loss_reported_at)s, loss_due_at = %(loss_due_at)s, lost_at = %(lost_at)s,
-    gift_id = %(gift_id)s, replaces_id = %(replaces_id)s, replaced_by_id = %(replaced_by_id)s, version = version + 1
+    gift_id = %(gift_id)s, replaces_id = %(replaces_id)s, replaced_by_id = %(replaced_by_id)s,
+    terms_version = %(terms_version)s, version = version + 1
 WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s AND version = %(version)s;
 
 -- name: touch_accounts
@@ -188,7 +255,7 @@ SELECT number_sealed FROM cards_card WHERE slot = %(slot)s AND id = %(id)s AND b
 -- name: cards_by_customer
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
 FROM cards_card c
 WHERE c.slot = %(slot)s AND c.customer_id = %(customer_id)s AND c.book_id = %(book_id)s
   AND (%(after_id)s::uuid IS NULL OR c.id < %(after_id)s)

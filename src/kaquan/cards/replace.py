@@ -123,7 +123,7 @@ async def _successor(
         return check_successor(old, new) or Successor(new, ())
     if old.form is not CardForm.DIGITAL:
         return REPLACEMENT_NOT_USABLE.refuse("new_card_id")
-    run = Run(old.book_id, programme.id, None, old.form, hand.clock.now())
+    run = Run(old.book_id, programme.id, None, old.form, hand.clock.now(), old.terms_version)
     (made,) = press.make(programme.number_prefix, 1, near=old.id)
     return Successor(store.made_card(made, run), [store.make_card(made, run)])
 
@@ -150,6 +150,8 @@ def _writes(
         registered_at=None if customer_id is None else now,
         expires_at=None if old.status is CardStatus.EXPIRED else old.expires_at,
         replaces_id=old.id,
+        # what was promised to the holder is kept, whatever the card that takes its place was made under
+        terms_version=old.terms_version,
         version=successor.card.version + 1,
     )
     linked = {"replaces_card_id": show_id(Prefix.CARD, old.id)}
@@ -159,7 +161,7 @@ def _writes(
     )
     return [
         *successor.writes,
-        store.change(successor.card, new, began, opening=pocket_accounts(new, currency=programme.currency)),
+        store.change(successor.card, new, began, opening=pocket_accounts(new, programme)),
         store.change(old, ended, replaced),
         store.add_transfer(transfer),
         *(() if claim is None else claim.also(new)),

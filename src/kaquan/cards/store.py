@@ -3,12 +3,13 @@
 Programmes and acceptance are reference data: what writes them also moves ``parties_book.version``.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 import psycopg
 from msgspec.structs import asdict
 from psycopg.types.json import Jsonb
@@ -26,7 +27,10 @@ from kaquan.cards.types import (
     GiftStatus,
     Pocket,
     Programme,
+    ProgrammeTerms,
+    Restriction,
     Search,
+    TermsVersion,
     Transfer,
     TransferKind,
     TransferStatus,
@@ -46,9 +50,15 @@ from kaquan.ledger import (
     read_lots,
 )
 from kaquan.ledger import post_batch as post_batch_of
+from kaquan.parties import Merchant
 
 _QUERIES = load_queries(__package__)
-_PROGRAMME_FIELDS = [field for field in Programme.__struct_fields__ if field != "accepts"]  # a table of its own
+_SPLIT = "id", "book_id", "issuer_id", "code", "name", "currency", "number_prefix", "time_zone", "created_at"
+"""What of a programme is the same under every version of its terms, as the queries give it."""
+
+
+Write = Callable[[Connection], Awaitable[bool]]
+"""One write of several that are one commit: whether it could be done; if not, none of them is."""
 
 
 class MadeCard(NamedTuple):
@@ -70,6 +80,7 @@ class Run(NamedTuple):
     batch_id: UUID | None
     form: CardForm
     created_at: datetime
+    terms_version: int
 
 
 async def _rows(connection: Connection, query: str, params: Params | None = None) -> list[tuple[Any, ...]]:
@@ -99,35 +110,78 @@ def _criteria(book_id: int, search: Search, id_: UUID | None = None) -> dict[str
 # --- programmes
 
 
-async def post_programme(pool: Pool, programme: Programme) -> str | None:
+def _terms_text(terms: ProgrammeTerms) -> str:
+    return msgspec.json.encode(terms, order="deterministic").decode()
+
+
+async def post_programme(pool: Pool, programme: Programme, *, changed_by: str) -> str | None:
     """Write a programme without acceptance; the name of the constraint that refused it, or None."""
-    return await _write(pool, "insert_programme", {**asdict(programme), "spend_order": list(programme.spend_order)})
+    kept = {name: getattr(programme, name) for name in _SPLIT}
+    return await _write(
+        pool, "insert_programme", {**kept, "terms": _terms_text(programme.terms), "changed_by": changed_by}
+    )
 
 
-async def load_programmes(pool: Pool, book_id: int, search: Search, id_: UUID | None = None) -> list[Programme]:
-    """Programmes with their acceptance."""
-    return await _load_programmes(pool, _criteria(book_id, search, id_))
+async def load_programmes(
+    pool: Pool, book_id: int, search: Search, id_: UUID | None = None, *, version: int | None = None
+) -> list[Programme]:
+    """Programmes with their acceptance, under the newest version of their terms or under ``version``."""
+    rows = await _read(pool, "programmes", {**_criteria(book_id, search, id_), "version": version})
+    return await _programmes(pool, book_id, rows)
 
 
 async def load_all_programmes(pool: Pool, book_id: int) -> list[Programme]:
-    """Every programme of a book with its acceptance."""
-    return await _load_programmes(pool, {**_criteria(book_id, Search()), "limit": None})
+    """Every programme of a book under every version of its terms, the newest last, with its acceptance."""
+    return await _programmes(pool, book_id, await _read(pool, "programmes_of_book", {"book_id": book_id}))
 
 
-async def _load_programmes(pool: Pool, criteria: dict[str, Any]) -> list[Programme]:
-    rows = await _read(pool, "programmes", criteria)
+async def _programmes(pool: Pool, book_id: int, rows: list[tuple[Any, ...]]) -> list[Programme]:
     accepts: dict[UUID, set[Acceptance]] = {row[0]: set() for row in rows}
+    trades: dict[UUID, set[str]] = {row[0]: set() for row in rows}
     if rows:
-        params = {"book_id": criteria["book_id"], "programmes": list(accepts)}
+        params = {"book_id": book_id, "programmes": list(accepts)}
         for programme_id, merchant_id, store_id in await _read(pool, "acceptances", params):
             accepts[programme_id].add((merchant_id, store_id))
-    return [_programme(row, accepts[row[0]]) for row in rows]
+        for programme_id, trade in await _read(pool, "accepted_trades", params):
+            trades[programme_id].add(trade)
+    return [
+        Programme(
+            **dict(zip(_SPLIT, row, strict=False)),
+            **asdict(msgspec.convert(row[-1], ProgrammeTerms)),
+            version=row[-3],
+            effective_from=row[-2],
+            accepts=frozenset(accepts[row[0]]),
+            accepted_trades=frozenset(trades[row[0]]),
+        )
+        for row in rows
+    ]
 
 
-def _programme(row: tuple[Any, ...], accepts: set[Acceptance]) -> Programme:
-    terms = dict(zip(_PROGRAMME_FIELDS, row, strict=True))
-    terms["spend_order"] = tuple(map(Pocket, terms["spend_order"]))
-    return Programme(**terms, accepts=frozenset(accepts))
+async def load_terms_versions(pool: Pool, *, book_id: int, programme_id: UUID) -> list[TermsVersion]:
+    """Every version of the terms of a programme, the newest first."""
+    rows = await _read(pool, "terms_versions", {"book_id": book_id, "programme_id": programme_id})
+    return [
+        TermsVersion(id_, version, book, msgspec.convert(terms, ProgrammeTerms), *rest)
+        for id_, version, book, terms, *rest in rows
+    ]
+
+
+def add_terms(made: TermsVersion) -> Write:
+    """Write a version of terms; not done if there is one of its number by now."""
+
+    async def write(connection: Connection) -> bool:
+        params = {**asdict(made), "terms": _terms_text(made.terms)}
+        return (await connection.execute(_QUERIES["insert_terms"], params)).rowcount == 1
+
+    return write
+
+
+async def load_merchants(
+    pool: Pool, book_id: int, *, merchants: Iterable[UUID], trades: Iterable[str]
+) -> list[Merchant]:
+    """Those of ``merchants`` that are of this book, and all that have a store of ``trades``."""
+    params = {"book_id": book_id, "merchants": list(merchants), "trades": list(trades)}
+    return [Merchant(*row) for row in await _read(pool, "merchants_of_law", params)]
 
 
 async def load_book_versions(pool: Pool) -> dict[int, int]:
@@ -152,12 +206,30 @@ async def load_known_places(
     return merchants, {store_id: merchant_id for merchant_id, store_id in rows if store_id is not None}
 
 
+async def load_known_ids(pool: Pool, book_id: int, named: Restriction) -> tuple[set[UUID], set[UUID]]:
+    """The merchants and the stores of ``named`` that are of this book."""
+    params = {"book_id": book_id, "merchants": list(named.merchant_ids), "stores": list(named.store_ids)}
+    rows = await _read(pool, "known_places", params)
+    return (
+        {merchant_id for merchant_id, store_id in rows if store_id is None},
+        {store_id for _, store_id in rows if store_id is not None},
+    )
+
+
 async def post_acceptance(
-    pool: Pool, *, book_id: int, programme_id: UUID, add: Sequence[Acceptance], remove: Sequence[Acceptance]
+    pool: Pool,
+    *,
+    book_id: int,
+    programme_id: UUID,
+    add: Sequence[Acceptance],
+    remove: Sequence[Acceptance],
+    add_trades: Iterable[str],
+    remove_trades: Iterable[str],
 ) -> None:
-    """Remove and then add places, in one commit; what is so already stays so."""
+    """Remove and then add places and trades, in one commit; what is so already stays so."""
     # in one order everywhere, so that two changes that meet in places never wait for each other
     everywhere = UUID(int=0)
+    which = {"book_id": book_id, "programme_id": programme_id}
     async with pool.connection() as connection, connection.transaction():
         for query, unordered in (("remove_acceptances", remove), ("add_acceptances", add)):
             places = sorted(unordered, key=lambda place: (place[0], place[1] or everywhere))
@@ -165,12 +237,14 @@ async def post_acceptance(
                 await connection.execute(
                     _QUERIES[query],
                     {
-                        "book_id": book_id,
-                        "programme_id": programme_id,
+                        **which,
                         "merchants": [merchant_id for merchant_id, _ in places],
                         "stores": [store_id for _, store_id in places],
                     },
                 )
+        for query, trades in (("remove_trades", remove_trades), ("add_trades", add_trades)):
+            if names := sorted(set(trades)):
+                await connection.execute(_QUERIES[query], {**which, "trades": names})
 
 
 # --- making cards
@@ -225,7 +299,10 @@ async def _store_cards(connection: Connection, cards: Sequence[MadeCard], run: R
         kept = await _claim_numbers(connection, ordered)
         cards = [card for card in cards if card.id in kept]
     batch_id = run.batch_id.hex if run.batch_id is not None else r"\N"
-    common = f"{run.book_id}\t{run.programme_id.hex}\t{batch_id}\t{run.form.value}\t{CardStatus.ISSUED.value}"
+    common = (
+        f"{run.book_id}\t{run.programme_id.hex}\t{batch_id}\t{run.form.value}\t{CardStatus.ISSUED.value}"
+        f"\t{run.terms_version}"
+    )
     created_at = run.created_at.isoformat()
     await _copy(
         connection,
@@ -309,10 +386,6 @@ async def load_cards(pool: Pool, book_id: int, slots: Sequence[int], search: Sea
     return sorted(cards, key=lambda card: card.id.int, reverse=True)[: criteria["limit"]]
 
 
-Write = Callable[[Connection], Awaitable[bool]]
-"""One write of several that are one commit: whether it could be done; if not, none of them is."""
-
-
 class _NotDoneError(Exception):
     """Takes a transaction back."""
 
@@ -392,7 +465,7 @@ def made_card(made: MadeCard, run: Run) -> Card:
     """The card as :func:`make_card` writes it."""
     return Card(
         made.slot, made.id, run.book_id, run.programme_id, run.batch_id, run.form, CardStatus.ISSUED, None,
-        made.number_last4, None, run.created_at, None, 0,
+        made.number_last4, None, run.created_at, None, 0, terms_version=run.terms_version,
     )  # fmt: skip
 
 

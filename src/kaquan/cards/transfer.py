@@ -140,10 +140,19 @@ async def _refuse(pool: Pool, hand: Hand, slots: tuple[int, ...], source: Card, 
     for card, field in ((source, "id"), (target, "to_card_id")):
         if card.expires_at is not None and card.expires_at <= hand.clock.now():
             return CARD_EXPIRED.refuse(field)
-    programme = await programme_of(pool, source)
+    if await _differ(pool, source, target):
+        return CARDS_DO_NOT_MATCH.refuse("to_card_id")
+    programme = await programme_of(pool, target)
     giving = await store.load_holdings(pool, book_id=source.book_id, slot=source.slot, card_id=source.id)
     taking = await store.load_holdings(pool, book_id=source.book_id, slot=slot, card_id=target.id)
     return _fits(programme, giving, taking)
+
+
+async def _differ(pool: Pool, source: Card, target: Card) -> bool:
+    """Whether restricted value would come under another restriction, or to a card without such a pocket."""
+    if source.terms_version == target.terms_version:
+        return False
+    return (await programme_of(pool, source)).restricted_to != (await programme_of(pool, target)).restricted_to
 
 
 def _fits(programme: Programme, giving: Sequence[Holding], taking: Sequence[Holding]) -> Refusal | None:
@@ -199,7 +208,7 @@ class Mover:
             await self._abandon(transfer, UNUSABLE[target.status].refuse("to_card_id"))
             return
         if transfer.kind is TransferKind.BALANCE:
-            refused = check_match(source, target) or _fits(programme, giving, taking)
+            refused = check_match(source, target) or _fits(await programme_of(pool, target), giving, taking)
             if refused is not None:
                 await self._abandon(transfer, refused)
                 return

@@ -19,6 +19,8 @@ class Pocket(StrEnum):
     """Paid for by the holder."""
     BONUS = "bonus"
     """Given with a load."""
+    RESTRICTED = "restricted"
+    """Loaded for some trades, merchants or stores alone: spent there first, and nowhere else."""
 
     @property
     def account_kind(self) -> str:
@@ -107,14 +109,62 @@ Acceptance = tuple[UUID, UUID | None]
 DEFAULT_PIN_ATTEMPTS = 5
 
 
-class NewProgramme(msgspec.Struct, frozen=True, kw_only=True):
-    """The terms of a programme to be made. ``create_programme`` says what each may be."""
+class OperatingMode(StrEnum):
+    """How the cards of a programme are operated: who may take them follows from it."""
 
-    issuer_id: UUID
-    code: str
-    name: str
-    currency: str
-    number_prefix: str
+    CLOSED_LOOP = "closed_loop"
+    """The issuer, its group or its brand alone."""
+    OPEN_ALLIANCE = "open_alliance"
+    """Independent merchants, which is payment business and needs a licence."""
+    HYBRID = "hybrid"
+    """The issuer's own network and, with a licence, independent merchants."""
+
+
+class Restriction(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the restricted pocket may be spent: at stores of these trades, at these merchants, at these stores."""
+
+    trades: frozenset[str] = frozenset()
+    merchant_ids: frozenset[UUID] = frozenset()
+    store_ids: frozenset[UUID] = frozenset()
+
+    def allows(self, merchant_id: UUID, store_id: UUID, trade: str | None) -> bool:
+        """Whether restricted value may be spent at this store."""
+        return trade in self.trades or merchant_id in self.merchant_ids or store_id in self.store_ids
+
+
+class Clauses(msgspec.Struct, frozen=True, kw_only=True):
+    """What the contract with the holder says besides; None: it says nothing of it. Shares are in basis points.
+
+    Flags ask whether the contract has the clause: ``no_refund_clause_allowed`` is true where it says that nothing is
+    refunded. The law is asked under the same names (:class:`kaquan.policy.Terms`).
+    """
+
+    custody_share_bp: int | None = None
+    guarantee_share_bp: int | None = None
+    cooling_off_days: int | None = None
+    cooling_off_refund_due_days: int | None = None
+    refund_due_days: int | None = None
+    cash_refund_cap_fen: int | None = None
+    closing_notice_days: int | None = None
+    terms_change_notice_days: int | None = None
+    fee_change_notice_days: int | None = None
+    rebate_cap_bp: int | None = None
+    loss_report_required: bool | None = None
+    """Whether loss reports and re-issue are offered."""
+    overdraft_allowed: bool | None = None
+    credit_card_allowed: bool | None = None
+    """Whether cards may be bought by credit card."""
+    forfeit_at_expiry_allowed: bool | None = None
+    no_refund_clause_allowed: bool | None = None
+    transfer_ban_allowed: bool | None = None
+    replacement_exclusion_allowed: bool | None = None
+    unilateral_change_allowed: bool | None = None
+    interest_to_holders_allowed: bool | None = None
+
+
+class ProgrammeTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a programme has versions: a card keeps those that it was issued under. See :class:`Programme`."""
+
     spend_order: tuple[Pocket, ...]
     max_balance_fen: int | None
     authorization_ttl_s: int
@@ -123,6 +173,22 @@ class NewProgramme(msgspec.Struct, frozen=True, kw_only=True):
     pin_required_above_fen: int | None = None
     pin_max_attempts: int = DEFAULT_PIN_ATTEMPTS
     loss_effective_within_s: int = 0
+    operating_mode: OperatingMode | None = None
+    card_class: CardClass | None = None
+    denominations_fen: tuple[int, ...] = ()
+    custom_range_fen: tuple[int, int] | None = None
+    restricted_to: Restriction | None = None
+    clauses: Clauses = Clauses()
+
+
+class NewProgramme(ProgrammeTerms, frozen=True, kw_only=True):
+    """A programme to be made. ``create_programme`` says what each term may be."""
+
+    issuer_id: UUID
+    code: str
+    name: str
+    currency: str
+    number_prefix: str
 
 
 class Programme(msgspec.Struct, frozen=True):
@@ -134,6 +200,13 @@ class Programme(msgspec.Struct, frozen=True):
     with a day in ``time_zone``, the issuer's. A spend of more than ``pin_required_above_fen`` asks for the PIN (None:
     none does), which is locked after ``pin_max_attempts`` wrong guesses in a row. ``loss_effective_within_s`` is how
     long the loss report of a physical card may take to be effective.
+
+    ``operating_mode`` and ``card_class`` None are not declared: what the law says of one alone is not asked.
+    ``denominations_fen`` and ``custom_range_fen`` (least, most) are the face values that cards are sold with (neither:
+    any); what is paid for one is another matter. ``restricted_to`` says where the restricted pocket is spent (None:
+    cards have none). These terms are ``version``, in force since ``effective_from``. ``accepts`` and
+    ``accepted_trades`` are the same under every version; ``outsiders`` are merchants of those trades whose legal entity
+    does not fit the mode.
     """
 
     id: UUID
@@ -154,10 +227,62 @@ class Programme(msgspec.Struct, frozen=True):
     pin_required_above_fen: int | None = None
     pin_max_attempts: int = DEFAULT_PIN_ATTEMPTS
     loss_effective_within_s: int = 0
+    operating_mode: OperatingMode | None = None
+    card_class: CardClass | None = None
+    denominations_fen: tuple[int, ...] = ()
+    custom_range_fen: tuple[int, int] | None = None
+    restricted_to: Restriction | None = None
+    clauses: Clauses = Clauses()
+    version: int = 1
+    effective_from: datetime | None = None
+    accepted_trades: frozenset[str] = frozenset()
+    outsiders: frozenset[UUID] = frozenset()
 
-    def accepts_at(self, merchant_id: UUID, store_id: UUID) -> bool:
-        """Whether its cards are taken at this store of this merchant."""
-        return (merchant_id, None) in self.accepts or (merchant_id, store_id) in self.accepts
+    def accepts_at(self, merchant_id: UUID, store_id: UUID, trade: str | None = None) -> bool:
+        """Whether its cards are taken at this store of this merchant, which deals in ``trade``."""
+        return (
+            (merchant_id, None) in self.accepts
+            or (merchant_id, store_id) in self.accepts
+            or (trade in self.accepted_trades and merchant_id not in self.outsiders)
+        )
+
+    def spend_order_at(self, merchant_id: UUID, store_id: UUID, trade: str | None = None) -> tuple[Pocket, ...]:
+        """The pockets that may be spent at this store, in the order in which a purchase empties them.
+
+        The restricted pocket is among them only where its value may be spent, first unless the order names it.
+        """
+        restricted_to = self.restricted_to
+        if restricted_to is not None and restricted_to.allows(merchant_id, store_id, trade):
+            if Pocket.RESTRICTED in self.spend_order:
+                return self.spend_order
+            return (Pocket.RESTRICTED, *self.spend_order)
+        if Pocket.RESTRICTED not in self.spend_order:
+            return self.spend_order
+        return tuple(pocket for pocket in self.spend_order if pocket is not Pocket.RESTRICTED)
+
+    @property
+    def terms(self) -> ProgrammeTerms:
+        """What of it has versions."""
+        return ProgrammeTerms(**{name: getattr(self, name) for name in ProgrammeTerms.__struct_fields__})
+
+    @property
+    def pockets(self) -> tuple[Pocket, ...]:
+        """The pockets that its cards have."""
+        return tuple(pocket for pocket in Pocket if pocket is not Pocket.RESTRICTED or self.restricted_to is not None)
+
+
+class TermsVersion(msgspec.Struct, frozen=True):
+    """One version of a programme's terms. ``changed_by`` is an API key (``key_…``) or ``system``; ``approval_id`` the
+    approval by which it came to be, None for the first."""
+
+    programme_id: UUID
+    version: int
+    book_id: int
+    terms: ProgrammeTerms
+    effective_from: datetime
+    changed_by: str
+    approval_id: UUID | None
+    created_at: datetime
 
 
 class AcceptedMerchant(msgspec.Struct, frozen=True):
@@ -205,6 +330,8 @@ class Card(msgspec.Struct, frozen=True):
     gift_id: UUID | None = None
     replaces_id: UUID | None = None
     replaced_by_id: UUID | None = None
+    terms_version: int = 1
+    """The version of its programme's terms that it was issued under."""
 
     @property
     def card_class(self) -> CardClass:
@@ -389,3 +516,5 @@ class Batch(msgspec.Struct, frozen=True):
     issued_count: int
     created_at: datetime
     finished_at: datetime | None
+    terms_version: int = 1
+    """Of all of its cards."""

@@ -1,4 +1,4 @@
--- The schema at revision 0013, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0014, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -643,6 +643,43 @@ BEGIN
   LEFT JOIN payments_last_place w ON p_places AND w.slot = p_slot AND w.card_id = c.id;
 END $$;
 
+CREATE FUNCTION payments_load_cards_v3(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean, p_places boolean) RETURNS TABLE(n integer, book_id integer, programme_id uuid, terms_version integer, customer_id uuid, status text, expires_at timestamp with time zone, book_version bigint, account_id bigint, kind text, account_version bigint, posted_fen bigint, reserved_fen bigint, lot integer, available_fen bigint, paid_fen bigint, given_fen bigint, lot_expires_at timestamp with time zone, last_store_id uuid, last_latitude_udeg integer, last_longitude_udeg integer, last_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_material TO 'off'
+    SET join_collapse_limit TO '1'
+    SET cpu_tuple_cost TO '1'
+    SET random_page_cost TO '0'
+    SET seq_page_cost TO '0'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+  IF cardinality(p_payments) > 0 THEN
+    p_cards := p_cards || ARRAY (
+      SELECT p.card_id
+      FROM unnest(p_payments) WITH ORDINALITY AS asked (id, n)
+      LEFT JOIN payments_payment p ON p.slot = p_slot AND p.id = asked.id
+      ORDER BY asked.n);
+  END IF;
+  RETURN QUERY
+  SELECT asked.n::integer, c.book_id, c.programme_id, c.terms_version, c.customer_id, c.status, c.expires_at, b.version,
+         a.id, a.kind, a.version, a.credits_posted - a.debits_posted, a.debits_pending,
+         l.lot, l.remaining_fen - l.reserved_fen, l.paid_fen, l.given_fen, l.expires_at,
+         w.store_id, w.latitude_udeg, w.longitude_udeg, w.at
+  FROM unnest(p_cards) WITH ORDINALITY AS asked (id, n)
+  JOIN cards_card c ON c.slot = p_slot AND c.id = asked.id
+  JOIN parties_book b ON b.id = c.book_id
+  LEFT JOIN ledger_account a ON a.slot = p_slot AND a.owner_id = c.id AND a.floor_rule = 'credit'
+    AND (p_every_pocket OR a.credits_posted > 0)
+  LEFT JOIN ledger_lot l ON l.slot = p_slot AND l.account_id = a.id AND l.remaining_fen > l.reserved_fen
+  LEFT JOIN payments_last_place w ON p_places AND w.slot = p_slot AND w.card_id = c.id;
+END $$;
+
 CREATE FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) RETURNS smallint[]
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -926,6 +963,12 @@ CREATE TABLE cards_acceptance (
     store_id uuid
 );
 
+CREATE TABLE cards_acceptance_trade (
+    book_id integer NOT NULL,
+    programme_id uuid NOT NULL,
+    trade text NOT NULL COLLATE pg_catalog."C"
+);
+
 CREATE TABLE cards_batch (
     id uuid NOT NULL,
     book_id integer NOT NULL,
@@ -936,6 +979,7 @@ CREATE TABLE cards_batch (
     issued_count integer DEFAULT 0 NOT NULL,
     created_at timestamp with time zone NOT NULL,
     finished_at timestamp with time zone,
+    terms_version integer DEFAULT 1 NOT NULL,
     CONSTRAINT cards_batch_count CHECK (((card_count > 0) AND ((issued_count >= 0) AND (issued_count <= card_count)))),
     CONSTRAINT cards_batch_form CHECK ((form = ANY (ARRAY['digital'::text, 'physical'::text])))
 );
@@ -963,6 +1007,7 @@ CREATE TABLE cards_card (
     gift_id uuid,
     replaces_id uuid,
     replaced_by_id uuid,
+    terms_version integer DEFAULT 1 NOT NULL,
     CONSTRAINT cards_card_form CHECK ((form = ANY (ARRAY['digital'::text, 'physical'::text]))),
     CONSTRAINT cards_card_status CHECK ((status = ANY (ARRAY['issued'::text, 'active'::text, 'blocked'::text, 'lost'::text, 'gifted'::text, 'replaced'::text, 'closed'::text, 'expired'::text])))
 )
@@ -975,6 +1020,8 @@ COMMENT ON COLUMN cards_card.customer_id IS 'Whose card it is; null: unregistere
 COMMENT ON COLUMN cards_card.loss_due_at IS 'By when a loss report takes effect; lost_at is when it did';
 
 COMMENT ON COLUMN cards_card.gift_id IS 'The gift by which it is on its way to another person';
+
+COMMENT ON COLUMN cards_card.terms_version IS 'The version of the terms of its programme that it was issued under; a replacement takes that of the card before it';
 
 CREATE TABLE cards_event (
     slot smallint NOT NULL,
@@ -1045,22 +1092,27 @@ CREATE TABLE cards_programme (
     name text NOT NULL,
     currency text NOT NULL COLLATE pg_catalog."C",
     number_prefix text NOT NULL COLLATE pg_catalog."C",
-    spend_order text[] NOT NULL,
-    max_balance_fen bigint,
-    authorization_ttl_s integer NOT NULL,
-    principal_valid_days integer,
-    bonus_valid_days integer,
-    created_at timestamp with time zone NOT NULL,
-    pin_required_above_fen bigint,
-    pin_max_attempts integer DEFAULT 5 NOT NULL,
-    loss_effective_within_s integer DEFAULT 0 NOT NULL
+    created_at timestamp with time zone NOT NULL
 );
 
-COMMENT ON COLUMN cards_programme.spend_order IS 'Pockets in the order in which a purchase empties them';
+CREATE TABLE cards_programme_terms (
+    programme_id uuid NOT NULL,
+    version integer NOT NULL,
+    book_id integer NOT NULL,
+    terms jsonb NOT NULL,
+    effective_from timestamp with time zone NOT NULL,
+    changed_by text NOT NULL COLLATE pg_catalog."C",
+    approval_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT cards_programme_terms_approval CHECK (((version = 1) OR (approval_id IS NOT NULL))),
+    CONSTRAINT cards_programme_terms_version CHECK ((version > 0))
+);
 
-COMMENT ON COLUMN cards_programme.pin_required_above_fen IS 'A spend of more than this asks for the PIN; null: none does';
+COMMENT ON TABLE cards_programme_terms IS 'Every version of the terms of a programme. Nobody may change or remove a row';
 
-COMMENT ON COLUMN cards_programme.loss_effective_within_s IS 'How long a loss report of a physical card may take to be effective; a digital card is lost at once';
+COMMENT ON COLUMN cards_programme_terms.terms IS 'As JSON; a term that is not there has the value that means: nothing said';
+
+COMMENT ON COLUMN cards_programme_terms.changed_by IS 'Who made it: an API key (key_…) or system';
 
 CREATE TABLE cards_transfer (
     slot smallint NOT NULL,
@@ -1855,6 +1907,9 @@ COMMENT ON COLUMN policy_rule_set.owner_id IS 'The issuer; all zeros for the law
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_once UNIQUE NULLS NOT DISTINCT (programme_id, merchant_id, store_id);
 
+ALTER TABLE ONLY cards_acceptance_trade
+    ADD CONSTRAINT cards_acceptance_trade_pkey PRIMARY KEY (programme_id, trade);
+
 ALTER TABLE ONLY cards_batch
     ADD CONSTRAINT cards_batch_name UNIQUE (book_id, name);
 
@@ -1884,6 +1939,9 @@ ALTER TABLE ONLY cards_programme
 
 ALTER TABLE ONLY cards_programme
     ADD CONSTRAINT cards_programme_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY cards_programme_terms
+    ADD CONSTRAINT cards_programme_terms_pkey PRIMARY KEY (programme_id, version);
 
 ALTER TABLE ONLY cards_transfer
     ADD CONSTRAINT cards_transfer_key UNIQUE (slot, key_hash);
@@ -2164,11 +2222,17 @@ ALTER TABLE ONLY cards_acceptance
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_store FOREIGN KEY (book_id, store_id) REFERENCES parties_store(book_id, id);
 
+ALTER TABLE ONLY cards_acceptance_trade
+    ADD CONSTRAINT cards_acceptance_trade_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
+
 ALTER TABLE ONLY cards_batch
     ADD CONSTRAINT cards_batch_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
 
 ALTER TABLE ONLY cards_programme
     ADD CONSTRAINT cards_programme_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
+
+ALTER TABLE ONLY cards_programme_terms
+    ADD CONSTRAINT cards_programme_terms_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
 
 ALTER TABLE ONLY closing_terms
     ADD CONSTRAINT closing_terms_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
@@ -2249,6 +2313,8 @@ REVOKE ALL ON FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p
 GRANT ALL ON FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_load_cards_v2(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean, p_places boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_load_cards_v2(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean, p_places boolean) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_load_cards_v3(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean, p_places boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_load_cards_v3(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean, p_places boolean) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) FROM PUBLIC;
@@ -2268,6 +2334,7 @@ GRANT ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book i
 REVOKE ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance TO kaquan_app;
+GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance_trade TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_batch TO kaquan_app;
 GRANT UPDATE(issued_count) ON TABLE cards_batch TO kaquan_app;
 GRANT UPDATE(finished_at) ON TABLE cards_batch TO kaquan_app;
@@ -2285,6 +2352,7 @@ GRANT UPDATE(lost_at) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(gift_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(replaces_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(replaced_by_id) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(terms_version) ON TABLE cards_card TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_event TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_gift TO kaquan_app;
 GRANT UPDATE(status) ON TABLE cards_gift TO kaquan_app;
@@ -2298,8 +2366,7 @@ GRANT UPDATE(attempts) ON TABLE cards_pin TO kaquan_app;
 GRANT UPDATE(set_at) ON TABLE cards_pin TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_programme TO kaquan_app;
 GRANT UPDATE(name) ON TABLE cards_programme TO kaquan_app;
-GRANT UPDATE(max_balance_fen) ON TABLE cards_programme TO kaquan_app;
-GRANT UPDATE(authorization_ttl_s) ON TABLE cards_programme TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_programme_terms TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_transfer TO kaquan_app;
 GRANT UPDATE(status) ON TABLE cards_transfer TO kaquan_app;
 GRANT UPDATE(amount_fen) ON TABLE cards_transfer TO kaquan_app;

@@ -35,8 +35,10 @@ SELECT id, book_id, name, secret_hash, scopes, created_at, revoked_at, operator_
 FROM parties_api_key WHERE book_id = %(book_id)s ORDER BY id;
 
 -- name: places_of_book
-SELECT t.id, s.id, s.merchant_id, t.status, s.latitude_udeg, s.longitude_udeg
-FROM parties_terminal t JOIN parties_store s ON s.book_id = t.book_id AND s.id = t.store_id
+SELECT t.id, s.id, s.merchant_id, t.status, s.latitude_udeg, s.longitude_udeg, coalesce(s.trade, m.trade)
+FROM parties_terminal t
+JOIN parties_store s ON s.book_id = t.book_id AND s.id = t.store_id
+JOIN parties_merchant m ON m.book_id = s.book_id AND m.id = s.merchant_id
 WHERE t.book_id = %(book_id)s;
 
 -- name: insert_issuer

@@ -260,6 +260,8 @@ class Place(msgspec.Struct, frozen=True):
     status: str
     latitude_udeg: int | None = None
     longitude_udeg: int | None = None
+    trade: str | None = None
+    """What the store deals in, or else its merchant."""
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):

@@ -65,7 +65,8 @@ _PLANNERS: dict[type, Callable[[Facts, Any], Plan | Refusal]] = {
 class Known(NamedTuple):
     """What the desk is told of reference data: copies in memory that :meth:`refresh` brings up to date."""
 
-    programme: Callable[[int, UUID], Programme | None]
+    programme: Callable[[int, UUID, int], Programme | None]
+    """Of a book, under a version of its terms."""
     place: Callable[[int, UUID], Place | None]
     limits: Callable[[int, UUID, Movement, bool], LimitSet]
     """Of a book's programme, for a movement, for registered cards or the others."""
@@ -321,7 +322,7 @@ class Desk:
             if not isinstance(command, Spend | Load) or command.card_id not in facts.cards:
                 continue
             card = facts.cards[command.card_id]
-            programme = self._known.programme(card.book_id, card.programme_id)
+            programme = self._known.programme(card.book_id, card.programme_id, card.terms_version)
             if programme is None or card.book_id != request.book_id:
                 continue
             wanted = (
@@ -351,7 +352,9 @@ class Desk:
             payment = facts.payments.get(command.payment_id)
             card = facts.cards.get(payment.payment.card_id) if payment is not None else None
             target = command.payment_id
-        programme = self._known.programme(card.book_id, card.programme_id) if card is not None else None
+        programme = (
+            self._known.programme(card.book_id, card.programme_id, card.terms_version) if card is not None else None
+        )
         payable = clearing = expense = 0
         if card is not None and programme is not None and programme.book_id == request.book_id:
             if isinstance(command, Spend):

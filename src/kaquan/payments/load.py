@@ -1,4 +1,5 @@
-"""Load a card: money against a payment into the principal pocket, a bonus into the bonus pocket, a lot each."""
+"""Load a card: money against a payment into the principal or the restricted pocket, a bonus into the bonus pocket, a
+lot each."""
 
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -6,7 +7,7 @@ from zoneinfo import ZoneInfo
 from kaquan.cards import Pocket
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, NewLot, Posting
-from kaquan.payments.outcomes import BALANCE_CAP_EXCEEDED
+from kaquan.payments.outcomes import BALANCE_CAP_EXCEEDED, POCKET_NOT_OFFERED
 from kaquan.payments.plan import count_uses, guards_of, spendable_fen, too_early, usable_card
 from kaquan.payments.types import (
     Facts,
@@ -31,7 +32,7 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
     """Decide a load. Both lots remember what was paid and given, which the law of refunds asks for (flow 5).
 
     Refused with ``backdating_forbidden``, ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired``,
-    ``balance_cap_exceeded`` or ``limit_exceeded``.
+    ``pocket_not_offered``, ``balance_cap_exceeded`` or ``limit_exceeded``.
     """
     occurred_at = command.occurred_at or facts.now
     if (refusal := too_early(command)) is not None:
@@ -41,6 +42,9 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         return card
     programme = facts.programme
     assert programme is not None, "a card's programme is always known"
+    if command.pocket is Pocket.BONUS or command.pocket not in card.pockets:
+        offered = ", ".join(pocket for pocket in card.pockets if pocket is not Pocket.BONUS)
+        return POCKET_NOT_OFFERED.refuse("pocket", pocket=command.pocket.value, offered=offered)
     loaded_fen = command.amount_fen + command.bonus_fen
     # what has expired and what is set aside is still on the card
     held_fen = sum(pocket.posted_fen for pocket in card.pockets.values()) + loaded_fen
@@ -56,7 +60,7 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
     pockets: list[PocketAmount] = []
     balance_fen = spendable_fen(card, facts.now)
     for pocket_name, source, amount_fen, valid_days in (
-        (Pocket.PRINCIPAL, facts.accounts.load_clearing, command.amount_fen, programme.principal_valid_days),
+        (command.pocket, facts.accounts.load_clearing, command.amount_fen, programme.principal_valid_days),
         (Pocket.BONUS, facts.accounts.bonus_expense, command.bonus_fen, programme.bonus_valid_days),
     ):
         if amount_fen == 0:

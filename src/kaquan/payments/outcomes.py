@@ -26,6 +26,11 @@ BALANCE_CAP_EXCEEDED = outcome(
     en="A card of this programme may hold at most {max_balance_fen}; this load would make it {balance_fen}.",
     zh="该卡种每张卡余额上限为 {max_balance_fen}，充值后将达到 {balance_fen}。",
 )  # fmt: skip
+POCKET_NOT_OFFERED = outcome(
+    "pocket_not_offered", http=409, iso="57",
+    en="{field}: the card has no pocket {pocket} that can be loaded; it has: {offered}.",
+    zh="{field}：该卡没有可充值的 {pocket} 账户，可选：{offered}。",
+)  # fmt: skip
 LIMIT_EXCEEDED = outcome(
     "limit_exceeded", http=409, iso="61",
     en="The limit '{limit}' ({scope}, {period}) allows {maximum}; {left} is left.",

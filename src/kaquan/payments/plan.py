@@ -69,10 +69,11 @@ def _soonest_first(lot: LotFacts) -> tuple[datetime, int]:
 
 
 def take(card: CardFacts, spend_order: tuple[Pocket, ...], amount_fen: int, now: datetime) -> list[Taking] | int:
-    """Where ``amount_fen`` comes from; if the card has less, what it has.
+    """Where ``amount_fen`` comes from; if the card has less, what it has to spend here.
 
-    Pockets are emptied in the programme's order, and within a pocket the lot that expires soonest goes first,
-    then the older one. Value that has expired is not spent.
+    Pockets are emptied in ``spend_order``, which is the programme's for the place
+    (:meth:`kaquan.cards.Programme.spend_order_at`); a pocket that is not in it is never touched. Within a pocket the
+    lot that expires soonest goes first, then the older one. Value that has expired is not spent.
     """
     takings: list[Taking] = []
     left_fen = amount_fen

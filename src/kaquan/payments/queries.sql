@@ -1,5 +1,5 @@
 -- name: load_cards
-SELECT * FROM payments_load_cards_v2(
+SELECT * FROM payments_load_cards_v3(
   %(slot)s::smallint, %(cards)s::uuid[], %(payments)s::uuid[], %(every_pocket)s::boolean, %(places)s::boolean);
 
 -- name: load_payments

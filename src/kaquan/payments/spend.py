@@ -31,7 +31,7 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
     if place.status != "active":
         return TERMINAL_BLOCKED.refuse("terminal_id")
     programme = facts.programme
-    if programme is None or not programme.accepts_at(place.merchant_id, place.store_id):
+    if programme is None or not programme.accepts_at(place.merchant_id, place.store_id, place.trade):
         return NOT_ACCEPTED_HERE.refuse("terminal_id")
     if facts.place_rules:
         moment = moment_of(occurred_at, programme.time_zone)
@@ -46,7 +46,8 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
     uses = count_uses(facts, command, occurred_at=occurred_at)
     if isinstance(uses, Refusal):
         return uses
-    takings = take(card, programme.spend_order, command.amount_fen, facts.now)
+    spend_order = programme.spend_order_at(place.merchant_id, place.store_id, place.trade)
+    takings = take(card, spend_order, command.amount_fen, facts.now)
     if isinstance(takings, int):
         return INSUFFICIENT_FUNDS.refuse("amount_fen", available_fen=takings, amount_fen=command.amount_fen)
     if command.authorize:

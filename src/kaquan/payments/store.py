@@ -87,15 +87,15 @@ async def load_facts(
     changing = await _load_payments(connection, slot=slot, ids=payments, now=now) if payments else {}
     found: dict[int, CardFacts] = {}
     for (
-        n, book_id, programme_id, customer_id, status, expires_at, book_version, account_id, kind, version, posted_fen,
-        reserved_fen, lot, available_fen, paid_fen, given_fen, lot_expires_at, *last,
+        n, book_id, programme_id, terms_version, customer_id, status, expires_at, book_version, account_id, kind,
+        version, posted_fen, reserved_fen, lot, available_fen, paid_fen, given_fen, lot_expires_at, *last,
     ) in rows:  # fmt: skip
         card = found.get(n)
         if card is None:
             card_id = cards[n - 1] if n <= len(cards) else changing[payments[n - len(cards) - 1]].payment.card_id
             card = CardFacts(
                 card_id, book_id, programme_id, _STATUSES[status], expires_at, book_version, {}, customer_id,
-                LastPlace(*last) if last[0] is not None else None,
+                LastPlace(*last) if last[0] is not None else None, terms_version,
             )  # fmt: skip
             found[n] = card
         if account_id is None:

@@ -92,6 +92,8 @@ class Load(NamedTuple):
     place: Place | None = None
     not_before: datetime | None = None
     device_id: UUID | None = None
+    pocket: Pocket = Pocket.PRINCIPAL
+    """Where the money goes: the principal or the restricted pocket."""
 
 
 Command = Spend | Capture | Void | Refund | Load
@@ -137,6 +139,8 @@ class CardFacts(NamedTuple):
     """Whose card it is; None: unregistered."""
     last_place: LastPlace | None = None
     """Where it was spent last; None also when nobody asked."""
+    terms_version: int = 1
+    """The version of its programme's terms that it was issued under."""
 
 
 class SpentLeg(NamedTuple):

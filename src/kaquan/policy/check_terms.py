@@ -26,16 +26,18 @@ _DAYS_PER_YEAR = 365
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What a programme promises and demands, as far as rules look at it. None: the terms say nothing of it.
 
+    Without a ``scheme`` or a ``card_class`` the rules that depend on it are not asked.
+
     ``cap_fen`` None means that a card may hold any amount, and ``validity_days`` None that it never expires; those two
     are looked at always. ``jurisdiction`` is the place of issue and ``on`` the day from which the terms hold.
     """
 
     jurisdiction: str
     on: date
-    scheme: Scheme
+    scheme: Scheme | None
     issuer_class: IssuerClass | None = None
     industry: Industry | None = None
-    card_class: CardClass
+    card_class: CardClass | None
     conditions: frozenset[Condition] = frozenset()
     cap_fen: int | None = None
     denominations_fen: tuple[int, ...] = ()

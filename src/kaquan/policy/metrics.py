@@ -104,6 +104,10 @@ class Metric(StrEnum):
         "licence_required", Subject.PROGRAMME, Operator.MUST, Unit.FLAG,
         "A payment licence is needed to issue", "发行须持有支付业务许可",
     )
+    OWN_NETWORK_ONLY = (
+        "own_network_only", Subject.PROGRAMME, Operator.MUST, Unit.FLAG,
+        "Cards are taken by the issuer, its group or its brand alone", "仅限发卡企业、所属集团或同一品牌特许体系内兑付",
+    )
     TREATED_AS_SCHEME = (
         "treated_as_scheme", Subject.PROGRAMME, Operator.IS, Unit.CODE,
         "The scheme whose rules this one follows", "参照适用的卡类型",

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from litestar import Controller, get, post
+from litestar import Controller, get, patch, post
 from litestar.response import Response
 from msgspec import Meta
 
@@ -19,7 +19,9 @@ from kaquan.cards import (
     CardClass,
     CardForm,
     CardStatus,
+    Clauses,
     Hand,
+    OperatingMode,
     Pocket,
     PocketBalance,
     Press,
@@ -27,11 +29,8 @@ from kaquan.cards import (
     Search,
 )
 from kaquan.cards.create_programme import (
-    MAX_AUTHORIZATION_TTL_S,
     MAX_LOSS_EFFECTIVE_S,
     MAX_PIN_ATTEMPTS,
-    MAX_VALID_DAYS,
-    MIN_AUTHORIZATION_TTL_S,
 )
 from kaquan.cards.issue_batch import MAX_BATCH_CARDS
 from kaquan.cards.outcomes import (
@@ -57,18 +56,34 @@ from kaquan.doors.http.fields import (
     ProgrammeId,
     Reason,
     StoreId,
+    Trade,
     uuid_of,
 )
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
 from kaquan.doors.http.problems import problem_response
-from kaquan.doors.http.reading import read_body, read_path, read_query
-from kaquan.doors.http.request import ApiRequest, app_of
+from kaquan.doors.http.programme_fields import (
+    AuthorizationTtl,
+    ClauseFields,
+    CustomRange,
+    Denominations,
+    RestrictionFields,
+    ValidDays,
+    read_range,
+    read_restriction,
+    rules_of,
+    show_restriction,
+)
+from kaquan.doors.http.programme_terms import TermsChange, TermsVersionView, read_change, show_version
+from kaquan.doors.http.reading import decode_body, read_body, read_bytes, read_path, read_query, same_fields
+from kaquan.doors.http.request import ApiRequest, actor_of, app_of
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import ALREADY_EXISTS, BUSY, NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from kaquan.parties import Scope
+from kaquan.parties.outcomes import APPROVAL_FOR_SOMETHING_ELSE, APPROVAL_NOT_APPROVED, MERCHANT_OUTSIDE_SCHEME
+from kaquan.policy.outcomes import TERMS_BREAK_RULE
 from kaquan.vault import mask_number
 
 if TYPE_CHECKING:
@@ -76,11 +91,10 @@ if TYPE_CHECKING:
 
 MAX_PLACES = 500
 """Places in one change of acceptance; it keeps the body below the size limit."""
+MAX_TRADES = 100
 
 CardNumber = Annotated[str, Meta(pattern=r"^[0-9]{19}$(?!\n)", description="19 digits", extra={"zh": " 19 位数字"})]
 Last4 = Annotated[str, Meta(pattern=r"^[0-9]{4}$(?!\n)", description="4 digits", extra={"zh": " 4 位数字"})]
-AuthorizationTtl = Annotated[int, Meta(ge=MIN_AUTHORIZATION_TTL_S, le=MAX_AUTHORIZATION_TTL_S)]
-ValidDays = Annotated[int, Meta(ge=1, le=MAX_VALID_DAYS)]
 
 
 # --- programmes
@@ -94,6 +108,10 @@ class NewProgramme(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     value never expires. A spend of more than ``pin_required_above_fen`` asks for the card's PIN, which is locked
     after ``pin_max_attempts`` wrong tries in a row. The loss report of a physical card takes effect within
     ``loss_effective_within_s`` seconds, that of a digital card at once.
+
+    ``operating_mode`` and ``card_class`` tell which rules of law the terms are held against; what is not declared is
+    not judged. Cards are sold with the face values of ``denominations_fen`` or within ``custom_range_fen`` (least,
+    most). With ``restricted_to`` they have a pocket that is spent there alone.
     """
 
     issuer_id: IssuerId
@@ -109,6 +127,12 @@ class NewProgramme(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     pin_required_above_fen: Annotated[int, Meta(ge=0, le=MAX_FEN)] | None = None
     pin_max_attempts: Annotated[int, Meta(ge=1, le=MAX_PIN_ATTEMPTS)] = DEFAULT_PIN_ATTEMPTS
     loss_effective_within_s: Annotated[int, Meta(ge=0, le=MAX_LOSS_EFFECTIVE_S)] = 0
+    operating_mode: OperatingMode | None = None
+    card_class: CardClass | None = None
+    denominations_fen: Denominations = []
+    custom_range_fen: CustomRange | None = None
+    restricted_to: RestrictionFields | None = None
+    clauses: ClauseFields = ClauseFields()
 
 
 class ProgrammeQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,7 +141,8 @@ class ProgrammeQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ProgrammeView(msgspec.Struct, frozen=True):
-    """``accepted_places`` counts the merchants and single stores of its acceptance."""
+    """``accepted_places`` counts the merchants and single stores of its acceptance. The terms are those of ``version``,
+    the newest: cards that were issued before ``effective_from`` keep theirs."""
 
     id: ProgrammeId
     issuer_id: IssuerId
@@ -133,8 +158,17 @@ class ProgrammeView(msgspec.Struct, frozen=True):
     pin_required_above_fen: int | None
     pin_max_attempts: int
     loss_effective_within_s: int
+    operating_mode: OperatingMode | None
+    card_class: CardClass | None
+    denominations_fen: list[int]
+    custom_range_fen: list[int] | None
+    restricted_to: RestrictionFields | None
+    clauses: ClauseFields
+    version: int
+    effective_from: datetime
     time_zone: str
     accepted_places: int
+    accepted_trades: list[str]
     created_at: datetime
 
 
@@ -146,10 +180,13 @@ class PlaceFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class AcceptanceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``remove`` is done before ``add``; both are done, or neither."""
+    """What is removed is removed before the rest is added; all is done, or nothing. A trade stands for every store of
+    it whose merchant fits the programme's ``operating_mode``."""
 
     add: Annotated[list[PlaceFields], Meta(max_length=MAX_PLACES)] = []
     remove: Annotated[list[PlaceFields], Meta(max_length=MAX_PLACES)] = []
+    add_trades: Annotated[list[Trade], Meta(max_length=MAX_TRADES)] = []
+    remove_trades: Annotated[list[Trade], Meta(max_length=MAX_TRADES)] = []
 
 
 class AcceptanceQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -181,8 +218,17 @@ def show_programme(programme: Programme) -> ProgrammeView:
         pin_required_above_fen=programme.pin_required_above_fen,
         pin_max_attempts=programme.pin_max_attempts,
         loss_effective_within_s=programme.loss_effective_within_s,
+        operating_mode=programme.operating_mode,
+        card_class=programme.card_class,
+        denominations_fen=list(programme.denominations_fen),
+        custom_range_fen=None if programme.custom_range_fen is None else list(programme.custom_range_fen),
+        restricted_to=show_restriction(programme.restricted_to),
+        clauses=same_fields(programme.clauses, ClauseFields),
+        version=programme.version,
+        effective_from=programme.effective_from or programme.created_at,
         time_zone=programme.time_zone,
         accepted_places=len(programme.accepts),
+        accepted_trades=sorted(programme.accepted_trades),
         created_at=programme.created_at,
     )
 
@@ -209,7 +255,7 @@ class ProgrammeController(Controller):
             body=NewProgramme,
             answer=ProgrammeView,
             status=201,
-            refusals=[ALREADY_EXISTS, NOT_FOUND],
+            refusals=[ALREADY_EXISTS, NOT_FOUND, TERMS_BREAK_RULE],
         )
     )
     async def create_programme(self, request: ApiRequest) -> Response[bytes]:
@@ -230,8 +276,22 @@ class ProgrammeController(Controller):
             pin_required_above_fen=asked.pin_required_above_fen,
             pin_max_attempts=asked.pin_max_attempts,
             loss_effective_within_s=asked.loss_effective_within_s,
+            operating_mode=asked.operating_mode,
+            card_class=asked.card_class,
+            denominations_fen=tuple(asked.denominations_fen),
+            custom_range_fen=read_range(asked.custom_range_fen),
+            restricted_to=read_restriction(asked.restricted_to),
+            clauses=same_fields(asked.clauses, Clauses),
         )
-        made = await cards.create_programme(app.pool, app.clock, app.ids, book_id=request.user.book_id, new=new)
+        made = await cards.create_programme(
+            app.pool,
+            app.clock,
+            app.ids,
+            book_id=request.user.book_id,
+            new=new,
+            rules=await rules_of(app, request.user.book_id, new.issuer_id),
+            by=actor_of(request),
+        )
         return answer(made, show_programme, status=201)
 
     @get(**operation(Scope.PROGRAMMES_READ, query=ProgrammeQuery, answer=Page[ProgrammeView]))
@@ -269,19 +329,27 @@ class ProgrammeController(Controller):
             path={"id": ProgrammeId},
             body=AcceptanceChange,
             answer=ProgrammeView,
-            refusals=[NOT_FOUND, STORE_OF_ANOTHER_MERCHANT],
+            refusals=[NOT_FOUND, STORE_OF_ANOTHER_MERCHANT, MERCHANT_OUTSIDE_SCHEME],
         ),
     )
     async def change_acceptance(self, request: ApiRequest) -> Response[bytes]:
         """Change where the cards of a programme are taken; what is so already stays so."""
         programme_id = uuid_of(read_path(request, ProgrammeId))
         asked = await read_body(request, AcceptanceChange)
+        app, book_id = app_of(request), request.user.book_id
+        found = await cards.get_programme(app.pool, book_id=book_id, programme_id=programme_id)
+        if isinstance(found, Refusal):
+            return problem_response(found)
         changed = await cards.change_acceptance(
-            app_of(request).pool,
-            book_id=request.user.book_id,
+            app.pool,
+            book_id=book_id,
             programme_id=programme_id,
             add=[_place(place) for place in asked.add],
             remove=[_place(place) for place in asked.remove],
+            add_trades=asked.add_trades,
+            remove_trades=asked.remove_trades,
+            rules=await rules_of(app, book_id, found.issuer_id),
+            at=app.clock.now(),
         )
         return answer(changed, show_programme)
 
@@ -305,6 +373,61 @@ class ProgrammeController(Controller):
             search=Search(limit=query.limit, after_id=after_id(ListQuery(cursor=query.cursor))),
         )
         return problem_response(page) if isinstance(page, Refusal) else answer_page(page, show_accepted)
+
+    @patch(
+        "/{id:str}",
+        **operation(
+            Scope.PROGRAMMES_WRITE,
+            path={"id": ProgrammeId},
+            body=TermsChange,
+            answer=ProgrammeView,
+            refusals=[
+                NOT_FOUND,
+                TERMS_BREAK_RULE,
+                MERCHANT_OUTSIDE_SCHEME,
+                APPROVAL_NOT_APPROVED,
+                APPROVAL_FOR_SOMETHING_ELSE,
+                BUSY,
+            ],
+        ),
+    )
+    async def change_programme(self, request: ApiRequest) -> Response[bytes]:
+        """Change terms that a second person approved: a new version, for cards that are issued from now on."""
+        programme_id = uuid_of(read_path(request, ProgrammeId))
+        body = await read_bytes(request)
+        asked = decode_body(body, TermsChange)
+        payload = {name: value for name, value in msgspec.json.decode(body).items() if name != "approval_id"}
+        app, book_id = app_of(request), request.user.book_id
+        found = await cards.get_programme(app.pool, book_id=book_id, programme_id=programme_id)
+        if isinstance(found, Refusal):
+            return problem_response(found)
+        changed = await cards.change_programme(
+            app.pool,
+            app.clock,
+            app.ids,
+            book_id=book_id,
+            programme_id=programme_id,
+            change=read_change(asked),
+            approved=cards.Approved(uuid_of(asked.approval_id), payload),
+            rules=await rules_of(app, book_id, found.issuer_id),
+            by=actor_of(request),
+        )
+        return answer(changed, show_programme)
+
+    @get(
+        "/{id:str}/versions",
+        **operation(
+            Scope.PROGRAMMES_READ, path={"id": ProgrammeId}, answer=Page[TermsVersionView], refusals=[NOT_FOUND]
+        ),
+    )
+    async def list_versions(self, request: ApiRequest) -> Response[bytes]:
+        """List every version of a programme's terms, the newest first."""
+        found = await cards.list_terms(
+            app_of(request).pool,
+            book_id=request.user.book_id,
+            programme_id=uuid_of(read_path(request, ProgrammeId)),
+        )
+        return problem_response(found) if isinstance(found, Refusal) else answer_page(Page(found), show_version)
 
 
 # --- batches
@@ -433,7 +556,8 @@ class CardQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class CardView(msgspec.Struct, frozen=True):
-    """``loss_effective_at`` is by when a loss report makes the card refused everywhere."""
+    """``loss_effective_at`` is by when a loss report makes the card refused everywhere. ``terms_version`` names the
+    terms of its programme that the card was issued under and keeps."""
 
     id: CardId
     programme_id: ProgrammeId
@@ -448,6 +572,7 @@ class CardView(msgspec.Struct, frozen=True):
     card_class: CardClass
     customer_id: CustomerId | None
     registered_at: datetime | None
+    terms_version: int
     loss_reported_at: datetime | None
     loss_effective_at: datetime | None
     replaces_card_id: CardId | None
@@ -486,6 +611,7 @@ def show_card(card: Card) -> CardView:
         card_class=card.card_class,
         customer_id=show_id(Prefix.CUSTOMER, card.customer_id) if card.customer_id else None,
         registered_at=card.registered_at,
+        terms_version=card.terms_version,
         loss_reported_at=card.loss_reported_at,
         loss_effective_at=card.loss_due_at,
         replaces_card_id=show_id(Prefix.CARD, card.replaces_id) if card.replaces_id else None,

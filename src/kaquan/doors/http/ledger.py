@@ -49,6 +49,7 @@ from kaquan.parties import Scope
 _OWNERS = {
     "card_principal": Prefix.CARD,
     "card_bonus": Prefix.CARD,
+    "card_restricted": Prefix.CARD,
     "merchant_payable": Prefix.MERCHANT,
     "load_clearing": Prefix.ISSUER,
     "bonus_expense": Prefix.ISSUER,

@@ -7,6 +7,7 @@ the answer. Each of them is a row of :data:`ROUTES`, from which the OpenAPI docu
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from uuid import UUID
@@ -18,7 +19,7 @@ from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as AsgiScope
 from msgspec import Meta
 
-from kaquan.cards import PIN_REFUSALS, UNUSABLE, CardStatus, Hand, PinState, get_card, verify_pin
+from kaquan.cards import PIN_REFUSALS, UNUSABLE, CardStatus, Hand, PinState, Pocket, get_card, verify_pin
 from kaquan.cards.outcomes import PIN_REQUIRED
 from kaquan.doors.http.auth import identify, permit
 from kaquan.doors.http.fields import AmountFen, CardId, Pin, Reference, TerminalId, TransactionId, uuid_of
@@ -133,11 +134,19 @@ class RefundRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, fr
     occurred_at: OccurredAt | None = None
 
 
+class LoadPocket(StrEnum):
+    """Where the money of a load goes; ``restricted``, for some places alone, if the card has that pocket."""
+
+    PRINCIPAL = "principal"
+    RESTRICTED = "restricted"
+
+
 class LoadRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """Add money to a card; ``bonus_fen`` is given with it and not paid for."""
+    """Add money to a pocket of a card; ``bonus_fen`` is given with it into the bonus pocket and not paid for."""
 
     amount_fen: AmountFen
     bonus_fen: Annotated[int, Meta(ge=0, le=MAX_FEN)] = 0
+    pocket: LoadPocket = LoadPocket.PRINCIPAL
     card_id: CardId | None = None
     card_number: CardNumber | None = None
     terminal_id: TerminalId | None = None
@@ -314,10 +323,10 @@ async def _check_pin(asked: _Asked, card_id: UUID) -> PinState:
     card = await get_card(app.pool, book_id=book_id, slots=app.slots, card_id=card_id)
     if isinstance(card, Refusal) or card.status is not CardStatus.ACTIVE:
         return PinState.NOT_GIVEN  # refused for that
-    programme = app.programmes.get(book_id, card.programme_id)
+    programme = app.programmes.get(book_id, card.programme_id, card.terms_version)
     if programme is None:
         await app.refresh()
-        programme = app.programmes.get(book_id, card.programme_id)
+        programme = app.programmes.get(book_id, card.programme_id, card.terms_version)
     above_fen = None if programme is None else programme.pin_required_above_fen
     if programme is None or above_fen is None or asked.body.amount_fen <= above_fen:
         return PinState.NOT_GIVEN
@@ -359,7 +368,7 @@ async def _read_load(asked: _Asked) -> Command | Refusal:
         return card_id
     return Load(
         card_id, asked.body.amount_fen, asked.body.bonus_fen, when, asked.body.reference, place, _not_before(asked),
-        _device_of(asked),
+        _device_of(asked), Pocket(asked.body.pocket.value),
     )  # fmt: skip
 
 
@@ -423,7 +432,10 @@ ROUTES = (
     Route(
         "/v1/loads", "create_load", "Add money to a card.", Scope.LOADS_WRITE,
         LoadRequest, _read_load, render_created, 201,
-        (*_CARD, STORE_OUT_OF_SCOPE, refused.BALANCE_CAP_EXCEEDED, refused.LIMIT_EXCEEDED),
+        (
+            *_CARD, STORE_OUT_OF_SCOPE, refused.POCKET_NOT_OFFERED, refused.BALANCE_CAP_EXCEEDED,
+            refused.LIMIT_EXCEEDED,
+        ),
     ),
 )  # fmt: skip
 

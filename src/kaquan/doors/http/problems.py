@@ -4,6 +4,7 @@ from functools import cache
 
 import msgspec
 from litestar.response import Response
+from msgspec import UNSET, UnsetType
 
 from kaquan.kit.outcomes import Outcome, Refusal
 
@@ -11,8 +12,20 @@ PROBLEM_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
 
 
+class AlsoRefused(msgspec.Struct, frozen=True):
+    """Another thing that the request is refused for."""
+
+    code: str
+    field: str | None
+    detail: str
+    detail_zh: str
+
+
 class Problem(msgspec.Struct, frozen=True):
-    """Why a request was refused. ``code`` is stable; both details say the same to a person."""
+    """Why a request was refused. ``code`` is stable; both details say the same to a person.
+
+    ``also`` lists what else would be refused, where a request is looked at as a whole.
+    """
 
     type: str
     title: str
@@ -22,6 +35,7 @@ class Problem(msgspec.Struct, frozen=True):
     detail_zh: str
     field: str | None
     retryable: bool
+    also: list[AlsoRefused] | UnsetType = UNSET
 
 
 class RefusedError(Exception):
@@ -47,7 +61,12 @@ def problem_of(refusal: Refusal) -> Problem:
         detail_zh=refusal.message("zh"),
         field=refusal.field,
         retryable=outcome.retryable,
+        also=[_also(other) for other in refusal.details["also"]] if "also" in refusal.details else UNSET,
     )
+
+
+def _also(refusal: Refusal) -> AlsoRefused:
+    return AlsoRefused(refusal.code, refusal.field, refusal.message("en"), refusal.message("zh"))
 
 
 def problem_bytes(refusal: Refusal) -> tuple[int, bytes]:

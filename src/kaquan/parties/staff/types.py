@@ -75,6 +75,7 @@ class ApprovalKind(StrEnum):
     UNBLOCKING = "unblocking"
     CLOSING = "closing"
     POLICY_CHANGE = "policy_change"
+    PROGRAMME_CHANGE = "programme_change"
 
 
 class ApprovalStatus(StrEnum):
