@@ -13,7 +13,7 @@ from kaquan.ledger import read_slots
 from kaquan.parties import Directory, Place
 from kaquan.payments import LANES, Desk, Known
 from kaquan.settings import Settings
-from kaquan.vault import Keyring
+from kaquan.vault import Keyring, KeyringError
 
 REFRESH_EVERY_S = 1.0
 """How old a copy of reference data in memory may become; a payment refreshes it earlier when it learns of a change."""
@@ -68,7 +68,7 @@ class App:
         Raises UnsafeServerError on a server that could lose commits, KeyringError without a key ring, and the
         driver's errors if the database does not answer.
         """
-        keyring = Keyring.load(settings.keyring_path)
+        keyring = Keyring.load(settings.keyring_path, settings.keyring_passphrase)
         pool = open_pool(conninfo, min_size=2, max_size=settings.pool_size)
         await pool.open(wait=True, timeout=10)
         async with pool.connection() as connection:
@@ -98,6 +98,11 @@ class App:
         while True:
             await asyncio.sleep(REFRESH_EVERY_S)
             try:
+                if self.keyring.refresh():
+                    _log.info("key ring read again", keys=repr(self.keyring))
+            except KeyringError as error:
+                _log.error("key ring cannot be read", error=str(error))  # the keys that are known stay
+            try:
                 await self.refresh()
             except Exception as error:
                 if not is_outage(error):
@@ -111,3 +116,9 @@ class App:
     def _version(self, book_id: int) -> int:
         # either copy may have been refreshed without the other
         return min(self.directory.version(book_id), self.programmes.version(book_id))
+
+
+async def read_slots_of(pool: Pool) -> tuple[int, ...]:
+    """The slots of the installation, for commands that open no :class:`App`."""
+    async with pool.connection() as connection:
+        return await read_slots(connection)

@@ -23,6 +23,8 @@ class Settings(msgspec.Struct, frozen=True):
     the role kaquan_app; one that migrates must own the database and be a member of kaquan_ledger too."""
     keyring: Path | None = None
     """File of the keys for card numbers; default: ``keyring.json`` in ``home``. Back it up apart from the database."""
+    keyring_passphrase: str | None = None
+    """What the key ring is sealed under, if it is; see ``kaquan vault protect``."""
     host: str = "127.0.0.1"
     port: int = 8420
     workers: int = 0
@@ -37,6 +39,18 @@ class Settings(msgspec.Struct, frozen=True):
     max_body_bytes: int = 65_536
     idempotency_days: int = 30
     """How long the first answer to a key is kept."""
+    guesses_per_card: int = 1_000_000
+    """How many numbers a guesser must try at the least, on average, to meet one card; a batch that would make it fewer
+    is refused."""
+    max_wrong_numbers: int = 50
+    """Answers that one client gets to numbers, secrets and PINs that are wrong before it is told to wait (429)."""
+    wrong_numbers_window_s: int = 3_600
+    """How long it takes until a client that was told to wait has all those answers again."""
+    max_import_bytes: int = 16_777_216
+    """Size of a file of foreign cards at the most."""
+
+    def __repr__(self) -> str:
+        return f"Settings(home={str(self.home)!r})"  # some of them are secrets
 
     @property
     def processes(self) -> int:
@@ -56,6 +70,10 @@ _BOUNDS = {
     "max_queue": (1, 1_000_000),
     "max_body_bytes": (1_024, 16_777_216),
     "idempotency_days": (1, 3_650),
+    "guesses_per_card": (1_000, 1_000_000_000),
+    "max_wrong_numbers": (1, 100_000),
+    "wrong_numbers_window_s": (1, 86_400),
+    "max_import_bytes": (1_024, 268_435_456),
 }
 
 

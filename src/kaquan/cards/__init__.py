@@ -22,6 +22,7 @@ from kaquan.cards.look_up import (
     list_programmes,
 )
 from kaquan.cards.programmes import Programmes
+from kaquan.cards.rekey import copy_lookups, count_lookups, drop_old_lookups
 from kaquan.cards.reveal import reveal_number
 from kaquan.cards.types import (
     Acceptance,
@@ -59,8 +60,11 @@ __all__ = [
     "activate_card",
     "block_card",
     "change_acceptance",
+    "copy_lookups",
+    "count_lookups",
     "create_batch",
     "create_programme",
+    "drop_old_lookups",
     "get_batch",
     "get_card",
     "get_card_by_number",

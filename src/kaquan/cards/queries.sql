@@ -96,14 +96,20 @@ WHERE book_id = %(book_id)s AND id = %(id)s
 RETURNING id, book_id, programme_id, name, form, card_count, issued_count, created_at, finished_at;
 
 -- name: copy_numbers
-COPY cards_number (slot, lookup, card_slot, card_id) FROM STDIN;
+COPY cards_number (slot, lookup, card_slot, card_id, key_id) FROM STDIN;
 
 -- name: claim_numbers
-INSERT INTO cards_number (slot, lookup, card_slot, card_id)
+INSERT INTO cards_number (slot, lookup, card_slot, card_id, key_id)
 SELECT * FROM unnest(
-  %(slots)s::smallint[], %(lookups)s::uuid[], %(card_slots)s::smallint[], %(card_ids)s::uuid[])
+  %(slots)s::smallint[], %(lookups)s::uuid[], %(card_slots)s::smallint[], %(card_ids)s::uuid[], %(key_ids)s::text[])
 ON CONFLICT (slot, lookup) DO NOTHING
 RETURNING card_id;
+
+-- name: give_back_numbers
+DELETE FROM cards_number n
+USING unnest(%(slots)s::smallint[], %(lookups)s::uuid[], %(card_ids)s::uuid[]) AS given (slot, lookup, card_id)
+WHERE n.slot = given.slot AND n.lookup = given.lookup AND n.card_id = given.card_id
+  AND n.card_id = ANY (%(half)s::uuid[]);
 
 -- name: copy_cards
 COPY cards_card (slot, id, book_id, programme_id, batch_id, form, status, number_last4, number_sealed, created_at)
@@ -171,3 +177,18 @@ SELECT ledger_touch_accounts_v1(%(slot)s::smallint, %(card_id)s::uuid);
 
 -- name: sealed_number
 SELECT number_sealed FROM cards_card WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s;
+
+-- name: numbers_to_copy
+SELECT c.id, c.number_sealed FROM cards_card c
+WHERE c.slot = %(slot)s AND c.id > %(after_id)s ORDER BY c.id LIMIT %(limit)s;
+
+-- name: drop_lookups
+DELETE FROM cards_number
+WHERE slot = %(slot)s AND lookup = ANY (
+  ARRAY (SELECT lookup FROM cards_number WHERE slot = %(slot)s AND key_id <> %(keep)s LIMIT %(limit)s));
+
+-- name: lookup_counts
+SELECT key_id, count(*) FROM cards_number WHERE slot = ANY (%(slots)s::smallint[]) GROUP BY key_id;
+
+-- name: card_count
+SELECT count(*) FROM cards_card WHERE slot = ANY (%(slots)s::smallint[]);

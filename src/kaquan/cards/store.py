@@ -3,9 +3,9 @@
 Programmes and acceptance are reference data: what writes them also moves ``parties_book.version``.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -25,20 +25,31 @@ from kaquan.cards.types import (
 )
 from kaquan.kit.db import Connection, Params, Pool, constraint_of, load_queries
 from kaquan.ledger import Account, AccountSpec, open_accounts, read_accounts_of_owner
+from kaquan.vault import SealedColumn, declare_sealed
 
 _QUERIES = load_queries(__package__)
 _PROGRAMME_FIELDS = Programme.__struct_fields__[:-1]  # the last, acceptance, is a table of its own
 
 
+class Lookup(NamedTuple):
+    """By what a number is found: the slot of the look-up itself, and the id of the key that it was made with."""
+
+    slot: int
+    lookup: UUID
+    key_id: str
+
+
 class MadeCard(NamedTuple):
-    """A card as it was made: to be stored, or thrown away if its number is taken."""
+    """A card as it was made: to be stored, or thrown away if its number is taken.
+
+    It has one look-up, or two while the look-up key is being changed.
+    """
 
     slot: int
     id: UUID
     number_last4: str
     number_sealed: bytes
-    lookup_slot: int
-    lookup: UUID
+    lookups: tuple[Lookup, ...]
 
 
 class Run(NamedTuple):
@@ -191,17 +202,20 @@ async def post_batch_cards(pool: Pool, cards: Sequence[MadeCard], run: Run) -> B
 
 async def _store_cards(connection: Connection, cards: Sequence[MadeCard], run: Run) -> int:
     # in one order everywhere, so that two runs that meet in numbers never wait for each other
-    ordered = sorted(cards, key=attrgetter("lookup_slot", "lookup.int"))
+    ordered = sorted((*lookup, card.slot, card.id) for card in cards for lookup in card.lookups)
     try:
         async with connection.transaction():
             await _copy(
                 connection,
                 "copy_numbers",
-                [f"{card.lookup_slot}\t{card.lookup.hex}\t{card.slot}\t{card.id.hex}\n" for card in ordered],
+                [
+                    f"{slot}\t{lookup.hex}\t{card_slot}\t{card_id.hex}\t{key_id}\n"
+                    for slot, lookup, key_id, card_slot, card_id in ordered
+                ],
             )
     except psycopg.errors.UniqueViolation:
         # hardly ever: COPY takes all or nothing, at half the cost of the statement that leaves out what is taken
-        kept = await _claim_numbers(connection, ordered)
+        kept = await _claim_numbers(connection, cards, ordered)
         cards = [card for card in cards if card.id in kept]
     batch_id = run.batch_id.hex if run.batch_id is not None else r"\N"
     common = f"{run.book_id}\t{run.programme_id.hex}\t{batch_id}\t{run.form.value}\t{CardStatus.ISSUED.value}"
@@ -211,25 +225,24 @@ async def _store_cards(connection: Connection, cards: Sequence[MadeCard], run: R
         "copy_cards",
         [
             f"{slot}\t{card_id.hex}\t{common}\t{last4}\t\\\\x{sealed.hex()}\t{created_at}\n"
-            for slot, card_id, last4, sealed, _, _ in cards
+            for slot, card_id, last4, sealed, _ in cards
         ],
     )
     return len(cards)
 
 
-async def _claim_numbers(connection: Connection, cards: Sequence[MadeCard]) -> set[UUID]:
+async def _claim_numbers(
+    connection: Connection, cards: Sequence[MadeCard], ordered: Sequence[tuple[int, UUID, str, int, UUID]]
+) -> set[UUID]:
     """Write the numbers that are free; the ids of the cards that have theirs."""
-    rows = await _rows(
-        connection,
-        "claim_numbers",
-        {
-            "slots": [card.lookup_slot for card in cards],
-            "lookups": [card.lookup for card in cards],
-            "card_slots": [card.slot for card in cards],
-            "card_ids": [card.id for card in cards],
-        },
-    )
-    return {card_id for (card_id,) in rows}
+    slots, lookups, key_ids, card_slots, card_ids = (list(column) for column in zip(*ordered, strict=True))
+    numbers = {"slots": slots, "lookups": lookups, "key_ids": key_ids, "card_slots": card_slots, "card_ids": card_ids}
+    claimed = Counter(card_id for (card_id,) in await _rows(connection, "claim_numbers", numbers))
+    kept = {card.id for card in cards if claimed[card.id] == len(card.lookups)}
+    if half := [card_id for card_id in claimed if card_id not in kept]:
+        # the look-up key is being changed, and the number was free under one key alone: it is taken
+        await connection.execute(_QUERIES["give_back_numbers"], {**numbers, "half": half})
+    return kept
 
 
 async def _copy(connection: Connection, query: str, lines: Sequence[str]) -> None:
@@ -319,3 +332,43 @@ async def load_pockets(pool: Pool, *, book_id: int, slot: int, card_id: UUID) ->
     """The accounts of a card."""
     async with pool.connection() as connection:
         return await read_accounts_of_owner(connection, book_id=book_id, owner_id=card_id, slots=[slot])
+
+
+# --- keys
+
+NUMBER_SEALED = declare_sealed(
+    SealedColumn("cards_card", key=(("slot", "smallint"), ("id", "uuid")), column="number_sealed", context="id")
+)
+
+
+async def load_numbers_to_copy(pool: Pool, *, slot: int, after_id: UUID, limit: int) -> list[tuple[UUID, bytes]]:
+    """Ids and sealed numbers of the cards of a slot, in the order of their ids."""
+    rows = await _read(pool, "numbers_to_copy", {"slot": slot, "after_id": after_id, "limit": limit})
+    return [(card_id, bytes(sealed)) for card_id, sealed in rows]
+
+
+async def post_lookups(pool: Pool, cards: Sequence[tuple[int, UUID, Lookup]]) -> int:
+    """Write look-ups (slot and id of the card with each) that are not there yet; how many were not."""
+    ordered = sorted((*lookup, card_slot, card_id) for card_slot, card_id, lookup in cards)
+    slots, lookups, key_ids, card_slots, card_ids = (list(column) for column in zip(*ordered, strict=True))
+    numbers = {"slots": slots, "lookups": lookups, "key_ids": key_ids, "card_slots": card_slots, "card_ids": card_ids}
+    return len(await _read(pool, "claim_numbers", numbers))
+
+
+async def drop_lookups(pool: Pool, *, slot: int, keep: str, limit: int) -> int:
+    """Remove look-ups of one slot that another key than ``keep`` made; how many there were, ``limit`` at the most."""
+    async with pool.connection() as connection:
+        return (
+            await connection.execute(_QUERIES["drop_lookups"], {"slot": slot, "keep": keep, "limit": limit})
+        ).rowcount
+
+
+async def load_lookup_counts(pool: Pool, slots: Sequence[int]) -> dict[str, int]:
+    """How many look-ups each key has made."""
+    return dict(await _read(pool, "lookup_counts", {"slots": list(slots)}))
+
+
+async def load_card_count(pool: Pool, slots: Sequence[int]) -> int:
+    """How many cards there are, in every book."""
+    ((count,),) = await _read(pool, "card_count", {"slots": list(slots)})
+    return int(count)

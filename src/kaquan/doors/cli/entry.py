@@ -11,6 +11,7 @@ from kaquan.doors.cli.commands.db import db_app
 from kaquan.doors.cli.commands.demo import demo
 from kaquan.doors.cli.commands.key import key_app
 from kaquan.doors.cli.commands.serve import serve
+from kaquan.doors.cli.commands.vault import vault_app
 from kaquan.doors.cli.failures import sentence_of
 from kaquan.doors.cli.output import AsJson, complain, print_json
 from kaquan.doors.logs import configure_logs
@@ -27,6 +28,7 @@ app.command()(demo)
 app.command()(audit)
 app.add_typer(db_app, name="db")
 app.add_typer(key_app, name="key")
+app.add_typer(vault_app, name="vault")
 app.add_typer(bench_app, name="bench")
 
 

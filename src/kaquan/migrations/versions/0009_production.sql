@@ -1,0 +1,48 @@
+-- Keys that can be changed while cards are in use, secrets of cards, production files, imports of foreign cards, and the
+-- count of wrong guesses. A column with a constant default on cards_number, which locks that table for a moment without
+-- writing it anew; all else is new tables and rights.
+
+-- Which look-up key made an entry: while the key is changed a card has one entry under each. Entries that are there were
+-- made with the first key.
+ALTER TABLE cards_number ADD COLUMN key_id text COLLATE "C" NOT NULL DEFAULT 'l1';
+COMMENT ON COLUMN cards_number.key_id IS 'The id in the key ring of the look-up key that made this entry';
+GRANT DELETE ON cards_number TO kaquan_app;
+GRANT UPDATE (number_sealed) ON cards_card TO kaquan_app;
+
+-- What proves that somebody holds a card, apart from its number: under the scratch panel, or in the mail beside it.
+CREATE TABLE cards_secret (
+  slot          smallint    NOT NULL,
+  card_id       uuid        NOT NULL,
+  book_id       integer     NOT NULL,
+  secret_sealed bytea       NOT NULL,
+  pin_sealed    bytea,
+  created_at    timestamptz NOT NULL,
+  CONSTRAINT cards_secret_pkey PRIMARY KEY (slot, card_id)
+);
+COMMENT ON TABLE cards_secret IS 'Card secrets and first PINs, sealed; they are given out in a production file only';
+GRANT SELECT, INSERT, UPDATE (secret_sealed, pin_sealed) ON cards_secret TO kaquan_app;
+
+-- Every production file that left the house. A batch has one, and others only with an approval.
+CREATE TABLE production_export (
+  id                 uuid        NOT NULL,
+  book_id            integer     NOT NULL,
+  batch_id           uuid        NOT NULL,
+  turn               integer     NOT NULL,
+  kind               text        NOT NULL COLLATE "C",
+  with_pin           boolean     NOT NULL,
+  reader_fingerprint text        NOT NULL COLLATE "C",
+  card_count         integer     NOT NULL,
+  size_bytes         bigint      NOT NULL,
+  sha256             text        NOT NULL COLLATE "C",
+  exported_by        text        NOT NULL,
+  approval_id        text,
+  exported_at        timestamptz NOT NULL,
+  CONSTRAINT production_export_pkey PRIMARY KEY (id),
+  CONSTRAINT production_export_turn UNIQUE (batch_id, turn),
+  CONSTRAINT production_export_approval UNIQUE (book_id, approval_id),
+  CONSTRAINT production_export_first CHECK (turn > 0 AND (turn = 1 OR approval_id IS NOT NULL)),
+  CONSTRAINT production_export_batch FOREIGN KEY (batch_id) REFERENCES cards_batch (id)
+);
+COMMENT ON COLUMN production_export.turn IS '1 for the first file of a batch; a later one needs an approval of its own';
+COMMENT ON COLUMN production_export.reader_fingerprint IS 'SHA-256 of the public key that the file was sealed to';
+GRANT SELECT, INSERT ON production_export TO kaquan_app;
