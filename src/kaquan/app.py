@@ -12,6 +12,7 @@ from kaquan.kit.ids import Ids, SystemIds
 from kaquan.ledger import read_slots
 from kaquan.parties import Directory, Place
 from kaquan.payments import LANES, Desk, Known
+from kaquan.production import Approve, nobody_approves
 from kaquan.settings import Settings
 from kaquan.vault import Keyring, KeyringError
 
@@ -52,6 +53,7 @@ class App:
             max_batch=settings.max_batch,
             max_queue=settings.max_queue,
         )
+        self.approve_export: Approve = nobody_approves
         self._refreshing: asyncio.Task[None] | None = None
 
     @classmethod

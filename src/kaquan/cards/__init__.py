@@ -1,7 +1,7 @@
 """Floor 5: programmes with their acceptance, card numbers, batches, the life of a card, its pockets.
 
 It decides who may hold value and where it may be spent, and never moves any. It never logs a card number, and
-only :func:`reveal_number` shows one, which leaves a trace.
+only :func:`reveal_number`, which leaves a trace, and :func:`print_cards`, whose caller leaves one, show any.
 """
 
 from kaquan.cards.accept import change_acceptance
@@ -21,6 +21,7 @@ from kaquan.cards.look_up import (
     list_pockets,
     list_programmes,
 )
+from kaquan.cards.print import PrintedCard, print_cards
 from kaquan.cards.programmes import Programmes
 from kaquan.cards.rekey import copy_lookups, count_lookups, drop_old_lookups
 from kaquan.cards.reveal import reveal_number
@@ -54,6 +55,7 @@ __all__ = [
     "NewProgramme",
     "Pocket",
     "Press",
+    "PrintedCard",
     "Programme",
     "Programmes",
     "Search",
@@ -75,6 +77,7 @@ __all__ = [
     "list_cards",
     "list_pockets",
     "list_programmes",
+    "print_cards",
     "reveal_number",
     "run_batch",
     "unblock_card",

@@ -52,8 +52,10 @@ def draw_numbers(prefix: str, count: int, draw: Draw = secrets.token_bytes) -> l
     return numbers
 
 
-def room_under(prefix: str, promised: Sequence[tuple[str, int]]) -> int:
-    """How many more cards ``prefix`` has room for, with GUESSES_PER_CARD possible numbers for each card.
+def room_under(prefix: str, promised: Sequence[tuple[str, int]], *, guesses_per_card: int = GUESSES_PER_CARD) -> int:
+    """How many more cards ``prefix`` has room for, with so many possible numbers for each card.
+
+    A number that is guessed at random is then a card's with a chance of at most one in ``guesses_per_card``.
 
     ``promised`` are the prefixes of the book's programmes with the cards that they have or will have. Cards
     under a longer prefix all lie in this one; those under a shorter prefix by their even share, rounded up.
@@ -69,4 +71,4 @@ def room_under(prefix: str, promised: Sequence[tuple[str, int]]) -> int:
             there += count
         elif prefix.startswith(other):
             there += -(-count // 10 ** (len(prefix) - len(other)))
-    return int(10 ** (NUMBER_LENGTH - 1 - len(prefix))) // GUESSES_PER_CARD - there
+    return int(10 ** (NUMBER_LENGTH - 1 - len(prefix))) // guesses_per_card - there

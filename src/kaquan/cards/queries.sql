@@ -55,6 +55,10 @@ WITH added AS (
 )
 UPDATE parties_book SET version = version + 1 WHERE id IN (SELECT book_id FROM added);
 
+-- name: lock_programmes
+-- All of the book, in one order: prefixes lie in one another, so the room of one is the room of others.
+SELECT id FROM cards_programme WHERE book_id = %(book_id)s ORDER BY id FOR NO KEY UPDATE;
+
 -- name: promised_cards
 -- How many cards each programme of the book has or, by batches still running, will have.
 SELECT p.number_prefix,
@@ -192,3 +196,21 @@ SELECT key_id, count(*) FROM cards_number WHERE slot = ANY (%(slots)s::smallint[
 
 -- name: card_count
 SELECT count(*) FROM cards_card WHERE slot = ANY (%(slots)s::smallint[]);
+
+-- name: sealed_cards
+SELECT c.id, c.number_sealed, s.secret_sealed, s.pin_sealed
+FROM cards_card c LEFT JOIN cards_secret s ON s.slot = c.slot AND s.card_id = c.id
+WHERE c.slot = %(slot)s AND c.batch_id = %(batch_id)s AND c.book_id = %(book_id)s AND c.id > %(after_id)s
+ORDER BY c.id LIMIT %(limit)s;
+
+-- name: insert_secrets
+INSERT INTO cards_secret AS s (slot, card_id, book_id, secret_sealed, pin_sealed, created_at)
+SELECT made.slot, made.card_id, %(book_id)s, made.secret, made.pin, %(created_at)s
+FROM unnest(%(slots)s::smallint[], %(card_ids)s::uuid[], %(secrets)s::bytea[], %(pins)s::bytea[])
+  AS made (slot, card_id, secret, pin)
+ON CONFLICT ON CONSTRAINT cards_secret_pkey DO UPDATE SET pin_sealed = excluded.pin_sealed
+WHERE s.pin_sealed IS NULL AND excluded.pin_sealed IS NOT NULL;
+
+-- name: secret
+SELECT secret_sealed, pin_sealed FROM cards_secret
+WHERE slot = %(slot)s AND card_id = %(card_id)s AND book_id = %(book_id)s;

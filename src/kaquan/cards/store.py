@@ -4,7 +4,7 @@ Programmes and acceptance are reference data: what writes them also moves ``part
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -28,6 +28,9 @@ from kaquan.ledger import Account, AccountSpec, open_accounts, read_accounts_of_
 from kaquan.vault import SealedColumn, declare_sealed
 
 _QUERIES = load_queries(__package__)
+
+SECRET_CONTEXT, PIN_CONTEXT = b"secret", b"pin"
+"""What a secret and a PIN are bound to, behind the card's id, so that neither opens as the other."""
 _PROGRAMME_FIELDS = Programme.__struct_fields__[:-1]  # the last, acceptance, is a table of its own
 
 
@@ -166,15 +169,26 @@ async def post_acceptance(
 # --- making cards
 
 
-async def load_promised(pool: Pool, book_id: int, slots: Sequence[int]) -> list[tuple[str, int]]:
-    """Per programme of the book: its prefix, and how many cards it has or its running batches will make."""
-    rows = await _read(pool, "promised_cards", {"book_id": book_id, "slots": list(slots)})
-    return [(prefix, count) for prefix, count in rows]
+async def post_batch(
+    pool: Pool, batch: Batch, *, slots: Sequence[int], room_in: Callable[[Sequence[tuple[str, int]]], int]
+) -> tuple[str | None, int]:
+    """Write a batch that has issued nothing yet, if there is room for it.
 
-
-async def post_batch(pool: Pool, batch: Batch) -> str | None:
-    """Write a batch that has issued nothing yet; the name of the constraint that refused it, or None."""
-    return await _write(pool, "insert_batch", asdict(batch))
+    ``room_in`` tells how many cards there is room for, from each programme's prefix with the cards that it has or that
+    its running batches will make. The programmes are locked meanwhile, so that two batches do not both take one room.
+    The name of the constraint that refused it, or None; and the room, which it was written into if that was enough.
+    """
+    room = 0
+    try:
+        async with pool.connection() as connection, connection.transaction():
+            await connection.execute(_QUERIES["lock_programmes"], {"book_id": batch.book_id})
+            rows = await _rows(connection, "promised_cards", {"book_id": batch.book_id, "slots": list(slots)})
+            room = room_in([(prefix, count) for prefix, count in rows])
+            if batch.card_count <= room:
+                await connection.execute(_QUERIES["insert_batch"], asdict(batch))
+    except psycopg.IntegrityError as error:
+        return constraint_of(error), room
+    return None, room
 
 
 async def post_cards(pool: Pool, cards: Sequence[MadeCard], run: Run) -> int:
@@ -372,3 +386,78 @@ async def load_card_count(pool: Pool, slots: Sequence[int]) -> int:
     """How many cards there are, in every book."""
     ((count,),) = await _read(pool, "card_count", {"slots": list(slots)})
     return int(count)
+
+
+# --- secrets
+
+declare_sealed(
+    SealedColumn(
+        "cards_secret",
+        key=(("slot", "smallint"), ("card_id", "uuid")),
+        column="secret_sealed",
+        context="card_id",
+        suffix=SECRET_CONTEXT,
+    )
+)
+declare_sealed(
+    SealedColumn(
+        "cards_secret",
+        key=(("slot", "smallint"), ("card_id", "uuid")),
+        column="pin_sealed",
+        context="card_id",
+        suffix=PIN_CONTEXT,
+    )
+)
+
+
+class SealedCard(NamedTuple):
+    """What is kept of a card that is printed, all of it sealed; None is not made yet."""
+
+    slot: int
+    id: UUID
+    number: bytes
+    secret: bytes | None
+    pin: bytes | None
+
+
+async def load_sealed_cards(
+    pool: Pool, *, book_id: int, batch_id: UUID, slot: int, after_id: UUID, limit: int
+) -> list[SealedCard]:
+    """Cards of a batch in one slot, behind ``after_id`` in the order of their ids."""
+    rows = await _read(
+        pool,
+        "sealed_cards",
+        {"book_id": book_id, "batch_id": batch_id, "slot": slot, "after_id": after_id, "limit": limit},
+    )
+    return [
+        SealedCard(slot, card_id, bytes(number), _bytes(secret), _bytes(pin)) for card_id, number, secret, pin in rows
+    ]
+
+
+def _bytes(value: Any) -> bytes | None:
+    return None if value is None else bytes(value)
+
+
+async def post_secrets(
+    pool: Pool, made: Sequence[tuple[int, UUID, bytes, bytes | None]], *, book_id: int, created_at: datetime
+) -> None:
+    """Write secrets and PINs (slot and id of the card with each) where there are none; those that are there stay."""
+    slots, card_ids, secrets, pins = (list(column) for column in zip(*sorted(made), strict=True))
+    async with pool.connection() as connection:
+        await connection.execute(
+            _QUERIES["insert_secrets"],
+            {
+                "slots": slots,
+                "card_ids": card_ids,
+                "secrets": secrets,
+                "pins": pins,
+                "book_id": book_id,
+                "created_at": created_at,
+            },
+        )
+
+
+async def load_secret(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> tuple[bytes, bytes | None] | None:
+    """Secret and first PIN of a card as they are kept: sealed."""
+    rows = await _read(pool, "secret", {"book_id": book_id, "slot": slot, "card_id": card_id})
+    return (bytes(rows[0][0]), _bytes(rows[0][1])) if rows else None

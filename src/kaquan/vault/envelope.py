@@ -102,6 +102,7 @@ class EnvelopeWriter:
         self._waiting = bytearray()
         self._chunk = 0
         self.size_bytes = 0
+        self.reader_fingerprint = fingerprint(reader)
         self._put(front)
 
     def write(self, data: bytes) -> None:

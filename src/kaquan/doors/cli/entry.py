@@ -7,9 +7,11 @@ import typer
 
 from kaquan.doors.bench import bench_app
 from kaquan.doors.cli.commands.audit import audit
+from kaquan.doors.cli.commands.batch import batch_app
 from kaquan.doors.cli.commands.db import db_app
 from kaquan.doors.cli.commands.demo import demo
 from kaquan.doors.cli.commands.key import key_app
+from kaquan.doors.cli.commands.production import production_app
 from kaquan.doors.cli.commands.serve import serve
 from kaquan.doors.cli.commands.vault import vault_app
 from kaquan.doors.cli.failures import sentence_of
@@ -29,6 +31,8 @@ app.command()(audit)
 app.add_typer(db_app, name="db")
 app.add_typer(key_app, name="key")
 app.add_typer(vault_app, name="vault")
+app.add_typer(batch_app, name="batch")
+app.add_typer(production_app, name="production")
 app.add_typer(bench_app, name="bench")
 
 

@@ -23,6 +23,7 @@ from kaquan.doors.http.operation import operation
 from kaquan.doors.http.outcomes import BODY_TOO_LARGE, METHOD_NOT_ALLOWED
 from kaquan.doors.http.payments import PAYMENT_CONTROLLERS
 from kaquan.doors.http.problems import RefusedError, problem_response
+from kaquan.doors.http.production import ProductionController
 from kaquan.doors.http.request import ApiRequest
 from kaquan.doors.http.stores import StoreController
 from kaquan.doors.http.system import SystemController
@@ -39,6 +40,7 @@ CONTROLLERS: list[type[Controller]] = [
     StoreController,
     TerminalController,
     *CARD_CONTROLLERS,
+    ProductionController,
     *PAYMENT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     SystemController,

@@ -347,7 +347,13 @@ class BatchController(Controller):
             card_count=asked.card_count,
         )
         made = await cards.create_batch(
-            app.pool, app.clock, app.ids, book_id=request.user.book_id, slots=app.slots, new=new
+            app.pool,
+            app.clock,
+            app.ids,
+            book_id=request.user.book_id,
+            slots=app.slots,
+            new=new,
+            guesses_per_card=app.settings.guesses_per_card,
         )
         return answer(made, show_batch, status=201)
 

@@ -28,6 +28,8 @@ REF_TEMPLATE = "#/components/schemas/{name}"
 
 PathItems = dict[str, dict[str, Any]]
 
+_MEDIA_TYPES = {str: "text/plain", bytes: "application/octet-stream"}
+
 _PARAMETER_TYPE = re.compile(r":\w+}")
 
 
@@ -154,7 +156,7 @@ def _describe(
     components: Mapping[str, Any],
 ) -> dict[str, Any]:
     text = (handler.fn.__doc__ or "").strip()
-    media_type = "text/plain" if operation.answer is str else "application/json"
+    media_type = _MEDIA_TYPES.get(operation.answer, "application/json")
     described: dict[str, Any] = {
         "operationId": handler.fn.__name__,
         "tags": handler.resolve_tags(),
