@@ -5,7 +5,8 @@ from uuid import UUID
 
 import structlog
 
-from kaquan.cards import CardFinder, Programmes
+from kaquan.cards import CardFinder, CheckPin, Programmes, no_pin_chosen
+from kaquan.guesses import Guard
 from kaquan.kit.clock import Clock, SystemClock
 from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, open_pool
 from kaquan.kit.ids import Ids, SystemIds
@@ -53,7 +54,9 @@ class App:
             max_batch=settings.max_batch,
             max_queue=settings.max_queue,
         )
+        self.guesses = Guard(pool, clock, limit=settings.max_wrong_numbers, window_s=settings.wrong_numbers_window_s)
         self.approve_export: Approve = nobody_approves
+        self.check_pin: CheckPin = no_pin_chosen
         self._refreshing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -106,6 +109,7 @@ class App:
                 _log.error("key ring cannot be read", error=str(error))  # the keys that are known stay
             try:
                 await self.refresh()
+                await self.guesses.refresh()
             except Exception as error:
                 if not is_outage(error):
                     _log.error("refresh failed", exc_info=error)

@@ -11,6 +11,7 @@ from stdnum import luhn
 from tests.contract.api import MAX_BODY_BYTES, Api, problem
 
 from kaquan.cards import CardFinder, Press, run_batch, unfinished_batches
+from kaquan.guesses import Guard
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
 from kaquan.kit.ids import Ids
@@ -34,6 +35,7 @@ async def api(pool: Pool, clock: Clock, ids: Ids, tmp_path: Path) -> AsyncIterat
         keyring=keyring,
         slots=SLOTS,
         finder=CardFinder(pool, keyring, SLOTS),
+        guesses=Guard(pool, clock, limit=50, window_s=3_600),
     )
     served = Api(cast(Any, app))
     yield served

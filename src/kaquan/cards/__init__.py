@@ -7,6 +7,7 @@ only :func:`reveal_number`, which leaves a trace, and :func:`print_cards`, whose
 from kaquan.cards.accept import change_acceptance
 from kaquan.cards.change import activate_card, block_card, unblock_card
 from kaquan.cards.create_programme import create_programme
+from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire, no_pin_chosen
 from kaquan.cards.find import CardFinder
 from kaquan.cards.issue import Press, issue_card
 from kaquan.cards.issue_batch import create_batch, run_batch, unfinished_batches
@@ -44,12 +45,14 @@ from kaquan.cards.types import (
 __all__ = [
     "Acceptance",
     "AcceptedMerchant",
+    "Balance",
     "Batch",
     "BlockReason",
     "Card",
     "CardFinder",
     "CardForm",
     "CardStatus",
+    "CheckPin",
     "NewBatch",
     "NewCard",
     "NewProgramme",
@@ -58,6 +61,7 @@ __all__ = [
     "PrintedCard",
     "Programme",
     "Programmes",
+    "Proof",
     "Search",
     "activate_card",
     "block_card",
@@ -67,6 +71,7 @@ __all__ = [
     "create_batch",
     "create_programme",
     "drop_old_lookups",
+    "enquire",
     "get_batch",
     "get_card",
     "get_card_by_number",
@@ -77,6 +82,7 @@ __all__ = [
     "list_cards",
     "list_pockets",
     "list_programmes",
+    "no_pin_chosen",
     "print_cards",
     "reveal_number",
     "run_batch",

@@ -35,6 +35,7 @@ from kaquan.cards.outcomes import (
     STORE_OF_ANOTHER_MERCHANT,
 )
 from kaquan.doors.http.answers import answer, answer_page
+from kaquan.doors.http.callers import caller_of_key
 from kaquan.doors.http.fields import (
     AmountFen,
     BatchId,
@@ -53,6 +54,7 @@ from kaquan.doors.http.paging import ListQuery, after_id
 from kaquan.doors.http.problems import problem_response
 from kaquan.doors.http.reading import read_body, read_path, read_query
 from kaquan.doors.http.request import ApiRequest, app_of
+from kaquan.guesses import TOO_MANY_WRONG_ANSWERS
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import ALREADY_EXISTS, BUSY, NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
@@ -504,12 +506,20 @@ class CardController(Controller):
         page = await cards.list_cards(app.pool, book_id=request.user.book_id, slots=app.slots, search=search)
         return answer_page(page, show_card)
 
-    @post("/search", **operation(Scope.CARDS_READ, body=NumberSearch, answer=Page[CardView]))
+    @post(
+        "/search",
+        **operation(Scope.CARDS_READ, body=NumberSearch, answer=Page[CardView], refusals=[TOO_MANY_WRONG_ANSWERS]),
+    )
     async def search_cards(self, request: ApiRequest) -> Response[bytes]:
-        """Find the card with this number: a list of one, or of none."""
+        """Find the card with this number: a list of one, or of none; a key gets so many empty ones, then 429."""
         asked = await read_body(request, NumberSearch)
         app = app_of(request)
+        caller = caller_of_key(request.user)
+        if (waits := app.guesses.must_wait(caller)) is not None:
+            return problem_response(waits)
         found = await cards.get_card_by_number(app.pool, app.finder, book_id=request.user.book_id, number=asked.number)
+        if found is None and (waits := await app.guesses.note_failure(caller)) is not None:
+            return problem_response(waits)
         return answer_page(Page([] if found is None else [found]), show_card)
 
     @get(

@@ -20,6 +20,7 @@ from msgspec import Meta
 
 from kaquan.cards.outcomes import CARD_BLOCKED, CARD_NOT_ACTIVE
 from kaquan.doors.http.auth import identify, permit
+from kaquan.doors.http.callers import caller_of_key
 from kaquan.doors.http.fields import AmountFen, CardId, Reference, TerminalId, TransactionId, uuid_of
 from kaquan.doors.http.metrics import count_request
 from kaquan.doors.http.openapi import REF_TEMPLATE, PathItems, common_refusals, describe_refusals
@@ -27,6 +28,7 @@ from kaquan.doors.http.operation import Operation
 from kaquan.doors.http.outcomes import BODY_TOO_LARGE, FORBIDDEN, IDEMPOTENCY_KEY_MISSING
 from kaquan.doors.http.problems import PROBLEM_TYPE, problem_bytes, problem_headers
 from kaquan.doors.http.reading import explain
+from kaquan.guesses import TOO_MANY_WRONG_ANSWERS
 from kaquan.kit.db import is_outage
 from kaquan.kit.ids import Prefix, read_id, show_id
 from kaquan.kit.money import MAX_FEN
@@ -226,8 +228,18 @@ async def _card_of(asked: _Asked) -> UUID | Refusal:
         )
     if body.card_id is not None:
         return uuid_of(body.card_id)
+    # A caller who gave too many wrong numbers is told to wait before this one is looked up. Those who are right pay one
+    # look into a dictionary for it (0.1 µs); only a wrong number costs a statement.
+    caller = caller_of_key(asked.principal)
+    if (waits := asked.app.guesses.must_wait(caller)) is not None:
+        return waits
     (found,) = await asked.app.finder.resolve([body.card_number])
-    return NOT_FOUND.refuse("card_number", what="card") if found is None else found[1]
+    return found[1] if found is not None else await _unknown_number(asked.app, caller)
+
+
+async def _unknown_number(app: "App", caller: UUID) -> Refusal:
+    """What a wrong number is told, as long as there are answers left for wrong ones."""
+    return await app.guesses.note_failure(caller) or NOT_FOUND.refuse("card_number", what="card")
 
 
 def _when(asked: _Asked) -> datetime | Refusal | None:
@@ -319,7 +331,14 @@ class Route(NamedTuple):
     refusals: tuple[Outcome, ...]
 
 
-_CARD = (refused.BACKDATING_FORBIDDEN, NOT_FOUND, CARD_NOT_ACTIVE, CARD_BLOCKED, refused.CARD_EXPIRED)
+_CARD = (
+    TOO_MANY_WRONG_ANSWERS,
+    refused.BACKDATING_FORBIDDEN,
+    NOT_FOUND,
+    CARD_NOT_ACTIVE,
+    CARD_BLOCKED,
+    refused.CARD_EXPIRED,
+)
 _PLACE = (refused.TERMINAL_BLOCKED, refused.NOT_ACCEPTED_HERE, refused.INSUFFICIENT_FUNDS)
 _EVERY = (
     IDEMPOTENCY_KEY_MISSING,
@@ -452,7 +471,12 @@ class MoneyFront:
         if isinstance(command, Refusal):
             return command
         request_key = RequestKey(key, hash_key(principal.book_id, key), hash_request("POST", scope["path"], raw))
-        return await app.desk.submit(Request(principal.book_id, command, request_key, route.render))
+        request = Request(principal.book_id, command, request_key, route.render)
+        result = await app.desk.submit(request)
+        if result.status == 404 and getattr(body, "card_number", None) is not None:
+            # a number of another book's card: told as one that there is not, and counted so
+            return await _unknown_number(app, caller_of_key(principal))
+        return result
 
     async def _identify(self, authorization: bytes | None) -> Principal | Refusal:
         directory = self._app.directory

@@ -11,6 +11,7 @@ from kaquan.app import App
 from kaquan.audit import run_audits
 from kaquan.cards import Press, run_batch, unfinished_batches
 from kaquan.doors.worker.metrics import AUDIT_FINDINGS, AUDITED_AT, JOB_RESULTS
+from kaquan.guesses import forget_guesses
 from kaquan.kit.db import app_conninfo
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import Refusal
@@ -91,6 +92,10 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     async def forget_old_answers() -> int:
         before = app.clock.now() - timedelta(days=app.settings.idempotency_days)
         return await forget_answers(app.pool, app.slots, before=before)
+
+    @periodic(EVERY_NIGHT)
+    async def forget_wrong_answers() -> int:
+        return await forget_guesses(app.pool, now=app.clock.now())
 
     @periodic(EVERY_NIGHT)
     async def keep_checkpoints() -> int:

@@ -46,3 +46,13 @@ CREATE TABLE production_export (
 COMMENT ON COLUMN production_export.turn IS '1 for the first file of a batch; a later one needs an approval of its own';
 COMMENT ON COLUMN production_export.reader_fingerprint IS 'SHA-256 of the public key that the file was sealed to';
 GRANT SELECT, INSERT ON production_export TO kaquan_app;
+
+-- Who gave wrong numbers, secrets or PINs of late. Not of a slot: it is about those who ask, not about cards.
+CREATE TABLE guesses_caller (
+  caller  uuid        NOT NULL,
+  full_at timestamptz NOT NULL,
+  CONSTRAINT guesses_caller_pkey PRIMARY KEY (caller)
+) WITH (fillfactor = 70);
+COMMENT ON COLUMN guesses_caller.caller IS 'A hash of whoever is counted: an API key with an address, or a number';
+COMMENT ON COLUMN guesses_caller.full_at IS 'When all the wrong answers are forgiven; each one moves it by its share of the window';
+GRANT SELECT, INSERT, UPDATE, DELETE ON guesses_caller TO kaquan_app;
