@@ -257,7 +257,7 @@ async def test_cards_are_searched(api: Api, live: httpx.AsyncClient) -> None:
     assert page["data"] + await cards_of(live, f"?limit=3&cursor={page['next_cursor']}") == newest_first
     nobody = await live.post("/v1/cards/search", json={"number": "8" * 19})
     assert nobody.json() == {"data": [], "next_cursor": None}
-    for number in ("8" * 18, "８" * 19, "8" * 19 + "\n", 8):
+    for number in ("8" * 12, "８" * 19, "8" * 19 + "\n", 8):
         refused = await live.post("/v1/cards/search", json={"number": number})
         problem(refused, 400, "invalid_field", "number")
 

@@ -244,12 +244,8 @@ async def test_a_production_file_over_http(printed: Printed, api: Api) -> None:
     problem(await client.post(address, json={"public_key": PEM, "approval_id": "a"}), 404, "not_found", "approval_id")
     problem(await client.post(address, json={"public_key": "x"}), 400, "invalid_field", "public_key")
     problem(await client.post(address, json={"public_key": PEM, "kind": "xml"}), 400, "invalid_field", "kind")
-    problem(
-        await client.post(f"/v1/batches/bat_{'0' * 32}/production-file", json={"public_key": PEM}),
-        404,
-        "not_found",
-        "id",
-    )
+    unknown = f"/v1/batches/bat_{'0' * 32}/production-file"
+    problem(await client.post(unknown, json={"public_key": PEM}), 404, "not_found", "id")
     stranger = await api.client_of((await api.books())[Mode.TEST])
     problem(await stranger.post(address, json={"public_key": PEM}), 404, "not_found", "id")
     problem(await stranger.get(f"{address}s"), 404, "not_found", "id")

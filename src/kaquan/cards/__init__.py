@@ -5,6 +5,7 @@ only :func:`reveal_number`, which leaves a trace, and :func:`print_cards`, whose
 """
 
 from kaquan.cards.accept import change_acceptance
+from kaquan.cards.adopt import adopt_cards, block_adopted_cards, hold_cards
 from kaquan.cards.change import activate_card, block_card, unblock_card
 from kaquan.cards.create_programme import create_programme
 from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire, no_pin_chosen
@@ -64,6 +65,8 @@ __all__ = [
     "Proof",
     "Search",
     "activate_card",
+    "adopt_cards",
+    "block_adopted_cards",
     "block_card",
     "change_acceptance",
     "copy_lookups",
@@ -76,6 +79,7 @@ __all__ = [
     "get_card",
     "get_card_by_number",
     "get_programme",
+    "hold_cards",
     "issue_card",
     "list_acceptance",
     "list_batches",

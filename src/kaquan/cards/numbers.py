@@ -11,6 +11,9 @@ Draw = Callable[[int], bytes]
 """Gives that many unguessable bytes."""
 
 NUMBER_LENGTH = 19
+"""Of the numbers that are made here."""
+MIN_FOREIGN_LENGTH = 13
+"""Of numbers that were made elsewhere and imported; none is longer than ours (ISO/IEC 7812-1)."""
 MIN_PREFIX, MAX_PREFIX = 4, 8
 
 GUESSES_PER_CARD = 1_000_000
@@ -22,8 +25,18 @@ _DRAW_RANGE = 1 << 64
 
 
 def is_number(text: str) -> bool:
-    """Whether ``text`` has the shape of a card number; its check digit is not looked at."""
-    return len(text) == NUMBER_LENGTH and text.isascii() and text.isdigit()
+    """Whether ``text`` has the shape of a card number, ours or imported; its check digit is not looked at."""
+    return MIN_FOREIGN_LENGTH <= len(text) <= NUMBER_LENGTH and text.isascii() and text.isdigit()
+
+
+def has_check_digit(number: str) -> bool:
+    """Whether the last digit of a number of any length is the check digit of the others.
+
+    >>> has_check_digit("8888000000000001230"), has_check_digit("79927398713"), has_check_digit("79927398710")
+    (True, True, False)
+    """
+    digits = number.encode()[::-1]
+    return (sum(digits[1::2].translate(_DOUBLED)) + sum(digits[0::2].translate(_SINGLE))) % 10 == 0
 
 
 def check_digit(payload: str) -> str:

@@ -214,3 +214,17 @@ WHERE s.pin_sealed IS NULL AND excluded.pin_sealed IS NOT NULL;
 -- name: secret
 SELECT secret_sealed, pin_sealed FROM cards_secret
 WHERE slot = %(slot)s AND card_id = %(card_id)s AND book_id = %(book_id)s;
+
+-- name: activate_adopted
+UPDATE cards_card SET status = 'active', activated_at = %(at)s, version = version + 1
+WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) AND status = 'issued';
+
+-- name: block_adopted
+UPDATE cards_card SET status = 'blocked', status_reason = 'operator', version = version + 1
+WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) AND book_id = %(book_id)s AND status <> 'blocked';
+
+-- name: adopted
+SELECT id FROM cards_card WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) ORDER BY id;
+
+-- name: hold_cards
+SELECT ledger_touch_accounts_v1(%(slot)s::smallint, id) FROM unnest(%(ids)s::uuid[]) AS held (id) ORDER BY id;

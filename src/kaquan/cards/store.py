@@ -24,7 +24,7 @@ from kaquan.cards.types import (
     Search,
 )
 from kaquan.kit.db import Connection, Params, Pool, constraint_of, load_queries
-from kaquan.ledger import Account, AccountSpec, open_accounts, read_accounts_of_owner
+from kaquan.ledger import Account, AccountSpec, FloorRule, open_accounts, read_accounts_of_owner
 from kaquan.vault import SealedColumn, declare_sealed
 
 _QUERIES = load_queries(__package__)
@@ -461,3 +461,45 @@ async def load_secret(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> 
     """Secret and first PIN of a card as they are kept: sealed."""
     rows = await _read(pool, "secret", {"book_id": book_id, "slot": slot, "card_id": card_id})
     return (bytes(rows[0][0]), _bytes(rows[0][1])) if rows else None
+
+
+# --- foreign cards
+
+
+async def adopt_cards(
+    connection: Connection, cards: Sequence[MadeCard], run: Run, *, currency: str
+) -> dict[UUID, dict[Pocket, int]]:
+    """Write foreign cards as active ones with their pockets, in the caller's transaction.
+
+    The accounts of each card's pockets; a card whose number is another one's is left out.
+    """
+    await _store_cards(connection, cards, run)
+    adopted: dict[UUID, dict[Pocket, int]] = {}
+    for slot in sorted({card.slot for card in cards}):
+        there = await _rows(
+            connection, "adopted", {"slot": slot, "ids": [card.id for card in cards if card.slot == slot]}
+        )
+        card_ids = [card_id for (card_id,) in there]
+        if not card_ids:
+            continue
+        await connection.execute(_QUERIES["activate_adopted"], {"slot": slot, "ids": card_ids, "at": run.created_at})
+        asked = [
+            AccountSpec(run.book_id, card_id, pocket.account_kind, currency, FloorRule.CREDIT, lotted=True)
+            for card_id in card_ids
+            for pocket in Pocket
+        ]
+        accounts = await open_accounts(connection, slot=slot, asked=asked)
+        for n, card_id in enumerate(card_ids):
+            first = n * len(Pocket)
+            adopted[card_id] = dict(zip(Pocket, accounts[first : first + len(Pocket)], strict=True))
+    return adopted
+
+
+async def hold_cards(connection: Connection, *, slot: int, card_ids: Sequence[UUID]) -> None:
+    """Hold the pockets of cards until the caller's transaction ends; what was decided on them is decided anew."""
+    await connection.execute(_QUERIES["hold_cards"], {"slot": slot, "ids": list(card_ids)})
+
+
+async def block_adopted_cards(connection: Connection, *, book_id: int, slot: int, card_ids: Sequence[UUID]) -> None:
+    """Block cards that are held, in the caller's transaction; those that are blocked stay as they are."""
+    await connection.execute(_QUERIES["block_adopted"], {"slot": slot, "ids": list(card_ids), "book_id": book_id})

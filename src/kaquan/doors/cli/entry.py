@@ -10,6 +10,7 @@ from kaquan.doors.cli.commands.audit import audit
 from kaquan.doors.cli.commands.batch import batch_app
 from kaquan.doors.cli.commands.db import db_app
 from kaquan.doors.cli.commands.demo import demo
+from kaquan.doors.cli.commands.imports import import_app
 from kaquan.doors.cli.commands.key import key_app
 from kaquan.doors.cli.commands.production import production_app
 from kaquan.doors.cli.commands.serve import serve
@@ -33,6 +34,7 @@ app.add_typer(key_app, name="key")
 app.add_typer(vault_app, name="vault")
 app.add_typer(batch_app, name="batch")
 app.add_typer(production_app, name="production")
+app.add_typer(import_app, name="import")
 app.add_typer(bench_app, name="bench")
 
 

@@ -15,6 +15,7 @@ from litestar.response import Response
 from kaquan.doors.http.auth import guard
 from kaquan.doors.http.cards import CARD_CONTROLLERS
 from kaquan.doors.http.enquiries import EnquiryController
+from kaquan.doors.http.imports import ImportController
 from kaquan.doors.http.issuers import IssuerController
 from kaquan.doors.http.ledger import LEDGER_CONTROLLERS
 from kaquan.doors.http.merchants import MerchantController
@@ -43,6 +44,7 @@ CONTROLLERS: list[type[Controller]] = [
     *CARD_CONTROLLERS,
     ProductionController,
     EnquiryController,
+    ImportController,
     *PAYMENT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     SystemController,

@@ -68,7 +68,9 @@ if TYPE_CHECKING:
 MAX_PLACES = 500
 """Places in one change of acceptance; it keeps the body below the size limit."""
 
-CardNumber = Annotated[str, Meta(pattern=r"^[0-9]{19}$(?!\n)", description="19 digits", extra={"zh": " 19 位数字"})]
+CardNumber = Annotated[
+    str, Meta(pattern=r"^[0-9]{13,19}$(?!\n)", description="13 to 19 digits", extra={"zh": " 13 到 19 位数字"})
+]
 Last4 = Annotated[str, Meta(pattern=r"^[0-9]{4}$(?!\n)", description="4 digits", extra={"zh": " 4 位数字"})]
 AuthorizationTtl = Annotated[int, Meta(ge=MIN_AUTHORIZATION_TTL_S, le=MAX_AUTHORIZATION_TTL_S)]
 ValidDays = Annotated[int, Meta(ge=1, le=MAX_VALID_DAYS)]

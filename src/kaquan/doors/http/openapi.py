@@ -28,7 +28,7 @@ REF_TEMPLATE = "#/components/schemas/{name}"
 
 PathItems = dict[str, dict[str, Any]]
 
-_MEDIA_TYPES = {str: "text/plain", bytes: "application/octet-stream"}
+_MEDIA_TYPES: Mapping[Any, str] = {str: "text/plain", bytes: "application/octet-stream"}
 
 _PARAMETER_TYPE = re.compile(r":\w+}")
 
@@ -112,7 +112,7 @@ def common_refusals(operation: Operation) -> set[Outcome]:
     if operation.scope is not None:
         found |= {UNAUTHENTICATED, FORBIDDEN}
     if operation.body is not None:
-        found |= {MALFORMED_JSON, BODY_TOO_LARGE, INVALID_FIELD}
+        found |= {BODY_TOO_LARGE, INVALID_FIELD} | ({MALFORMED_JSON} if operation.body is not bytes else set())
     if operation.query is not None or operation.path:
         found.add(INVALID_FIELD)
     if operation.path:
@@ -187,7 +187,7 @@ def _describe(
     if operation.body is not None:
         described["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": schema_of[operation.body]}},
+            "content": {_MEDIA_TYPES.get(operation.body, "application/json"): {"schema": schema_of[operation.body]}},
         }
     return described
 

@@ -29,14 +29,19 @@ _MISSING = re.compile(r"^Object missing required field `([^`]*)`")
 _STEP = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
 
 
-async def read_body(request: ApiRequest, type_: type[T]) -> T:
-    """The body as ``type_``. Raises RefusedError."""
-    limit = app_of(request).settings.max_body_bytes
+async def read_file(request: ApiRequest, *, limit: int) -> bytearray:
+    """The body as it is, of ``limit`` bytes at the most. Raises RefusedError."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
             raise RefusedError(BODY_TOO_LARGE.refuse(limit=limit))
+    return body
+
+
+async def read_body(request: ApiRequest, type_: type[T]) -> T:
+    """The body as ``type_``. Raises RefusedError."""
+    body = await read_file(request, limit=app_of(request).settings.max_body_bytes)
     try:
         decoded: T = _decoder(type_).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

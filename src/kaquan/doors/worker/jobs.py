@@ -12,6 +12,7 @@ from kaquan.audit import run_audits
 from kaquan.cards import Press, run_batch, unfinished_batches
 from kaquan.doors.worker.metrics import AUDIT_FINDINGS, AUDITED_AT, JOB_RESULTS
 from kaquan.guesses import forget_guesses
+from kaquan.imports import run_import, unfinished_imports
 from kaquan.kit.db import app_conninfo
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import Refusal
@@ -70,6 +71,15 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
             else:
                 issued += batch.card_count
         return issued
+
+    @periodic(EVERY_5_SECONDS)
+    async def run_imports() -> int:
+        press = Press(app.keyring, app.slots, app.ids)
+        done = 0
+        for book_id, import_id in await unfinished_imports(app.pool):
+            result = await run_import(app.pool, press, app.clock, book_id=book_id, import_id=import_id)
+            done += 0 if isinstance(result, Refusal) else result.line_count
+        return done
 
     @periodic(EVERY_HOUR)
     async def audit() -> int:

@@ -56,3 +56,54 @@ CREATE TABLE guesses_caller (
 COMMENT ON COLUMN guesses_caller.caller IS 'A hash of whoever is counted: an API key with an address, or a number';
 COMMENT ON COLUMN guesses_caller.full_at IS 'When all the wrong answers are forgiven; each one moves it by its share of the window';
 GRANT SELECT, INSERT, UPDATE, DELETE ON guesses_caller TO kaquan_app;
+
+-- Files of foreign cards: checked whole, then applied line by line, each once.
+CREATE TABLE imports_file (
+  id             uuid        NOT NULL,
+  book_id        integer     NOT NULL,
+  programme_id   uuid        NOT NULL,
+  name           text        NOT NULL,
+  kind           text        NOT NULL COLLATE "C",
+  sha256         text        NOT NULL COLLATE "C",
+  status         text        NOT NULL COLLATE "C",
+  line_count     integer     NOT NULL,
+  bad_line_count integer     NOT NULL,
+  principal_fen  bigint      NOT NULL,
+  bonus_fen      bigint      NOT NULL,
+  problems       json        NOT NULL,
+  created_by     text        NOT NULL,
+  created_at     timestamptz NOT NULL,
+  finished_at    timestamptz,
+  CONSTRAINT imports_file_pkey PRIMARY KEY (id),
+  CONSTRAINT imports_file_name UNIQUE (book_id, name),
+  CONSTRAINT imports_file_status CHECK (status IN ('refused', 'checked', 'applying', 'applied', 'reversing', 'reversed')),
+  CONSTRAINT imports_file_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme (book_id, id)
+);
+COMMENT ON COLUMN imports_file.problems IS 'Every bad line: its number, the column, its value masked, what is allowed';
+
+-- A line belongs to the card that it will become: the card has its id before it is made.
+CREATE TABLE imports_line (
+  slot                 smallint NOT NULL,
+  import_id            uuid     NOT NULL,
+  line                 integer  NOT NULL,
+  book_id              integer  NOT NULL,
+  card_id              uuid     NOT NULL,
+  number_sealed        bytea,
+  number_last4         text     NOT NULL COLLATE "C",
+  principal_fen        bigint   NOT NULL,
+  bonus_fen            bigint   NOT NULL,
+  principal_expires_at timestamptz,
+  bonus_expires_at     timestamptz,
+  status               text     NOT NULL COLLATE "C" DEFAULT 'waiting',
+  transaction_id       uuid,
+  reversal_id          uuid,
+  CONSTRAINT imports_line_pkey PRIMARY KEY (slot, import_id, line),
+  CONSTRAINT imports_line_amounts CHECK (principal_fen >= 0 AND bonus_fen >= 0),
+  CONSTRAINT imports_line_status CHECK (status IN ('waiting', 'taken', 'applied', 'used', 'reversed'))
+);
+COMMENT ON COLUMN imports_line.number_sealed IS 'Until the card has it; bound to the card id';
+COMMENT ON COLUMN imports_line.status IS
+  'taken: its number became another card''s after the check; used: the card was used, so it was not reversed';
+CREATE INDEX imports_line_open ON imports_line (slot, import_id, status, line);
+GRANT SELECT, INSERT, UPDATE (status, finished_at) ON imports_file TO kaquan_app;
+GRANT SELECT, INSERT, UPDATE (status, number_sealed, transaction_id, reversal_id) ON imports_line TO kaquan_app;
