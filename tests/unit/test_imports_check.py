@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kaquan.cards import Pocket, Programme
 from kaquan.cards.numbers import draw_numbers, has_check_digit
-from kaquan.imports import Checked, Problem, check_file, error_file, find_kinds, read_columns
+from kaquan.imports import Checked, LineProblem, check_file, error_file, find_kinds, read_columns
 from kaquan.imports.plan import held_by, is_used, plan_line, plan_reversal
 from kaquan.imports.types import ImportLine
 from kaquan.kit.outcomes import Refusal
@@ -197,7 +197,7 @@ def test_columns_are_named() -> None:
 
 
 def test_the_error_file_opens_in_a_spreadsheet_and_runs_nothing_there() -> None:
-    problems = [Problem(2, "=cmd()", "+1", "must, be", "应为"), Problem(3, "列", '"', "x", "x")]
+    problems = [LineProblem(2, "=cmd()", "+1", "must, be", "应为"), LineProblem(3, "列", '"', "x", "x")]
     text = error_file(problems).decode("utf-8-sig")
     rows = list(csv.reader(io.StringIO(text)))
     assert rows[1:] == [["2", "'=cmd()", "'+1", "must, be", "应为"], ["3", "列", '"', "x", "x"]]

@@ -15,9 +15,9 @@ from kaquan.imports.types import (
     Checked,
     ImportLine,
     ImportStatus,
+    LineProblem,
     LineStatus,
     NewImport,
-    Problem,
     UsedCard,
 )
 
@@ -27,9 +27,9 @@ __all__ = [
     "Checked",
     "ImportLine",
     "ImportStatus",
+    "LineProblem",
     "LineStatus",
     "NewImport",
-    "Problem",
     "UsedCard",
     "check_file",
     "check_import",

@@ -18,7 +18,7 @@ from kaquan.cards import Programme
 from kaquan.cards.numbers import MIN_FOREIGN_LENGTH, NUMBER_LENGTH, has_check_digit, is_number
 from kaquan.imports.kinds import NUMBER_CELL, FileError, kind_of
 from kaquan.imports.outcomes import COLUMN_MISSING, FILE_UNREADABLE
-from kaquan.imports.types import Checked, FoundLine, Problem
+from kaquan.imports.types import Checked, FoundLine, LineProblem
 from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import INVALID_FIELD, Refusal
 from kaquan.vault import mask_card_number
@@ -140,7 +140,7 @@ class _Checker:
 
     def __init__(self, places: Mapping[str, tuple[int, str]], programme: Programme, now: datetime) -> None:
         self.lines: list[FoundLine] = []
-        self.problems: list[Problem] = []
+        self.problems: list[LineProblem] = []
         self._places = places
         self._programme = programme
         self._today = now.astimezone(ZoneInfo(programme.time_zone)).date()
@@ -174,7 +174,7 @@ class _Checker:
         return name, cells[place] if place < len(cells) else ""
 
     def _tell(self, line: int, column: str, value: str, wrong: _Wrong) -> None:
-        self.problems.append(Problem(line, column, value, wrong.en, wrong.zh))
+        self.problems.append(LineProblem(line, column, value, wrong.en, wrong.zh))
 
     def _number(self, line: int, cells: Sequence[str]) -> str:
         name, cell = self._cell(cells, "number")

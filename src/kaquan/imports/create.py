@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from kaquan.cards import CardFinder, Press, Programme, get_programme
 from kaquan.imports import store
 from kaquan.imports.check import check_file
-from kaquan.imports.types import CardImport, Checked, FoundLine, ImportLine, ImportStatus, NewImport, Problem
+from kaquan.imports.types import CardImport, Checked, FoundLine, ImportLine, ImportStatus, LineProblem, NewImport
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
 from kaquan.kit.ids import Prefix, show_id
@@ -34,7 +34,7 @@ async def check_import(
     if isinstance(checked, Refusal):
         return checked
     free: list[FoundLine] = []
-    taken: list[Problem] = []
+    taken: list[LineProblem] = []
     for start in range(0, len(checked.lines), CHUNK):
         lines = checked.lines[start : start + CHUNK]
         found = await finder.resolve([line.number for line in lines])
@@ -43,7 +43,7 @@ async def check_import(
                 free.append(line)
             else:
                 masked = mask_card_number(line.number)
-                taken.append(Problem(line.line, "number", masked, "is a card's already", "卡号已存在"))
+                taken.append(LineProblem(line.line, "number", masked, "is a card's already", "卡号已存在"))
     problems = sorted([*checked.problems, *taken], key=lambda problem: problem.line)
     return checked._replace(lines=free, problems=problems)
 

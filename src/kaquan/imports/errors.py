@@ -4,14 +4,14 @@ import csv
 import io
 from collections.abc import Sequence
 
-from kaquan.imports.types import Problem
+from kaquan.imports.types import LineProblem
 
 _BOM = "\ufeff"
 """Tells spreadsheets that the file is UTF-8."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def error_file(problems: Sequence[Problem]) -> bytes:
+def error_file(problems: Sequence[LineProblem]) -> bytes:
     """One line for each problem: line, column, value (masked), what is allowed in both languages (CSV, RFC 4180)."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\r\n")

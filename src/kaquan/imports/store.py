@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 
 from kaquan.cards import Press, Programme, adopt_cards, block_adopted_cards, hold_cards
 from kaquan.imports.plan import IMPORTED_VALUE, is_used, plan_line, plan_reversal
-from kaquan.imports.types import CardImport, ImportLine, ImportStatus, LineStatus, Problem, UsedCard
+from kaquan.imports.types import CardImport, ImportLine, ImportStatus, LineProblem, LineStatus, UsedCard
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Params, Pool, constraint_of, load_queries
 from kaquan.kit.ids import Prefix, show_id
@@ -94,7 +94,7 @@ def _import(row: tuple[Any, ...], lines: dict[LineStatus, int]) -> CardImport:
         bad_line_count=bad_line_count,
         principal_fen=principal_fen,
         bonus_fen=bonus_fen,
-        problems=msgspec.convert(problems, list[Problem]),
+        problems=msgspec.convert(problems, list[LineProblem]),
         created_by=created_by,
         created_at=created_at,
         finished_at=finished_at,

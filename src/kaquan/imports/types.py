@@ -32,7 +32,7 @@ class LineStatus(StrEnum):
     REVERSED = "reversed"
 
 
-class Problem(msgspec.Struct, frozen=True):
+class LineProblem(msgspec.Struct, frozen=True):
     """What is wrong in a line. ``value`` is masked; ``column`` is what the file calls it."""
 
     line: int
@@ -61,7 +61,7 @@ class Checked(NamedTuple):
 
     kind: str
     lines: list[FoundLine]
-    problems: list[Problem]
+    problems: list[LineProblem]
     line_count: int
 
     @property
@@ -96,7 +96,7 @@ class CardImport(msgspec.Struct, frozen=True):
     bad_line_count: int
     principal_fen: int
     bonus_fen: int
-    problems: list[Problem]
+    problems: list[LineProblem]
     created_by: str
     created_at: datetime
     finished_at: datetime | None

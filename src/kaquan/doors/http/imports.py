@@ -16,7 +16,7 @@ from kaquan.doors.http.operation import operation
 from kaquan.doors.http.problems import problem_response
 from kaquan.doors.http.reading import read_file, read_path, read_query
 from kaquan.doors.http.request import ApiRequest, app_of
-from kaquan.imports import CardImport, ImportStatus, LineStatus, NewImport, Problem, UsedCard
+from kaquan.imports import CardImport, ImportStatus, LineProblem, LineStatus, NewImport, UsedCard
 from kaquan.imports.outcomes import (
     CARDS_USED_SINCE,
     COLUMN_MISSING,
@@ -80,7 +80,7 @@ class CardImportView(msgspec.Struct, frozen=True):
     principal_fen: int
     bonus_fen: int
     problem_count: int
-    problems: list[Problem]
+    problems: list[LineProblem]
     lines: dict[LineStatus, int]
     created_by: str
     created_at: datetime

@@ -20,8 +20,8 @@ from kaquan.doors.cli.output import AsJson, notes, print_json, results
 from kaquan.doors.cli.prepare import on_pool, ready_database, settings_of_command
 from kaquan.imports import (
     CardImport,
+    LineProblem,
     NewImport,
-    Problem,
     check_import,
     create_import,
     error_file,
@@ -55,7 +55,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     bad_line_count: int
     principal_fen: int
     bonus_fen: int
-    problems: list[Problem]
+    problems: list[LineProblem]
     import_id: str | None = None
     lines: dict[str, int] = {}
 
