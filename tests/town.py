@@ -14,7 +14,7 @@ import msgspec
 from kaquan import cards, parties
 from kaquan.app import App
 from kaquan.audit import run_audits
-from kaquan.cards import BlockReason, CardForm, NewCard, NewProgramme, Pocket, Press, Programme
+from kaquan.cards import BlockReason, CardForm, Hand, NewCard, NewProgramme, Pocket, Press, Programme
 from kaquan.doors.http.money import render_created, render_done
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import open_pool
@@ -174,7 +174,13 @@ class Town:
 
     # Cards
 
-    async def new_card(self, *, load_fen: int = 0, bonus_fen: int = 0, active: bool = True) -> UUID:
+    def hand(self, process: int = 0) -> Hand:
+        """Who changes cards here."""
+        return Hand(self.apps[process].clock, self.ids, "town")
+
+    async def new_card(
+        self, *, load_fen: int = 0, bonus_fen: int = 0, active: bool = True, form: CardForm = CardForm.DIGITAL
+    ) -> UUID:
         """A card, with something on it if that is asked for."""
         app = self.apps[0]
         card = await cards.issue_card(
@@ -182,12 +188,12 @@ class Town:
             Press(KEYRING, app.slots, self.ids),
             app.clock,
             book_id=self.book_id,
-            new=NewCard(programme_id=self.programme.id, form=CardForm.DIGITAL),
+            new=NewCard(programme_id=self.programme.id, form=form),
         )
         assert not isinstance(card, Refusal)
         if active:
             activated = await cards.activate_card(
-                app.pool, app.clock, book_id=self.book_id, slots=app.slots, card_id=card.id
+                app.pool, self.hand(), book_id=self.book_id, slots=app.slots, card_id=card.id
             )
             assert not isinstance(activated, Refusal)
         if load_fen:
@@ -198,13 +204,20 @@ class Town:
     async def block(self, card_id: UUID, *, process: int = 0) -> None:
         app = self.apps[process]
         done = await cards.block_card(
-            app.pool, book_id=self.book_id, slots=app.slots, card_id=card_id, reason=BlockReason.RISK
+            app.pool,
+            self.hand(process),
+            book_id=self.book_id,
+            slots=app.slots,
+            card_id=card_id,
+            reason=BlockReason.RISK,
         )
         assert not isinstance(done, Refusal)
 
     async def unblock(self, card_id: UUID, *, process: int = 0) -> None:
         app = self.apps[process]
-        done = await cards.unblock_card(app.pool, book_id=self.book_id, slots=app.slots, card_id=card_id)
+        done = await cards.unblock_card(
+            app.pool, self.hand(process), book_id=self.book_id, slots=app.slots, card_id=card_id
+        )
         assert not isinstance(done, Refusal)
 
     # Payments. Without a key each gets one of its own.
@@ -286,3 +299,8 @@ async def audits_hold(conninfo: str) -> None:
     """Assert that every audit of the whole database holds; what does not is shown."""
     report = await run_audits(conninfo)
     assert report.holds, [(audit.name, audit.findings) for audit in report.audits if not audit.holds]
+
+
+async def any_customer(book_id: int, customer_id: UUID) -> Refusal | None:
+    """Every customer is there: for tests of what becomes of cards."""
+    return None

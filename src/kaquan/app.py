@@ -5,16 +5,18 @@ from uuid import UUID
 
 import structlog
 
-from kaquan.cards import CardFinder, CheckPin, Programmes, no_pin_chosen
+from kaquan.cards import SYSTEM, CardFinder, Hand, Programmes, check_chosen_pin
 from kaquan.guesses import Guard
 from kaquan.kit.clock import Clock, SystemClock
 from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, open_pool
 from kaquan.kit.ids import Ids, SystemIds
+from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.ledger import read_slots
-from kaquan.parties import Directory, Place
-from kaquan.payments import LANES, Desk, Known
-from kaquan.production import Approve, nobody_approves
-from kaquan.settings import Settings
+from kaquan.parties import Directory, Place, customers
+from kaquan.parties.identity import IdentityProvider, default_rules, find_providers
+from kaquan.payments import LANES, Desk, Known, LimitBook
+from kaquan.policy import Policy
+from kaquan.settings import Settings, SettingsError
 from kaquan.vault import Keyring, KeyringError
 
 REFRESH_EVERY_S = 1.0
@@ -43,20 +45,30 @@ class App:
         self.clock = clock
         self.ids = ids
         self.directory = Directory(pool)
+        self.identity = _identity_provider(settings.identity_provider)
+        self.attempt_rules = default_rules()
         self.programmes = Programmes(pool)
+        self.limits = LimitBook(pool)
+        self.policy = Policy(pool)
         self.finder = CardFinder(pool, keyring, slots)
         self.desk = Desk(
             pool,
             slots=slots,
             clock=clock,
             ids=ids,
-            known=Known(self.programmes.get, self._place, self._version, self.refresh),
+            known=Known(
+                self.programmes.get,
+                self._place,
+                self.limits.get,
+                self.limits.get_place_rules,
+                self.limits.tracks_places,
+                self._version,
+                self.refresh,
+            ),
             max_batch=settings.max_batch,
             max_queue=settings.max_queue,
         )
         self.guesses = Guard(pool, clock, limit=settings.max_wrong_numbers, window_s=settings.wrong_numbers_window_s)
-        self.approve_export: Approve = nobody_approves
-        self.check_pin: CheckPin = no_pin_chosen
         self._refreshing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -94,10 +106,31 @@ class App:
         await self.desk.close()
         await self.pool.close()
 
+    async def check_customer(self, book_id: int, customer_id: UUID) -> Refusal | None:
+        """Whether a card may be bound to this customer. Refused: ``not_found``, also for one who is forgotten."""
+        found = await customers.get_customer(self.pool, self.keyring, book_id=book_id, id_=customer_id)
+        if isinstance(found, Refusal) or found.forgotten_at is not None:
+            return NOT_FOUND.refuse("customer_id", what="customer")
+        return None
+
+    async def check_pin(self, book_id: int, card_id: UUID, pin: str) -> bool | None:
+        """Whether this is the PIN that the card's holder has chosen; counts as a guess. None: none was chosen."""
+        return await check_chosen_pin(
+            self.pool,
+            Hand(self.clock, self.ids, SYSTEM),
+            self.keyring,
+            book_id=book_id,
+            slots=self.slots,
+            card_id=card_id,
+            pin=pin,
+        )
+
     async def refresh(self) -> None:
         """Read reference data that has changed."""
         await self.directory.refresh()
         await self.programmes.refresh()
+        await self.limits.refresh()
+        await self.policy.refresh()
 
     async def _refresh_for_ever(self) -> None:
         while True:
@@ -120,11 +153,19 @@ class App:
         return self.directory.book(book_id).places.get(terminal_id)
 
     def _version(self, book_id: int) -> int:
-        # either copy may have been refreshed without the other
-        return min(self.directory.version(book_id), self.programmes.version(book_id))
+        # any copy may have been refreshed without the others
+        copies = (self.directory, self.programmes, self.limits, self.policy)
+        return min(copy.version(book_id) for copy in copies)
 
 
 async def read_slots_of(pool: Pool) -> tuple[int, ...]:
     """The slots of the installation, for commands that open no :class:`App`."""
     async with pool.connection() as connection:
         return await read_slots(connection)
+
+
+def _identity_provider(name: str) -> IdentityProvider:
+    provider = find_providers().get(name)
+    if provider is None:
+        raise SettingsError(f"KAQUAN_IDENTITY_PROVIDER={name!r}: must be one of: {', '.join(find_providers())}")
+    return provider

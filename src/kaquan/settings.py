@@ -48,6 +48,12 @@ class Settings(msgspec.Struct, frozen=True):
     """How long it takes until a client that was told to wait has all those answers again."""
     max_import_bytes: int = 16_777_216
     """Size of a file of foreign cards at the most."""
+    identity_provider: str = "sandbox"
+    """The kind of provider that checks customers. The sandbox knows invented people and serves test books only."""
+    identity_timeout_ms: int = 5_000
+    """How long an identity provider may take to answer."""
+    approval_hours: int = 72
+    """How long a proposal waits for its approval and execution unless it says otherwise."""
 
     def __repr__(self) -> str:
         return f"Settings(home={str(self.home)!r})"  # some of them are secrets
@@ -74,6 +80,8 @@ _BOUNDS = {
     "max_wrong_numbers": (1, 100_000),
     "wrong_numbers_window_s": (1, 86_400),
     "max_import_bytes": (1_024, 268_435_456),
+    "identity_timeout_ms": (10, 60_000),
+    "approval_hours": (1, 2_160),
 }
 
 

@@ -51,7 +51,7 @@ async def test_a_new_key_works_at_once_and_a_revoked_one_stops(api: Api) -> None
     key = await api.key(book)
     client = api.client(key.token)
     assert (await client.get("/v1/merchants")).status_code == 200
-    await revoke_key(api.app.pool, api.app.clock, book_id=book.id, key_id=key.key.id)
+    await revoke_key(api.app.pool, api.app.clock, api.app.ids, book_id=book.id, key_id=key.key.id)
     await api.app.directory.refresh()
     problem(await client.post("/v1/merchants", json=MERCHANT), 401, "unauthenticated")
     assert (await (await api.client_of(book)).get("/v1/merchants")).json()["data"] == []

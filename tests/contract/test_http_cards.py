@@ -216,7 +216,7 @@ async def test_bad_requests_about_cards(live: httpx.AsyncClient) -> None:
         problem(await live.post(f"/v1/cards/card_1/{verb}", json=body), 400, "invalid_field", "id")
     for tail in ("", "/number", "/accounts"):
         problem(await live.get(f"/v1/cards/card_{UNKNOWN}{tail}"), 404, "not_found", "id")
-    for query in ("last4=12", "status=lost", "batch_id=1", "number=8888", "limit=0", "cursor=%20"):
+    for query in ("last4=12", "status=away", "batch_id=1", "number=8888", "limit=0", "cursor=%20"):
         field = query.split("=")[0]
         problem(await live.get(f"/v1/cards?{query}"), 400, "invalid_field", field)
     assert await cards_of(live) == [card]

@@ -19,6 +19,7 @@ from kaquan.parties import Mode
 from kaquan.vault import Keyring
 
 LIMIT = 50
+CHOSEN = "135792"
 PEM = public_pem(KEYS["x25519"])
 
 
@@ -83,7 +84,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """What is asked of the database and of the keys, in order, without the values."""
     done: list[str] = []
     execute = psycopg.AsyncConnection.execute
-    names = ("lookup", "lookups", "seal", "open")
+    names = ("lookup", "lookups", "seal", "open", "subject", "peppered")
     kept = {name: getattr(Keyring, name) for name in names}
 
     async def executed(connection: Any, query: Any, *arguments: Any, **named: Any) -> Any:
@@ -107,8 +108,14 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 async def test_whatever_is_wrong_the_answer_and_the_work_are_the_same(
     printed: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (right, blocked, inactive, other_book), client = printed.rows[:4], printed.client
-    assert (await client.post(f"/v1/cards/{printed.ids[blocked[0]]}/block", json={"reason": "risk"})).status_code == 200
+    (right, blocked, inactive, other_book, chosen, blocked_chosen), client = printed.rows[:6], printed.client
+    for number, _, _ in (chosen, blocked_chosen):
+        set_ = await client.post(f"/v1/cards/{printed.ids[number]}/pin", json={"pin": CHOSEN})
+        assert set_.status_code == 200, set_.text
+    assert (await printed.enquire(number=chosen[0], pin=CHOSEN)).status_code == 200
+    for number, _, _ in (blocked, blocked_chosen):
+        told = await client.post(f"/v1/cards/{printed.ids[number]}/block", json={"reason": "risk"})
+        assert told.status_code == 200
     other = await printed.api.client_of((await printed.api.books())[Mode.TEST])
     programme = await new_programme(client, "second", number_prefix="888802")
     card = await made(client, "/v1/cards", programme_id=programme["id"], form="digital")
@@ -126,6 +133,11 @@ async def test_whatever_is_wrong_the_answer_and_the_work_are_the_same(
             f"another book's, right {kind}": (other, {"number": other_book[0], kind: other_book[at]}),
             f"no {kind}": (client, {"number": no_secret, kind: wrong}),
         }
+    cases |= {
+        "first PIN, where another one was chosen": (client, {"number": chosen[0], "pin": chosen[2]}),
+        "blocked, right chosen pin": (client, {"number": blocked_chosen[0], "pin": CHOSEN}),
+        **{f"wrong chosen pin {n}": (client, {"number": chosen[0], "pin": "000000"}) for n in range(5)},
+    }
     answers: set[tuple[int, bytes, str]] = set()
     worked: dict[str, list[str]] = {}
     for name, (asking, body) in cases.items():
@@ -133,13 +145,19 @@ async def test_whatever_is_wrong_the_answer_and_the_work_are_the_same(
         with work(monkeypatch) as done:
             told = await asking.post("/v1/card-enquiries", json=body)
         problem(told, 403, "card_not_confirmed")
-        answers.add((told.status_code, told.content, repr(sorted(told.headers.items()))))
+        headers = {field: value for field, value in told.headers.items() if field != "x-request-id"}
+        answers.add((told.status_code, told.content, repr(sorted(headers.items()))))
         worked[name] = done
     assert len(answers) == 1
     first = worked["wrong number, secret"]
     assert sum(step.startswith(("seal", "open")) for step in first) == 4
     assert len([step for step in first if "cards_" in step or "ledger_" in step or "guesses_" in step]) >= 4
-    assert {name: done for name, done in worked.items() if done != first} == {}
+    for kind in ("secret", "pin"):
+        same = worked[f"wrong number, {kind}"]
+        assert {name: done for name, done in worked.items() if kind in name.lower() and done != same} == {}
+    assert sum(step.startswith("peppered") for step in worked["wrong number, pin"]) == 1
+    # five wrong ones lock a PIN that was chosen
+    problem(await printed.enquire(number=chosen[0], pin=CHOSEN), 403, "card_not_confirmed")
     assert inactive[0] != right[0]
     # asked again, what is known of numbers makes no difference
     with work(monkeypatch) as done:
@@ -241,7 +259,10 @@ async def test_a_production_file_over_http(printed: Printed, api: Api) -> None:
     ]
     address = f"/v1/batches/{batch['id']}/production-file"
     problem(await client.post(address, json={"public_key": PEM}), 409, "already_exported", "id")
-    problem(await client.post(address, json={"public_key": PEM, "approval_id": "a"}), 404, "not_found", "approval_id")
+    told = await client.post(address, json={"public_key": PEM, "approval_id": "a"})
+    problem(told, 400, "invalid_field", "approval_id")
+    told = await client.post(address, json={"public_key": PEM, "approval_id": f"appr_{'0' * 32}"})
+    problem(told, 404, "not_found", "approval_id")
     problem(await client.post(address, json={"public_key": "x"}), 400, "invalid_field", "public_key")
     problem(await client.post(address, json={"public_key": PEM, "kind": "xml"}), 400, "invalid_field", "kind")
     unknown = f"/v1/batches/bat_{'0' * 32}/production-file"

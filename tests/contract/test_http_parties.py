@@ -19,9 +19,13 @@ async def test_a_place_is_built_and_read_back(live: httpx.AsyncClient) -> None:
     merchant = await made(live, "/v1/merchants", code="m1", name="红旗连锁")
     store = await made(live, "/v1/stores", merchant_id=merchant["id"], code="s1", name="一号店")
     terminal = await made(live, "/v1/terminals", store_id=store["id"], code="t1")
-    assert set(issuer) == {"id", "code", "name", "time_zone", "created_at"}
-    assert set(merchant) == {"id", "code", "name", "trade", "created_at"}
-    assert set(store) == {"id", "merchant_id", "code", "name", "created_at"}
+    legal = {"legal_name", "legal_code", "group_code", "brand"}
+    filing = {"issuer_class", "province", "filing_number", "filed_on", "business_started_on", "calendar"}
+    assert set(issuer) == {"id", "code", "name", "time_zone", "created_at", "payment_licence", *legal, *filing}
+    assert set(merchant) == {"id", "code", "name", "trade", "created_at", *legal}
+    assert set(store) == {
+        "id", "merchant_id", "code", "name", "created_at", "trade", "latitude_udeg", "longitude_udeg",
+    }  # fmt: skip
     assert set(terminal) == {"id", "store_id", "code", "status", "created_at"}
     assert merchant["created_at"].endswith("Z")
     assert (merchant["trade"], terminal["status"]) == (None, "active")

@@ -393,15 +393,15 @@ async def test_refusals_of_the_desk_move_nothing(shop: Shop) -> None:
 
 async def test_a_terminal_that_is_blocked_or_where_the_card_is_not_taken(shop: Shop) -> None:
     town, body = shop.town, with_(shop.good["/v1/purchases"])
-    pool, place = town.apps[0].pool, town.places[0]
+    pool, clock, ids, place = town.apps[0].pool, town.apps[0].clock, town.ids, town.places[0]
     await parties.change_terminal(
-        pool, book_id=town.book_id, id_=place.terminal_id, status=parties.TerminalStatus.BLOCKED
+        pool, clock, ids, book_id=town.book_id, id_=place.terminal_id, status=parties.TerminalStatus.BLOCKED
     )
     held = await town.held(shop.card)
     answer = await shop.client.post("/v1/purchases", content=body, headers=shop.key())
     problem(answer, 409, "terminal_blocked", "terminal_id")
     await parties.change_terminal(
-        pool, book_id=town.book_id, id_=place.terminal_id, status=parties.TerminalStatus.ACTIVE
+        pool, clock, ids, book_id=town.book_id, id_=place.terminal_id, status=parties.TerminalStatus.ACTIVE
     )
     removed = [(place.merchant_id, None)]
     await cards.change_acceptance(pool, book_id=town.book_id, programme_id=town.programme.id, remove=removed)

@@ -116,7 +116,7 @@ class Machine(RuleBasedStateMachine):
         app = self.town.apps[0]
         done = self.run(
             cards_room.activate_card(
-                app.pool, self.clock, book_id=self.town.book_id, slots=app.slots, card_id=self.cards[card]
+                app.pool, self.town.hand(), book_id=self.town.book_id, slots=app.slots, card_id=self.cards[card]
             )
         )
         if self.model.cards[card].blocked:
@@ -136,6 +136,8 @@ class Machine(RuleBasedStateMachine):
         done = self.run(
             parties.change_terminal(
                 self.town.apps[0].pool,
+                self.town.apps[0].clock,
+                self.town.ids,
                 book_id=self.town.book_id,
                 id_=self.town.places[shop].terminal_id,
                 status=TerminalStatus.BLOCKED if blocked else TerminalStatus.ACTIVE,

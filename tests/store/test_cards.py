@@ -19,6 +19,7 @@ from kaquan.cards import (
     CardFinder,
     CardForm,
     CardStatus,
+    Hand,
     NewCard,
     NewProgramme,
     Pocket,
@@ -44,6 +45,7 @@ class World:
     def __init__(self, pool: Pool, clock: Clock, ids: Ids, keyring: Keyring) -> None:
         self.pool, self.clock, self.ids, self.keyring = pool, clock, ids, keyring
         self.press = Press(keyring, SLOTS, ids)
+        self.hand = Hand(clock, ids, "test")
 
     async def open(self) -> "World":
         created = await parties.create_tenant(self.pool, self.clock, self.ids, name=f"tenant {self.ids.new()}")
@@ -114,13 +116,15 @@ class World:
         return made
 
     async def activate(self, card_id: UUID) -> Card | Refusal:
-        return await cards.activate_card(self.pool, self.clock, book_id=self.book_id, slots=SLOTS, card_id=card_id)
+        return await cards.activate_card(self.pool, self.hand, book_id=self.book_id, slots=SLOTS, card_id=card_id)
 
     async def block(self, card_id: UUID, reason: BlockReason = BlockReason.OPERATOR) -> Card | Refusal:
-        return await cards.block_card(self.pool, book_id=self.book_id, slots=SLOTS, card_id=card_id, reason=reason)
+        return await cards.block_card(
+            self.pool, self.hand, book_id=self.book_id, slots=SLOTS, card_id=card_id, reason=reason
+        )
 
     async def unblock(self, card_id: UUID) -> Card | Refusal:
-        return await cards.unblock_card(self.pool, book_id=self.book_id, slots=SLOTS, card_id=card_id)
+        return await cards.unblock_card(self.pool, self.hand, book_id=self.book_id, slots=SLOTS, card_id=card_id)
 
     async def get(self, card_id: UUID) -> Card | Refusal:
         return await cards.get_card(self.pool, book_id=self.book_id, slots=SLOTS, card_id=card_id)
@@ -128,6 +132,7 @@ class World:
     async def number(self, card_id: UUID) -> str:
         shown = await cards.reveal_number(
             self.pool,
+            self.hand,
             self.keyring,
             book_id=self.book_id,
             slots=SLOTS,
@@ -150,6 +155,7 @@ class World:
                 "cards_acceptance",
                 "cards_batch",
                 "cards_card",
+                "cards_event",
                 "ledger_account",
             )
         ] + [await self.rows("SELECT * FROM cards_number ORDER BY 1, 2")]
@@ -435,7 +441,7 @@ async def test_a_card_of_another_book_is_not_found(world: World) -> None:
         await other.unblock(card.id),
         await cards.list_pockets(world.pool, book_id=other.book_id, slots=SLOTS, card_id=card.id),
         await cards.reveal_number(
-            world.pool, world.keyring, book_id=other.book_id, slots=SLOTS, card_id=card.id, key_id=key_id
+            world.pool, world.hand, world.keyring, book_id=other.book_id, slots=SLOTS, card_id=card.id, key_id=key_id
         ),
     ):
         refused(result, "not_found", "id")
@@ -453,7 +459,7 @@ async def test_a_reveal_leaves_a_trace_without_the_number(world: World, caplog: 
     key_id = world.ids.new()
     with structlog.testing.capture_logs() as logs, caplog.at_level(logging.DEBUG):
         number = await cards.reveal_number(
-            world.pool, world.keyring, book_id=world.book_id, slots=SLOTS, card_id=card.id, key_id=key_id
+            world.pool, world.hand, world.keyring, book_id=world.book_id, slots=SLOTS, card_id=card.id, key_id=key_id
         )
     assert isinstance(number, str)
     (trace,) = logs
@@ -522,10 +528,10 @@ async def test_cards_of_many_slots_are_one_list(world: World) -> None:
     finder = CardFinder(world.pool, world.keyring, slots)
     for card in made[:8]:
         args = {"book_id": world.book_id, "slots": slots, "card_id": card.id}
-        active = await cards.activate_card(world.pool, world.clock, **args)  # type: ignore[arg-type]
+        active = await cards.activate_card(world.pool, world.hand, **args)  # type: ignore[arg-type]
         assert isinstance(active, Card)
         owned = await world.rows("SELECT DISTINCT slot FROM ledger_account WHERE owner_id = %s", card.id)
         assert owned == [(card.slot,)]
-        number = await cards.reveal_number(world.pool, world.keyring, key_id=card.id, **args)  # type: ignore[arg-type]
+        number = await cards.reveal_number(world.pool, world.hand, world.keyring, key_id=card.id, **args)  # type: ignore[arg-type]
         assert isinstance(number, str)
         assert await finder.resolve([number]) == [(card.slot, card.id)]

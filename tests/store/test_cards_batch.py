@@ -42,7 +42,7 @@ class StoppingPress(Press, frozen=True):
 
     chunks_left: list[None] = msgspec.field(default_factory=list)
 
-    def make(self, prefix: str, count: int) -> list[MadeCard]:
+    def make(self, prefix: str, count: int, *, near: UUID | None = None) -> list[MadeCard]:
         if not self.chunks_left:
             raise StoppedError
         self.chunks_left.pop()

@@ -15,6 +15,7 @@ from kaquan.parties import (
     Directory,
     IssuedKey,
     Merchant,
+    MerchantChange,
     Mode,
     Principal,
     Scope,
@@ -87,6 +88,13 @@ class World:
         assert isinstance(issued, IssuedKey)
         return issued
 
+    async def block(self, book: Book, id_: UUID) -> Terminal:
+        blocked = await change_terminal(
+            self.pool, self.clock, self.ids, book_id=book.id, id_=id_, status=TerminalStatus.BLOCKED
+        )
+        assert isinstance(blocked, Terminal)
+        return blocked
+
     async def version(self, book: Book) -> int:
         return next(found.version for found in await load_books(self.pool) if found.id == book.id)
 
@@ -125,11 +133,15 @@ async def test_every_write_moves_the_version_and_a_refused_one_does_not(world: W
     store = await world.store(book, merchant)
     terminal = await world.terminal(book, store)
     assert await world.version(book) == book.version + 4
-    await change_terminal(world.pool, book_id=book.id, id_=terminal.id, status=TerminalStatus.BLOCKED)
-    await revoke_key(world.pool, world.clock, book_id=book.id, key_id=key.key.id)
+    await change_terminal(
+        world.pool, world.clock, world.ids, book_id=book.id, id_=terminal.id, status=TerminalStatus.BLOCKED
+    )
+    await revoke_key(world.pool, world.clock, world.ids, book_id=book.id, key_id=key.key.id)
     assert await world.version(book) == book.version + 6
-    await change_terminal(world.pool, book_id=book.id, id_=terminal.id, status=TerminalStatus.BLOCKED)
-    await revoke_key(world.pool, world.clock, book_id=book.id, key_id=key.key.id)
+    await change_terminal(
+        world.pool, world.clock, world.ids, book_id=book.id, id_=terminal.id, status=TerminalStatus.BLOCKED
+    )
+    await revoke_key(world.pool, world.clock, world.ids, book_id=book.id, key_id=key.key.id)
     refused(
         await create_merchant(world.pool, world.clock, world.ids, book_id=book.id, code="m1", name="other", trade=None),
         "already_exists",
@@ -187,12 +199,16 @@ async def test_nothing_of_another_book_is_found(world: World) -> None:
     refused(await get_store(pool, book_id=theirs, id_=store.id), "not_found", "id")
     refused(await get_terminal(pool, book_id=theirs, id_=terminal.id), "not_found", "id")
     refused(
-        await change_merchant(pool, book_id=theirs, id_=merchant.id, name="stolen", trade=None),
+        await change_merchant(
+            pool, world.clock, world.ids, book_id=theirs, id_=merchant.id, change=MerchantChange(name="stolen")
+        ),
         "not_found",
         "id",
     )
     refused(
-        await change_terminal(pool, book_id=theirs, id_=terminal.id, status=TerminalStatus.BLOCKED),
+        await change_terminal(
+            pool, world.clock, world.ids, book_id=theirs, id_=terminal.id, status=TerminalStatus.BLOCKED
+        ),
         "not_found",
         "id",
     )
@@ -271,7 +287,9 @@ async def test_lists_are_narrowed(world: World) -> None:
         await world.terminal(book, store_1, "t1"),
         await world.terminal(book, store_2, "t2"),
     )
-    blocked = await change_terminal(world.pool, book_id=book.id, id_=terminal_2.id, status=TerminalStatus.BLOCKED)
+    blocked = await change_terminal(
+        world.pool, world.clock, world.ids, book_id=book.id, id_=terminal_2.id, status=TerminalStatus.BLOCKED
+    )
 
     async def merchants(search: Search) -> list[Merchant]:
         return (await list_merchants(world.pool, book_id=book.id, search=search)).data
@@ -304,10 +322,10 @@ async def test_a_key_is_known_until_it_is_revoked(world: World) -> None:
     assert directory.authenticate(issued.token) == Principal(
         issued.key.id, book.id, Mode.LIVE, frozenset({"payments:write", "cards:read"})
     )
-    revoked = await revoke_key(world.pool, world.clock, book_id=book.id, key_id=issued.key.id)
+    revoked = await revoke_key(world.pool, world.clock, world.ids, book_id=book.id, key_id=issued.key.id)
     assert not isinstance(revoked, Refusal)
     assert revoked.revoked_at is not None
-    again = await revoke_key(world.pool, world.clock, book_id=book.id, key_id=issued.key.id)
+    again = await revoke_key(world.pool, world.clock, world.ids, book_id=book.id, key_id=issued.key.id)
     assert again == revoked, "the first revocation stands"
     await directory.catch_up()
     assert directory.authenticate(issued.token) is None
@@ -317,7 +335,7 @@ async def test_a_key_is_known_until_it_is_revoked(world: World) -> None:
 async def test_a_key_of_another_book_cannot_be_revoked(world: World) -> None:
     book, other = await world.book(), await world.book()
     issued = await world.key(book)
-    result = await revoke_key(world.pool, world.clock, book_id=other.id, key_id=issued.key.id)
+    result = await revoke_key(world.pool, world.clock, world.ids, book_id=other.id, key_id=issued.key.id)
     refused(result, "not_found", "id")
     assert await list_keys(world.pool, book.id) == [issued.key]
 
@@ -370,7 +388,9 @@ async def test_the_directory_follows_terminals(world: World) -> None:
     await directory.catch_up()
     place = directory.book(book.id).places[terminal.id]
     assert (place.store_id, place.merchant_id, place.status) == (store.id, merchant.id, "active")
-    await change_terminal(world.pool, book_id=book.id, id_=terminal.id, status=TerminalStatus.BLOCKED)
+    await change_terminal(
+        world.pool, world.clock, world.ids, book_id=book.id, id_=terminal.id, status=TerminalStatus.BLOCKED
+    )
     known = directory.book(book.id)
     assert known.places[terminal.id].status == "active"
     await directory.refresh()

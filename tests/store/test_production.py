@@ -12,10 +12,13 @@ from tests.unit.test_vault_envelope import KEYS, opened, public_pem
 
 from kaquan import production
 from kaquan.cards import Batch, CardForm
+from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import Refusal
+from kaquan.parties import staff
+from kaquan.parties.staff import Approval, ApprovalKind, ApprovalStatus, NewApproval, Operator, Role
+from kaquan.parties.trail import Actor
 from kaquan.production import Export, NewExport
 from kaquan.production import store as production_store
-from kaquan.production.outcomes import APPROVAL_USED
 
 __all__ = ["keyring", "world"]
 
@@ -24,7 +27,6 @@ READER = public_pem(KEYS["x25519"])
 
 async def export(world: World, batch: Batch, **how: Any) -> tuple[Export | Refusal, bytes]:
     stream = io.BytesIO()
-    approve = how.pop("approve", production.nobody_approves)
     new = NewExport(**{"batch_id": batch.id, "kind": "csv", "public_key": READER, **how})
     result = await production.export_batch(
         world.pool,
@@ -34,7 +36,6 @@ async def export(world: World, batch: Batch, **how: Any) -> tuple[Export | Refus
         new=new,
         stream=stream,
         exported_by="test",
-        approve=approve,
     )
     return result, stream.getvalue()
 
@@ -85,25 +86,129 @@ async def test_a_batch_is_given_out_once(world: World) -> None:
     assert not any(row[2].encode() in text for row in rows)
 
 
+class Office:
+    """Two operators of a book, of whom one proposes another file and the other allows it."""
+
+    def __init__(self, world: World, operators: list[Operator]) -> None:
+        self.world = world
+        self.operators = operators
+
+    @classmethod
+    async def open(cls, world: World) -> "Office":
+        operators = []
+        for code in ("ann", "bob"):
+            hired = await staff.create_operator(
+                world.pool,
+                world.clock,
+                world.ids,
+                book_id=world.book_id,
+                code=code,
+                name=code,
+                roles=frozenset({Role.ADMIN}),
+                store_ids=None,
+            )
+            assert isinstance(hired, Operator)
+            operators.append(hired)
+        return cls(world, operators)
+
+    async def proposed(self, subject: str, payload: dict[str, Any], ttl_s: int = 3_600) -> Approval:
+        new = NewApproval(
+            kind=ApprovalKind.BATCH_EXPORT, subject=subject, payload=payload, reason="lost in the mail", ttl_s=ttl_s
+        )
+        made = await staff.propose(
+            self.world.pool,
+            self.world.clock,
+            self.world.ids,
+            book_id=self.world.book_id,
+            new=new,
+            by=Actor(operator_id=self.operators[0].id),
+        )
+        assert isinstance(made, Approval)
+        return made
+
+    async def approved(self, subject: str, payload: dict[str, Any]) -> Approval:
+        decided = await staff.approve(
+            self.world.pool,
+            self.world.clock,
+            self.world.ids,
+            book_id=self.world.book_id,
+            id_=(await self.proposed(subject, payload)).id,
+            by=Actor(operator_id=self.operators[1].id),
+        )
+        assert isinstance(decided, Approval)
+        return decided
+
+    async def status(self, approval: Approval) -> ApprovalStatus:
+        found = await staff.get_approval(self.world.pool, book_id=self.world.book_id, id_=approval.id)
+        assert isinstance(found, Approval)
+        return found.status
+
+
 async def test_another_file_needs_an_approval_of_its_own(world: World) -> None:
     batch = await made(world, 30)
     first, envelope = await export(world, batch)
     assert isinstance(first, Export)
-    refused((await export(world, batch, approval_id="a1"))[0], "not_found", "approval_id")
+    office = await Office.open(world)
+    subject = show_id(Prefix.BATCH, batch.id)
+    payload = {"kind": "fixed_width", "reader_fingerprint": first.reader_fingerprint, "with_pin": False}
+    asked = {"kind": "fixed_width"}
 
-    async def approve(approval_id: str, asked: Batch) -> Refusal | None:
-        assert asked.id == batch.id
-        return None if approval_id.startswith("a") else APPROVAL_USED.refuse("approval_id")
+    refused((await export(world, batch, approval_id=UUID(int=1), **asked))[0], "not_found", "approval_id")
+    proposed = await office.proposed(subject, payload)
+    result, nothing = await export(world, batch, approval_id=proposed.id, **asked)
+    refused(result, "approval_not_approved", "approval_id")
+    assert nothing == b""
+    for other_subject, other_payload in (
+        (show_id(Prefix.BATCH, UUID(int=1)), payload),
+        (subject, {**payload, "with_pin": True}),
+        (subject, {**payload, "kind": "csv"}),
+        (subject, {**payload, "reader_fingerprint": "0" * 64}),
+    ):
+        other = await office.approved(other_subject, other_payload)
+        result, nothing = await export(world, batch, approval_id=other.id, **asked)
+        refused(result, "approval_for_something_else", "approval_id")
+        assert (nothing, await office.status(other)) == (b"", ApprovalStatus.APPROVED)
+    assert await exports(world, batch) == [first]
 
-    refused((await export(world, batch, approval_id="b1", approve=approve))[0], "approval_used", "approval_id")
-    second, other = await export(world, batch, approval_id="a1", approve=approve, kind="fixed_width")
+    approval = await office.approved(subject, payload)
+    second, again = await export(world, batch, approval_id=approval.id, **asked)
     assert isinstance(second, Export)
-    assert (second.turn, second.approval_id) == (2, "a1")
+    assert second.turn == 2
+    assert second.approval_id == approval.id
+    assert await office.status(approval) is ApprovalStatus.EXECUTED
     secrets = {row[1]: row[2] for row in rows_of(opened(envelope, KEYS["x25519"]))}
-    again = opened(other, KEYS["x25519"]).decode().splitlines()
-    assert {line[8:27]: line[27:39] for line in again} == secrets, "the cards were printed with these secrets"
-    refused((await export(world, batch, approval_id="a1", approve=approve))[0], "approval_used", "approval_id")
+    lines = opened(again, KEYS["x25519"]).decode().splitlines()
+    assert {line[8:27]: line[27:39] for line in lines} == secrets, "the cards were printed with these secrets"
+    refused((await export(world, batch, approval_id=approval.id, **asked))[0], "approval_not_approved", "approval_id")
     assert [found.turn for found in await exports(world, batch)] == [2, 1]
+
+
+async def test_an_approval_is_executed_once_however_many_ask_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = await made(world, 30)
+    first, _ = await export(world, batch)
+    assert isinstance(first, Export)
+    office = await Office.open(world)
+    payload = {"kind": "csv", "reader_fingerprint": first.reader_fingerprint, "with_pin": False}
+    approval = await office.approved(show_id(Prefix.BATCH, batch.id), payload)
+    with monkeypatch.context() as patch:
+        # one that is stopped when the file is written has executed nothing
+        patch.setattr(production_store, "post_export", _die)
+        with pytest.raises(KeyError):
+            await export(world, batch, approval_id=approval.id)
+    assert await office.status(approval) is ApprovalStatus.APPROVED
+    asked = [export(world, batch, approval_id=approval.id) for _ in range(3)]
+    results = [result for result, _ in await asyncio.gather(*asked)]
+    assert sum(isinstance(result, Export) for result in results) == 1
+    for result in results:
+        if isinstance(result, Refusal):
+            refused(result, "approval_not_approved", "approval_id")
+    assert [found.turn for found in await exports(world, batch)] == [2, 1]
+
+
+async def _die(*_: Any, **__: Any) -> None:
+    raise KeyError("killed")
 
 
 async def test_of_two_at_once_one_is_given_out(world: World) -> None:
@@ -117,11 +222,8 @@ async def test_of_two_at_once_one_is_given_out(world: World) -> None:
 async def test_an_export_that_is_stopped_gave_out_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = await made(world, 60)
 
-    async def die(*_: Any, **__: Any) -> None:
-        raise KeyError("killed")
-
     with monkeypatch.context() as patch:
-        patch.setattr(production_store, "post_export", die)
+        patch.setattr(production_store, "post_export", _die)
         with pytest.raises(KeyError):
             await export(world, batch)
     assert await exports(world, batch) == []

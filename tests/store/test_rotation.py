@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,16 +12,41 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 from tests.conftest import make_database
+from tests.town import any_customer
 
 from kaquan import cards, parties, rotation
-from kaquan.cards import CardFinder, CardForm, NewBatch, NewCard, NewProgramme, Pocket, Press
+from kaquan.cards import (
+    Card,
+    CardFinder,
+    CardForm,
+    Hand,
+    NewBatch,
+    NewCard,
+    NewProgramme,
+    OfferedGift,
+    PinStatus,
+    Pocket,
+    Press,
+)
 from kaquan.cards import store as cards_store
 from kaquan.cards.store import NUMBER_SEALED
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool, open_pool
 from kaquan.kit.ids import Ids
 from kaquan.kit.outcomes import Refusal
+from kaquan.parties import customers
+from kaquan.parties.customers import (
+    Customer,
+    CustomerChange,
+    CustomerSearch,
+    Document,
+    NewCustomer,
+    PersonalField,
+    Retention,
+)
+from kaquan.parties.identity import DocumentKind
 from kaquan.rotation import store as rotation_store
+from kaquan.rotation.store import Change
 from kaquan.vault import (
     Keyring,
     Ring,
@@ -31,6 +58,7 @@ from kaquan.vault import (
     new_ring,
     read_ring,
     replace_ring,
+    retire_seal_key,
 )
 
 SLOTS = (3, 17, 40, 62)
@@ -185,9 +213,9 @@ async def test_two_jobs_at_once_and_a_value_that_changes_meanwhile(world: World)
     world.change(lambda ring: add_seal_key(ring, key=new_key(), cipher="sm4-gcm"))
     (row, *_) = await rotation_store.load_rows(world.pool, NUMBER_SEALED, slot=SLOTS[0], after=(), header=None, limit=1)
     newer = world.keyring.seal(b"newer", row.context.bytes)
-    assert await rotation_store.post_sealed(world.pool, NUMBER_SEALED, [(row, newer, None)], slot=SLOTS[0]) == 1
+    assert await rotation_store.post_sealed(world.pool, NUMBER_SEALED, [Change(row, newer, ())], slot=SLOTS[0]) == 1
     late = world.keyring.seal(b"late", row.context.bytes)
-    assert await rotation_store.post_sealed(world.pool, NUMBER_SEALED, [(row, late, None)], slot=SLOTS[0]) == 0
+    assert await rotation_store.post_sealed(world.pool, NUMBER_SEALED, [Change(row, late, ())], slot=SLOTS[0]) == 0
     ((kept,),) = await world.rows("SELECT number_sealed FROM cards_card WHERE id = %s", row.context)
     assert bytes(kept) == newer
 
@@ -278,6 +306,159 @@ async def test_a_number_that_is_taken_under_one_key_is_not_given_twice(world: Wo
     assert result.code == "number_space_too_small"
     assert await world.rows("SELECT * FROM cards_number ORDER BY 1, 2") == before
     await world.check()
+
+
+RESIDENT = Document(DocumentKind.RESIDENT_ID, "11010519491231002X")
+OTHER = Document(DocumentKind.RESIDENT_ID, "360426199101010071")
+PHONE = "+8613812345678"
+
+
+class People:
+    """Customers of a world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def add(self, **told: Any) -> Customer | Refusal:
+        world = self.world
+        return await customers.create_customer(
+            world.pool, world.keyring, world.clock, world.ids, book_id=world.book_id, new=NewCustomer(**told)
+        )
+
+    async def added(self, **told: Any) -> Customer:
+        made = await self.add(**told)
+        assert isinstance(made, Customer), made
+        return made
+
+    async def found(self, keyring: Keyring | None = None, **by: str) -> list[UUID]:
+        keyring = keyring or self.world.keyring
+        result = await customers.find_customers(self.world.pool, keyring, book_id=self.world.book_id, **by)
+        assert not isinstance(result, Refusal)
+        return [customer.id for customer in result]
+
+    async def listed(self, last4: str) -> list[UUID]:
+        search = CustomerSearch(last4=last4)
+        page = await customers.list_customers(
+            self.world.pool, self.world.keyring, book_id=self.world.book_id, search=search
+        )
+        return [customer.id for customer in page.data]
+
+    async def check(self, customer: Customer, keyring: Keyring | None = None) -> None:
+        """The customer is found by all that they are found by."""
+        assert await self.found(keyring, phone=PHONE) == [customer.id]
+        assert await self.found(keyring, document_number=RESIDENT.number) == [customer.id]
+        assert await self.listed(PHONE[-4:]) == await self.listed(RESIDENT.number[-4:]) == [customer.id]
+
+
+async def test_customers_are_found_and_open_through_every_rotation(world: World) -> None:
+    people = People(world)
+    customer = await people.added(name="张三", phone=PHONE, document=RESIDENT)
+    gone = await people.added(name="李四", phone="+8613812345679", document=OTHER)
+    kept = Retention(
+        fields=frozenset({PersonalField.NAME, PersonalField.DOCUMENT}),
+        until=world.clock.now() + timedelta(days=1),
+        rule="AML",
+    )
+    forgotten = await customers.forget_customer(
+        world.pool, world.keyring, world.clock, world.ids, book_id=world.book_id, id_=gone.id, retention=kept
+    )
+    assert isinstance(forgotten, Customer)
+    server = Keyring.load(world.path)
+    world.change(lambda ring: add_seal_key(ring, key=new_key(), cipher="sm4-gcm"))
+    world.change(lambda ring: add_lookup_key(ring, key=new_key(), mac="hmac-sm3"))
+    server.refresh()
+
+    # while both look-up keys stand
+    await people.check(customer, server)
+    again = await people.add(name="张三", document=RESIDENT)
+    assert isinstance(again, Refusal)
+    assert again.code == "already_exists"
+    newer = await people.added(name="王五")
+    change = CustomerChange(document=RESIDENT)
+    corrected = await customers.correct_customer(
+        world.pool, world.keyring, world.clock, world.ids, book_id=world.book_id, id_=newer.id, change=change
+    )
+    assert isinstance(corrected, Refusal)
+    assert (corrected.code, corrected.field) == ("already_exists", "document.number")
+    assert await people.found(document_number=RESIDENT.number) == [customer.id]
+
+    report = await world.reseal(chunk=1)
+    assert (report.unreadable, report.lookups_moved) == ({}, True)
+    await people.check(customer, server)
+    world.change(drop_old_lookup_keys)
+    assert await rotation.seal_ids_in_use(world.pool) == {"k2"}
+    world.change(lambda ring: retire_seal_key(ring, "k1", in_use=()))
+    await people.check(customer)
+    again = await people.add(name="张三", document=RESIDENT)
+    assert isinstance(again, Refusal)
+    assert again.code == "already_exists"
+    # who is forgotten is found by nothing, and what is kept of them opens
+    assert await people.found(document_number=OTHER.number) == []
+    shown = await customers.get_customer(world.pool, world.keyring, book_id=world.book_id, id_=gone.id)
+    assert isinstance(shown, Customer)
+    assert shown.document_masked == forgotten.document_masked
+    assert (await world.reseal()).resealed == 0
+
+
+async def test_one_document_taken_in_under_both_keys_stops_the_move(world: World) -> None:
+    """A process that has not read the ring again took somebody in whom another one had taken in under the new key."""
+    people = People(world)
+    behind = Keyring.load(world.path)
+    world.change(lambda ring: add_lookup_key(ring, key=new_key(), mac="hmac-sha256"))
+    first = await people.added(name="张三", phone=PHONE, document=RESIDENT)
+    world.keyring, ahead = behind, world.keyring
+    second = await people.added(name="张三", document=RESIDENT)
+    third = await people.added(name="李四", document=OTHER)
+    world.keyring = ahead
+    report = await world.reseal()
+    assert not report.lookups_moved
+    assert await people.found(document_number=RESIDENT.number) == [second.id, first.id]
+    assert await people.found(document_number=OTHER.number) == [third.id]
+    await customers.forget_customer(
+        world.pool, world.keyring, world.clock, world.ids, book_id=world.book_id, id_=second.id, retention=None
+    )
+    assert (await world.reseal()).lookups_moved
+    assert await people.found(document_number=RESIDENT.number) == [first.id]
+
+
+async def test_pins_gifts_and_kept_requests_stay_good_through_every_rotation(world: World) -> None:
+    issued = await cards.issue_card(
+        world.pool,
+        world.press(),
+        world.clock,
+        book_id=world.book_id,
+        new=NewCard(programme_id=world.programme_id, form=CardForm.DIGITAL),
+    )
+    assert isinstance(issued, Card)
+    hand = Hand(world.clock, world.ids, "test")
+    about: dict[str, Any] = {"book_id": world.book_id, "slots": SLOTS, "card_id": issued.id}
+    await cards.activate_card(world.pool, hand, **about)
+    set_ = await cards.set_pin(world.pool, hand, world.keyring, **about, pin="135792")
+    assert isinstance(set_, PinStatus)
+    before = world.keyring.hide_request(b"request"), world.keyring.subject("6222021234567890")
+    registered = await cards.register_card(world.pool, hand, any_customer, **about, customer_id=UUID(int=1))
+    assert isinstance(registered, Card)
+    offered = await cards.offer_gift(world.pool, hand, world.keyring, **about, message="生日快乐", expires_in_s=3_600)
+    assert isinstance(offered, OfferedGift), offered
+
+    for lookup in (False, True):
+        if lookup:
+            world.change(lambda ring: add_lookup_key(ring, key=new_key(), mac="hmac-sm3"))
+        world.change(lambda ring: add_seal_key(ring, key=new_key(), cipher="sm4-gcm"))
+        report = await world.reseal()
+        assert (report.unreadable, report.lookups_moved) == ({}, True)
+        if lookup:
+            world.change(drop_old_lookup_keys)
+        used = await rotation.seal_ids_in_use(world.pool)
+        for key_id in [key for key in world.keyring.seal_ids if key not in used]:
+            world.change(partial(retire_seal_key, key_id=key_id, in_use=used))
+    assert (world.keyring.seal_ids, world.keyring.lookup_ids) == (("k3",), ("l2",))
+    fresh = Keyring.load(world.path)
+    assert (fresh.hide_request(b"request"), fresh.subject("6222021234567890")) == before
+    for pin, right in (("135792", True), ("246801", False)):
+        assert await cards.check_chosen_pin(world.pool, hand, fresh, **about, pin=pin) is right
+    ((sealed, gift_id),) = await world.rows("SELECT message_sealed, id FROM cards_gift")
+    assert fresh.open(bytes(sealed), gift_id.bytes).decode() == "生日快乐"
 
 
 async def test_the_application_may_write_no_other_column(world: World) -> None:

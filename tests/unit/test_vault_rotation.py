@@ -45,7 +45,12 @@ from kaquan.vault import (
 
 NUMBER = "8888123456789012345"
 CONTEXT = UUID(int=7).bytes
-OLD = Ring("k1", (SealKey("k1", "aes-256-gcm", b"1" * 32),), (LookupKey("l1", "hmac-sha256", b"1" * 32),))
+OLD = Ring(
+    "k1",
+    (SealKey("k1", "aes-256-gcm", b"1" * 32),),
+    (LookupKey("l1", "hmac-sha256", b"1" * 32),),
+    LookupKey("p1", "hmac-sha256", b"1" * 32),
+)
 CHEAP = 1 << 4
 
 CIPHERS = sorted(find_ciphers().values())

@@ -25,6 +25,8 @@ _PREFIXES = {
     "transaction_id": Prefix.TRANSACTION,
     "payment_id": Prefix.TRANSACTION,
     "card_id": Prefix.CARD,
+    "transfer_id": Prefix.TRANSFER,
+    "change_id": Prefix.POLICY_CHANGE,
 }
 
 

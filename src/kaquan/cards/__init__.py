@@ -1,7 +1,8 @@
 """Floor 5: programmes with their acceptance, card numbers, batches, the life of a card, its pockets.
 
-It decides who may hold value and where it may be spent, and never moves any. It never logs a card number, and
-only :func:`reveal_number`, which leaves a trace, and :func:`print_cards`, whose caller leaves one, show any.
+It decides who may hold value and where it may be spent. It moves none but from one card to another, where a card is
+replaced or a person puts two together. Every change of a card leaves an event in the same commit. It never logs a card
+number; only :func:`reveal_number`, which leaves a trace, and :func:`print_cards`, whose caller leaves one, show any.
 """
 
 from kaquan.cards.accept import change_acceptance
@@ -9,9 +10,12 @@ from kaquan.cards.adopt import adopt_cards, block_adopted_cards, hold_cards
 from kaquan.cards.change import activate_card, block_card, unblock_card
 from kaquan.cards.create_programme import create_programme
 from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire, no_pin_chosen
+from kaquan.cards.events import list_events
 from kaquan.cards.find import CardFinder
+from kaquan.cards.gift import cancel_gift, claim_gift, expire_gifts, offer_gift
 from kaquan.cards.issue import Press, issue_card
 from kaquan.cards.issue_batch import create_batch, run_batch, unfinished_batches
+from kaquan.cards.life import MAY_HAPPEN, UNUSABLE, advance
 from kaquan.cards.look_up import (
     get_batch,
     get_card,
@@ -23,73 +27,139 @@ from kaquan.cards.look_up import (
     list_pockets,
     list_programmes,
 )
+from kaquan.cards.loss import LossCause, card_found, put_losses_into_effect, report_loss
+from kaquan.cards.pin import (
+    PIN_REFUSALS,
+    PinStatus,
+    check_chosen_pin,
+    get_pin_status,
+    set_pin,
+    unlock_pin,
+    verify_pin,
+)
 from kaquan.cards.print import PrintedCard, print_cards
 from kaquan.cards.programmes import Programmes
+from kaquan.cards.register import CustomerCheck, register_card, unbind_card
 from kaquan.cards.rekey import copy_lookups, count_lookups, drop_old_lookups
+from kaquan.cards.replace import replace_card
 from kaquan.cards.reveal import reveal_number
+from kaquan.cards.transfer import finish_transfers, transfer_balance
 from kaquan.cards.types import (
+    SYSTEM,
     Acceptance,
     AcceptedMerchant,
     Batch,
     BlockReason,
     Card,
+    CardClass,
+    CardEvent,
     CardForm,
     CardStatus,
+    ClaimedGift,
+    Event,
+    Gift,
+    GiftStatus,
+    Hand,
     NewBatch,
     NewCard,
     NewProgramme,
+    OfferedGift,
+    PinState,
     Pocket,
     Programme,
+    Replacement,
     Search,
+    Transfer,
+    TransferKind,
+    TransferStatus,
 )
 
 __all__ = [
+    "MAY_HAPPEN",
+    "PIN_REFUSALS",
+    "SYSTEM",
+    "UNUSABLE",
     "Acceptance",
     "AcceptedMerchant",
     "Balance",
     "Batch",
     "BlockReason",
     "Card",
+    "CardClass",
+    "CardEvent",
     "CardFinder",
     "CardForm",
     "CardStatus",
     "CheckPin",
+    "ClaimedGift",
+    "CustomerCheck",
+    "Event",
+    "Gift",
+    "GiftStatus",
+    "Hand",
+    "LossCause",
     "NewBatch",
     "NewCard",
     "NewProgramme",
+    "OfferedGift",
+    "PinState",
+    "PinStatus",
     "Pocket",
     "Press",
     "PrintedCard",
     "Programme",
     "Programmes",
     "Proof",
+    "Replacement",
     "Search",
+    "Transfer",
+    "TransferKind",
+    "TransferStatus",
     "activate_card",
     "adopt_cards",
+    "advance",
     "block_adopted_cards",
     "block_card",
+    "cancel_gift",
+    "card_found",
     "change_acceptance",
+    "check_chosen_pin",
+    "claim_gift",
     "copy_lookups",
     "count_lookups",
     "create_batch",
     "create_programme",
     "drop_old_lookups",
     "enquire",
+    "expire_gifts",
+    "finish_transfers",
     "get_batch",
     "get_card",
     "get_card_by_number",
+    "get_pin_status",
     "get_programme",
     "hold_cards",
     "issue_card",
     "list_acceptance",
     "list_batches",
     "list_cards",
+    "list_events",
     "list_pockets",
     "list_programmes",
     "no_pin_chosen",
+    "offer_gift",
     "print_cards",
+    "put_losses_into_effect",
+    "register_card",
+    "replace_card",
+    "report_loss",
     "reveal_number",
     "run_batch",
+    "set_pin",
+    "transfer_balance",
+    "unbind_card",
     "unblock_card",
     "unfinished_batches",
+    "unlock_pin",
+    "verify_pin",
 ]

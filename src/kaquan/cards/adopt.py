@@ -10,7 +10,7 @@ from uuid import UUID
 from kaquan.cards import store
 from kaquan.cards.issue import Press
 from kaquan.cards.store import Run, block_adopted_cards, hold_cards
-from kaquan.cards.types import CardForm, Pocket, Programme
+from kaquan.cards.types import CardForm, Hand, Pocket, Programme
 from kaquan.kit.db import Connection
 
 __all__ = ["adopt_cards", "block_adopted_cards", "hold_cards"]
@@ -19,6 +19,7 @@ __all__ = ["adopt_cards", "block_adopted_cards", "hold_cards"]
 async def adopt_cards(
     connection: Connection,
     press: Press,
+    hand: Hand,
     *,
     programme: Programme,
     numbers: Sequence[tuple[UUID, str]],
@@ -30,4 +31,4 @@ async def adopt_cards(
     """
     made = [press.make_one(card_id, number) for card_id, number in numbers]
     run = Run(programme.book_id, programme.id, None, CardForm.PHYSICAL, at)
-    return await store.adopt_cards(connection, made, run, currency=programme.currency)
+    return await store.adopt_cards(connection, made, run, hand, currency=programme.currency)

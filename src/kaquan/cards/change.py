@@ -1,13 +1,14 @@
-"""Change a card's status: activate, block, unblock."""
+"""Change a card's status: activate, block, unblock; and how every verb changes a card."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 from uuid import UUID
 
 from kaquan.cards import store
 from kaquan.cards.life import plan_activation, plan_block, plan_unblock
 from kaquan.cards.outcomes import missing
-from kaquan.cards.types import BlockReason, Card, Pocket, Search
-from kaquan.kit.clock import Clock
+from kaquan.cards.store import Write
+from kaquan.cards.types import BlockReason, Card, CardEvent, Event, Hand, Pocket, Programme, Search
 from kaquan.kit.db import Pool
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.ledger import AccountSpec, FloorRule, slot_of
@@ -17,69 +18,138 @@ MAX_PLANS = 8
 
 
 async def activate_card(
-    pool: Pool, clock: Clock, *, book_id: int, slots: tuple[int, ...], card_id: UUID
+    pool: Pool, hand: Hand, *, book_id: int, slots: tuple[int, ...], card_id: UUID
 ) -> Card | Refusal:
     """Make a card spendable: its pockets are opened in the commit that makes it active.
 
-    An active card stays as it is and is the answer. Refused: ``not_found``, ``card_blocked``.
+    An active card stays as it is and is the answer. Refused: ``not_found``, ``card_blocked``, ``card_lost`` and the
+    codes of cards that have ended.
     """
-    at = clock.now()
-    return await _change(
+    at = hand.clock.now()
+    return await apply_change(
         pool,
+        hand,
+        CardEvent.ACTIVATED,
         lambda card: plan_activation(card, at=at),
         book_id=book_id,
         slots=slots,
         card_id=card_id,
-        opens=True,
     )
 
 
 async def block_card(
-    pool: Pool, *, book_id: int, slots: tuple[int, ...], card_id: UUID, reason: BlockReason
+    pool: Pool,
+    hand: Hand,
+    *,
+    book_id: int,
+    slots: tuple[int, ...],
+    card_id: UUID,
+    reason: BlockReason,
+    note: str | None = None,
 ) -> Card | Refusal:
     """Block a card: payments that were decided before and are not posted yet will not be.
 
-    A card that is blocked for this reason stays as it is and is the answer.
-    Refused: ``not_found``, ``card_already_blocked`` (for another reason).
+    A card that is blocked for this reason stays as it is and is the answer. ``note`` stands in its event.
+    Refused: ``not_found``, ``card_already_blocked`` (for another reason), the codes of cards that have ended.
     """
-    return await _change(
-        pool, lambda card: plan_block(card, reason=reason), book_id=book_id, slots=slots, card_id=card_id
+    return await apply_change(
+        pool,
+        hand,
+        CardEvent.BLOCKED,
+        lambda card: plan_block(card, reason=reason),
+        book_id=book_id,
+        slots=slots,
+        card_id=card_id,
+        reason=note,
+        details={"block_reason": reason.value},
     )
 
 
-async def unblock_card(pool: Pool, *, book_id: int, slots: tuple[int, ...], card_id: UUID) -> Card | Refusal:
+async def unblock_card(
+    pool: Pool, hand: Hand, *, book_id: int, slots: tuple[int, ...], card_id: UUID, note: str | None = None
+) -> Card | Refusal:
     """Take a card back to where it was before it was blocked; one that is not blocked stays as it is.
 
     Refused: ``not_found``.
     """
-    return await _change(pool, plan_unblock, book_id=book_id, slots=slots, card_id=card_id)
+    return await apply_change(
+        pool, hand, CardEvent.UNBLOCKED, plan_unblock, book_id=book_id, slots=slots, card_id=card_id, reason=note
+    )
 
 
-async def _change(
+async def apply_change(
     pool: Pool,
+    hand: Hand,
+    event: CardEvent,
     plan: Callable[[Card], Card | Refusal],
     *,
     book_id: int,
     slots: tuple[int, ...],
     card_id: UUID,
-    opens: bool = False,
+    reason: str | None = None,
+    details: dict[str, Any] | None = None,
+    also: Callable[[Card], Sequence[Write]] | None = None,
 ) -> Card | Refusal:
+    """Load a card, plan, and write it with its event in one commit; planned again when it changed meanwhile.
+
+    ``also`` gives what else is written in that commit, for the card as it will be. A card that stays as it is writes
+    nothing. Refused: ``not_found``, what ``plan`` refuses, ``busy``.
+    """
+    slot = slot_of(card_id, slots)
     for _ in range(MAX_PLANS):
-        card = await store.load_card(pool, book_id=book_id, slot=slot_of(card_id, slots), card_id=card_id)
+        card = await store.load_card(pool, book_id=book_id, slot=slot, card_id=card_id)
         if card is None:
             return missing("card")
         after = plan(card)
         if isinstance(after, Refusal) or after == card:
             return after
-        opening = await _pockets(pool, card) if opens else ()
-        if await store.post_change(pool, card, after, opening=opening):
+        opening = await pockets_of(pool, card) if event is CardEvent.ACTIVATED else ()
+        changed = store.change(card, after, event_of(hand, event, after, reason, details), opening=opening)
+        if await store.post_together(pool, changed, *(also(after) if also is not None else ())):
             return after
     return BUSY.refuse()
 
 
-async def _pockets(pool: Pool, card: Card) -> list[AccountSpec]:
+def event_of(
+    hand: Hand, kind: CardEvent, after: Card, reason: str | None = None, details: dict[str, Any] | None = None
+) -> Event:
+    """The event that makes a card what it is ``after`` it."""
+    return Event(
+        after.slot, after.id, hand.ids.new(), after.book_id, kind, hand.clock.now(), hand.actor, reason,
+        after.status, after.version, details or {},
+    )  # fmt: skip
+
+
+def note_of(
+    hand: Hand,
+    kind: CardEvent,
+    *,
+    book_id: int,
+    slot: int,
+    card_id: UUID,
+    reason: str | None = None,
+    details: dict[str, Any] | None = None,
+) -> Event:
+    """An event that leaves the card itself as it is."""
+    return Event(
+        slot, card_id, hand.ids.new(), book_id, kind, hand.clock.now(), hand.actor, reason, None, None, details or {}
+    )
+
+
+async def programme_of(pool: Pool, card: Card) -> Programme:
+    """The terms of a card."""
     (programme,) = await store.load_programmes(pool, card.book_id, Search(), card.programme_id)
+    return programme
+
+
+async def pockets_of(pool: Pool, card: Card) -> list[AccountSpec]:
+    """The accounts that activation opens."""
+    return pocket_accounts(card, currency=(await programme_of(pool, card)).currency)
+
+
+def pocket_accounts(card: Card, *, currency: str) -> list[AccountSpec]:
+    """The accounts of a card, one per pocket."""
     return [
-        AccountSpec(card.book_id, card.id, pocket.account_kind, programme.currency, FloorRule.CREDIT, lotted=True)
+        AccountSpec(card.book_id, card.id, pocket.account_kind, currency, FloorRule.CREDIT, lotted=True)
         for pocket in Pocket
     ]

@@ -17,6 +17,9 @@ from kaquan.kit.outcomes import Refusal
 MIN_AUTHORIZATION_TTL_S = 60
 MAX_AUTHORIZATION_TTL_S = 30 * 86_400
 MAX_VALID_DAYS = 36_500
+MAX_PIN_ATTEMPTS = 10
+MAX_LOSS_EFFECTIVE_S = 48 * 3_600
+"""A house rule (row J5): no loss report takes longer to be effective."""
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _PREFIX = re.compile(rf"[0-9]{{{MIN_PREFIX},{MAX_PREFIX}}}")
@@ -63,6 +66,26 @@ def check_terms(new: NewProgramme) -> Refusal | None:
                 f"must be from 1 to {MAX_VALID_DAYS} days, or absent",
                 allowed_zh=f"应为 1 至 {MAX_VALID_DAYS} 天，或不填",
             )
+    return _check_security(new)
+
+
+def _check_security(new: NewProgramme) -> Refusal | None:
+    if new.pin_required_above_fen is not None and not 0 <= new.pin_required_above_fen <= MAX_FEN:
+        return invalid(
+            "pin_required_above_fen",
+            f"must be from 0 to {MAX_FEN}, or absent",
+            allowed_zh=f"应为 0 至 {MAX_FEN}，或不填",
+        )
+    if not 1 <= new.pin_max_attempts <= MAX_PIN_ATTEMPTS:
+        return invalid(
+            "pin_max_attempts", f"must be from 1 to {MAX_PIN_ATTEMPTS}", allowed_zh=f"应为 1 至 {MAX_PIN_ATTEMPTS}"
+        )
+    if not 0 <= new.loss_effective_within_s <= MAX_LOSS_EFFECTIVE_S:
+        return invalid(
+            "loss_effective_within_s",
+            f"must be from 0 to {MAX_LOSS_EFFECTIVE_S} seconds",
+            allowed_zh=f"应为 0 至 {MAX_LOSS_EFFECTIVE_S} 秒",
+        )
     return None
 
 

@@ -81,7 +81,8 @@ async def enquire(
     secret_sealed, pin_sealed = kept or (None, None)
     secret = _open(keyring, secret_sealed, card_id, SECRET_CONTEXT, "-" * CARD_SECRET_LENGTH)
     first_pin = _open(keyring, pin_sealed, card_id, PIN_CONTEXT, "-" * PIN_LENGTH)
-    chosen = await check_pin(book_id, card_id, proof.pin or "")
+    # only where a PIN is shown: each asking counts as a guess
+    chosen = None if proof.pin is None else await check_pin(book_id, card_id, proof.pin)
     knows_secret = same_secret(_as_printed(proof.secret or ""), secret)
     knows_pin = same_secret(proof.pin or "", first_pin) if chosen is None else chosen
     knows = knows_pin if proof.secret is None else knows_secret

@@ -29,9 +29,15 @@ class Press(msgspec.Struct, frozen=True):
     ids: Ids
     draw: Draw = secrets.token_bytes
 
-    def make(self, prefix: str, count: int) -> list[MadeCard]:
-        """``count`` cards under ``prefix``, stored nowhere yet. Long counts belong in a thread."""
-        return [self.make_one(self.ids.new(), number) for number in draw_numbers(prefix, count, self.draw)]
+    def make(self, prefix: str, count: int, *, near: UUID | None = None) -> list[MadeCard]:
+        """``count`` cards under ``prefix``, stored nowhere yet, in the slot of ``near`` if that is given.
+
+        Long counts belong in a thread.
+        """
+        return [
+            self.make_one(self.ids.new() if near is None else self.ids.new_near(near), number)
+            for number in draw_numbers(prefix, count, self.draw)
+        ]
 
     def make_one(self, card_id: UUID, number: str) -> MadeCard:
         """The card of this id with this number."""

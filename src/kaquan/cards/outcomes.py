@@ -41,6 +41,93 @@ STORE_OF_ANOTHER_MERCHANT = outcome(
     en="{field}: the store does not belong to this merchant.",
     zh="{field}：该门店不属于此商户。",
 )
+CARD_LOST = outcome(
+    "card_lost", http=409, iso="41",
+    en="The card was reported lost.", zh="该卡已挂失。",
+)  # fmt: skip
+CARD_IN_GIFT = outcome(
+    "card_in_gift", http=409, iso="62",
+    en="The card is on its way to another person as a gift; cancel the gift first.",
+    zh="该卡正在转赠中，请先取消转赠。",
+)  # fmt: skip
+CARD_REPLACED = outcome(
+    "card_replaced", http=409, iso="62",
+    en="The card was replaced by another one.", zh="该卡已换卡，请使用新卡。",
+)  # fmt: skip
+CARD_CLOSED = outcome(
+    "card_closed", http=409, iso="62",
+    en="The card is closed.", zh="该卡已注销。",
+)  # fmt: skip
+CARD_EXPIRED = outcome(
+    "card_expired", http=409, iso="54",
+    en="The card has expired.", zh="卡已过期。",
+)  # fmt: skip
+CARD_STATUS_FORBIDS = outcome(
+    "card_status_forbids", http=409, iso="57",
+    en="This cannot be done to a card that is {status}.", zh="当前状态（{status}）的卡不能执行此操作。",
+)  # fmt: skip
+CARD_REGISTERED = outcome(
+    "card_registered", http=409, iso="57",
+    en="The card is registered to another person; unbind it first.", zh="该卡已登记在他人名下，请先解除登记。",
+)  # fmt: skip
+LOSS_REPORT_PENDING = outcome(
+    "loss_report_pending", http=409, iso="41",
+    en="The card was reported lost; take the report back first.", zh="该卡已申请挂失，请先解除挂失。",
+)  # fmt: skip
+PROOF_REQUIRED = outcome(
+    "proof_required", http=422, iso="57",
+    en="{field}: the card is not registered; name what proves whose it is, such as the receipt of its sale.",
+    zh="{field}：该卡未登记持卡人，请提供持卡证明（例如购卡凭证编号）。",
+)  # fmt: skip
+ONLY_DIGITAL = outcome(
+    "only_digital", http=409, iso="57",
+    en="Only a digital card can be given by a link.", zh="只有电子卡可以通过链接转赠。",
+)  # fmt: skip
+PIN_TOO_EASY = outcome(
+    "pin_too_easy", http=422, iso="55",
+    en="{field}: this PIN is too easy to guess: {why}.", zh="{field}：该密码过于简单：{why}。",
+)  # fmt: skip
+PIN_REQUIRED = outcome(
+    "pin_required", http=403, iso="55",
+    en="Spends of this programme above {above_fen} need the card's PIN.",
+    zh="该卡种单笔超过 {above_fen} 须输入卡密码。",
+)  # fmt: skip
+PIN_NOT_SET = outcome(
+    "pin_not_set", http=409, iso="55",
+    en="The card has no PIN.", zh="该卡尚未设置密码。",
+)  # fmt: skip
+PIN_WRONG = outcome(
+    "pin_wrong", http=403, iso="55",
+    en="The PIN is wrong.", zh="密码错误。",
+)  # fmt: skip
+PIN_LOCKED = outcome(
+    "pin_locked", http=409, iso="75",
+    en="The PIN is locked after too many wrong tries; the operator can unlock it.",
+    zh="密码错误次数过多已锁定，请联系发卡方解锁。",
+)  # fmt: skip
+REPLACEMENT_NOT_USABLE = outcome(
+    "replacement_not_usable", http=409, iso="57",
+    en="{field}: the new card must be of the same programme and form, issued, and not yet activated.",
+    zh="{field}：新卡须为同一卡种、同一形态、已制卡且尚未激活。",
+)  # fmt: skip
+CARDS_DO_NOT_MATCH = outcome(
+    "cards_do_not_match", http=409, iso="57",
+    en="{field}: balance moves only between two cards of one programme that are registered to one person.",
+    zh="{field}：余额只能在同一卡种、同一持卡人名下的两张卡之间转移。",
+)  # fmt: skip
+NOTHING_TO_TRANSFER = outcome(
+    "nothing_to_transfer", http=409, iso="51",
+    en="The card has nothing available to transfer.", zh="该卡没有可转移的余额。",
+)  # fmt: skip
+TRANSFER_EXCEEDS_CAP = outcome(
+    "transfer_exceeds_cap", http=409, iso="61",
+    en="The other card would then hold more than a card of this programme may.",
+    zh="转入后余额将超过该卡种的余额上限。",
+)  # fmt: skip
+GIFT_NOT_OPEN = outcome(
+    "gift_not_open", http=409, iso="12",
+    en="The gift is not open any more: {status}.", zh="该转赠已结束，当前状态：{status}。",
+)  # fmt: skip
 
 
 CARD_NOT_CONFIRMED = outcome(

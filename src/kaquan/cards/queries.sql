@@ -2,14 +2,17 @@
 WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id)
 INSERT INTO cards_programme
   (id, book_id, issuer_id, code, name, currency, number_prefix, spend_order, max_balance_fen, authorization_ttl_s,
-   principal_valid_days, bonus_valid_days, created_at)
+   principal_valid_days, bonus_valid_days, created_at, pin_required_above_fen, pin_max_attempts,
+   loss_effective_within_s)
 SELECT %(id)s, book.id, %(issuer_id)s, %(code)s, %(name)s, %(currency)s, %(number_prefix)s, %(spend_order)s,
-       %(max_balance_fen)s, %(authorization_ttl_s)s, %(principal_valid_days)s, %(bonus_valid_days)s, %(created_at)s
+       %(max_balance_fen)s, %(authorization_ttl_s)s, %(principal_valid_days)s, %(bonus_valid_days)s, %(created_at)s,
+       %(pin_required_above_fen)s, %(pin_max_attempts)s, %(loss_effective_within_s)s
 FROM book;
 
 -- name: programmes
 SELECT p.id, p.book_id, p.issuer_id, p.code, p.name, p.currency, p.number_prefix, p.spend_order, p.max_balance_fen,
-       p.authorization_ttl_s, p.principal_valid_days, p.bonus_valid_days, i.time_zone, p.created_at
+       p.authorization_ttl_s, p.principal_valid_days, p.bonus_valid_days, i.time_zone, p.created_at,
+       p.pin_required_above_fen, p.pin_max_attempts, p.loss_effective_within_s
 FROM cards_programme p JOIN parties_issuer i ON i.book_id = p.book_id AND i.id = p.issuer_id
 WHERE p.book_id = %(book_id)s
   AND (%(id)s::uuid IS NULL OR p.id = %(id)s)
@@ -125,20 +128,23 @@ WHERE slot = %(slot)s AND lookup = ANY (%(lookups)s::uuid[]);
 
 -- name: card
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
-       c.expires_at, c.created_at, c.activated_at, c.version
+       c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id
 FROM cards_card c
 WHERE c.slot = %(slot)s AND c.id = %(id)s AND c.book_id = %(book_id)s;
 
 -- name: cards
 -- Of each programme the newest that fit, then the newest of those: every programme is one walk along its index.
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
-       c.expires_at, c.created_at, c.activated_at, c.version
+       c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id
 FROM cards_programme p
 CROSS JOIN LATERAL (
   SELECT * FROM cards_card
   WHERE slot = %(slot)s AND programme_id = p.id
     AND (%(after_id)s::uuid IS NULL OR id < %(after_id)s)
     AND (%(status)s::text IS NULL OR status = %(status)s)
+    AND (%(customer_id)s::uuid IS NULL OR customer_id = %(customer_id)s)
     AND (%(created_after)s::timestamptz IS NULL OR created_at > %(created_after)s)
     AND (%(created_before)s::timestamptz IS NULL OR created_at < %(created_before)s)
   ORDER BY id DESC LIMIT %(limit)s
@@ -148,32 +154,39 @@ ORDER BY c.id DESC LIMIT %(limit)s;
 
 -- name: cards_by_last4
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
-       c.expires_at, c.created_at, c.activated_at, c.version
+       c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id
 FROM cards_card c
 WHERE c.slot = %(slot)s AND c.book_id = %(book_id)s AND c.number_last4 = %(last4)s
   AND (%(after_id)s::uuid IS NULL OR c.id < %(after_id)s)
   AND (%(batch_id)s::uuid IS NULL OR c.batch_id = %(batch_id)s)
   AND (%(programme_id)s::uuid IS NULL OR c.programme_id = %(programme_id)s)
   AND (%(status)s::text IS NULL OR c.status = %(status)s)
+  AND (%(customer_id)s::uuid IS NULL OR c.customer_id = %(customer_id)s)
   AND (%(created_after)s::timestamptz IS NULL OR c.created_at > %(created_after)s)
   AND (%(created_before)s::timestamptz IS NULL OR c.created_at < %(created_before)s)
 ORDER BY c.id DESC LIMIT %(limit)s;
 
 -- name: cards_by_batch
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
-       c.expires_at, c.created_at, c.activated_at, c.version
+       c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id
 FROM cards_card c
 WHERE c.slot = %(slot)s AND c.batch_id = %(batch_id)s AND c.book_id = %(book_id)s
   AND (%(after_id)s::uuid IS NULL OR c.id < %(after_id)s)
   AND (%(programme_id)s::uuid IS NULL OR c.programme_id = %(programme_id)s)
   AND (%(status)s::text IS NULL OR c.status = %(status)s)
+  AND (%(customer_id)s::uuid IS NULL OR c.customer_id = %(customer_id)s)
   AND (%(created_after)s::timestamptz IS NULL OR c.created_at > %(created_after)s)
   AND (%(created_before)s::timestamptz IS NULL OR c.created_at < %(created_before)s)
 ORDER BY c.id DESC LIMIT %(limit)s;
 
 -- name: change_card
 UPDATE cards_card
-SET status = %(status)s, status_reason = %(status_reason)s, activated_at = %(activated_at)s, version = version + 1
+SET status = %(status)s, status_reason = %(status_reason)s, activated_at = %(activated_at)s,
+    expires_at = %(expires_at)s, customer_id = %(customer_id)s, registered_at = %(registered_at)s,
+    loss_reported_at = %(loss_reported_at)s, loss_due_at = %(loss_due_at)s, lost_at = %(lost_at)s,
+    gift_id = %(gift_id)s, replaces_id = %(replaces_id)s, replaced_by_id = %(replaced_by_id)s, version = version + 1
 WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s AND version = %(version)s;
 
 -- name: touch_accounts
@@ -217,14 +230,168 @@ WHERE slot = %(slot)s AND card_id = %(card_id)s AND book_id = %(book_id)s;
 
 -- name: activate_adopted
 UPDATE cards_card SET status = 'active', activated_at = %(at)s, version = version + 1
-WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) AND status = 'issued';
+WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) AND status = 'issued'
+RETURNING id, book_id, status, version;
 
 -- name: block_adopted
 UPDATE cards_card SET status = 'blocked', status_reason = 'operator', version = version + 1
-WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) AND book_id = %(book_id)s AND status <> 'blocked';
+WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) AND book_id = %(book_id)s AND status = ANY (%(blockable)s)
+RETURNING id, book_id, status, version;
+
+-- name: insert_events
+INSERT INTO cards_event (slot, card_id, id, book_id, kind, at, actor, reason, status, version, details)
+SELECT %(slot)s, e.card_id, e.id, e.book_id, %(kind)s, %(at)s, %(actor)s, %(reason)s, e.status, e.version, %(details)s
+FROM unnest(%(card_ids)s::uuid[], %(ids)s::uuid[], %(book_ids)s::integer[], %(statuses)s::text[],
+            %(versions)s::integer[]) AS e (card_id, id, book_id, status, version);
 
 -- name: adopted
 SELECT id FROM cards_card WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) ORDER BY id;
 
 -- name: hold_cards
 SELECT ledger_touch_accounts_v1(%(slot)s::smallint, id) FROM unnest(%(ids)s::uuid[]) AS held (id) ORDER BY id;
+
+-- name: cards_by_customer
+SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
+       c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id
+FROM cards_card c
+WHERE c.slot = %(slot)s AND c.customer_id = %(customer_id)s AND c.book_id = %(book_id)s
+  AND (%(after_id)s::uuid IS NULL OR c.id < %(after_id)s)
+  AND (%(programme_id)s::uuid IS NULL OR c.programme_id = %(programme_id)s)
+  AND (%(status)s::text IS NULL OR c.status = %(status)s)
+  AND (%(created_after)s::timestamptz IS NULL OR c.created_at > %(created_after)s)
+  AND (%(created_before)s::timestamptz IS NULL OR c.created_at < %(created_before)s)
+ORDER BY c.id DESC LIMIT %(limit)s;
+
+-- name: losses_due
+SELECT book_id, id FROM cards_card
+WHERE slot = %(slot)s AND loss_due_at <= %(until)s AND lost_at IS NULL
+  AND status IN ('issued', 'active', 'blocked', 'gifted')
+ORDER BY loss_due_at LIMIT %(limit)s;
+
+-- name: insert_event
+INSERT INTO cards_event (slot, card_id, id, book_id, kind, at, actor, reason, status, version, details)
+VALUES (%(slot)s, %(card_id)s, %(id)s, %(book_id)s, %(kind)s, %(at)s, %(actor)s, %(reason)s, %(status)s, %(version)s,
+        %(details)s);
+
+-- name: events
+SELECT slot, card_id, id, book_id, kind, at, actor, reason, status, version, details
+FROM cards_event
+WHERE slot = %(slot)s AND card_id = %(card_id)s AND book_id = %(book_id)s
+  AND (%(before_id)s::uuid IS NULL OR id < %(before_id)s)
+ORDER BY id DESC LIMIT %(limit)s;
+
+-- name: put_pin
+-- A new PIN takes the place of the one that it was decided on, which may be none.
+INSERT INTO cards_pin (slot, card_id, book_id, hash, attempts, set_at)
+VALUES (%(slot)s, %(card_id)s, %(book_id)s, %(hash)s, 0, %(at)s)
+ON CONFLICT (slot, card_id) DO UPDATE SET hash = excluded.hash, attempts = 0, set_at = excluded.set_at
+WHERE cards_pin.hash IS NOT DISTINCT FROM %(before)s;
+
+-- name: claim_attempt
+-- Counts a guess before it is compared: the row is locked for this one statement, and no guess beyond the last gets in.
+UPDATE cards_pin SET attempts = attempts + 1
+WHERE slot = %(slot)s AND card_id = %(card_id)s AND book_id = %(book_id)s AND hash IS NOT NULL
+  AND attempts < %(max_attempts)s
+RETURNING hash, attempts;
+
+-- name: pin
+SELECT hash, attempts FROM cards_pin WHERE slot = %(slot)s AND card_id = %(card_id)s AND book_id = %(book_id)s;
+
+-- name: claim_guess
+-- Both at once, for a card that may not be there: counts a guess if one is left, and tells what is kept in any case.
+WITH kept AS (
+  SELECT p.hash, p.attempts, g.pin_max_attempts
+  FROM cards_pin p
+  JOIN cards_card c ON c.slot = p.slot AND c.id = p.card_id AND c.book_id = p.book_id
+  JOIN cards_programme g ON g.book_id = c.book_id AND g.id = c.programme_id
+  WHERE p.slot = %(slot)s AND p.card_id = %(card_id)s AND p.book_id = %(book_id)s AND p.hash IS NOT NULL
+), claimed AS (
+  UPDATE cards_pin SET attempts = cards_pin.attempts + 1 FROM kept
+  WHERE slot = %(slot)s AND card_id = %(card_id)s AND book_id = %(book_id)s AND cards_pin.hash = kept.hash
+    AND cards_pin.attempts < kept.pin_max_attempts
+  RETURNING cards_pin.attempts
+)
+SELECT kept.hash, claimed.attempts, kept.pin_max_attempts FROM kept LEFT JOIN claimed ON true;
+
+-- name: settle_guess
+WITH reset AS (
+  UPDATE cards_pin SET attempts = 0
+  WHERE slot = %(slot)s AND card_id = %(card_id)s AND book_id = %(book_id)s AND hash = %(hash)s AND %(is_right)s
+)
+INSERT INTO cards_event (slot, card_id, id, book_id, kind, at, actor, reason, status, version, details)
+SELECT %(slot)s, %(card_id)s, %(id)s, %(book_id)s, %(kind)s, %(at)s, %(actor)s, %(reason)s, %(status)s, %(version)s,
+       %(details)s
+WHERE %(locks)s;
+
+-- name: reset_attempts
+-- After a right guess: only for the PIN that was guessed.
+UPDATE cards_pin SET attempts = 0
+WHERE slot = %(slot)s AND card_id = %(card_id)s AND book_id = %(book_id)s AND hash = %(hash)s;
+
+-- name: unlock_pin
+UPDATE cards_pin SET attempts = 0, hash = CASE WHEN %(forget)s THEN NULL ELSE hash END
+WHERE slot = %(slot)s AND card_id = %(card_id)s AND book_id = %(book_id)s AND hash IS NOT NULL;
+
+-- name: insert_transfer
+INSERT INTO cards_transfer
+  (slot, id, book_id, kind, status, from_card_id, to_card_id, amount_fen, actor, key_hash, request_hash, created_at,
+   finished_at)
+VALUES (%(slot)s, %(id)s, %(book_id)s, %(kind)s, %(status)s, %(from_card_id)s, %(to_card_id)s, %(amount_fen)s,
+        %(actor)s, %(key_hash)s, %(request_hash)s, %(created_at)s, %(finished_at)s)
+ON CONFLICT (slot, key_hash) DO NOTHING;
+
+-- name: transfer
+SELECT slot, id, book_id, kind, status, from_card_id, to_card_id, amount_fen, out_id, in_id, abandoned_for, actor,
+       key_hash, request_hash, created_at, finished_at
+FROM cards_transfer WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s;
+
+-- name: transfer_by_key
+SELECT slot, id, book_id, kind, status, from_card_id, to_card_id, amount_fen, out_id, in_id, abandoned_for, actor,
+       key_hash, request_hash, created_at, finished_at
+FROM cards_transfer WHERE slot = %(slot)s AND key_hash = %(key_hash)s AND book_id = %(book_id)s;
+
+-- name: unfinished_transfers
+SELECT slot, id, book_id, kind, status, from_card_id, to_card_id, amount_fen, out_id, in_id, abandoned_for, actor,
+       key_hash, request_hash, created_at, finished_at
+FROM cards_transfer
+WHERE slot = %(slot)s AND status IN ('open', 'out') AND created_at <= %(until)s
+ORDER BY created_at LIMIT %(limit)s;
+
+-- name: change_transfer
+UPDATE cards_transfer
+SET status = %(status)s, amount_fen = %(amount_fen)s, out_id = %(out_id)s, in_id = %(in_id)s,
+    abandoned_for = %(abandoned_for)s, finished_at = %(finished_at)s
+WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s AND status = %(before)s;
+
+-- name: left_behind
+-- Cards that were replaced and hold something again, without a transfer that is about to take it.
+SELECT c.book_id, c.id, c.replaced_by_id
+FROM cards_card c
+WHERE c.slot = %(slot)s AND c.status = 'replaced'
+  AND EXISTS (SELECT FROM ledger_account a WHERE a.slot = %(slot)s AND a.owner_id = c.id
+              AND a.credits_posted - a.debits_posted > a.debits_pending)
+  AND NOT EXISTS (SELECT FROM cards_transfer t WHERE t.slot = %(slot)s AND t.from_card_id = c.id
+                  AND t.status IN ('open', 'out'))
+ORDER BY c.id LIMIT %(limit)s;
+
+-- name: insert_gift
+INSERT INTO cards_gift (slot, id, book_id, card_id, status, message_sealed, secret_hash, created_at, expires_at)
+VALUES (%(slot)s, %(id)s, %(book_id)s, %(card_id)s, %(status)s, %(message_sealed)s, %(secret_hash)s, %(created_at)s,
+        %(expires_at)s);
+
+-- name: gift
+SELECT slot, id, book_id, card_id, status, message_sealed, secret_hash, created_at, expires_at, ended_at, claimed_by,
+       new_card_id
+FROM cards_gift WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s;
+
+-- name: gifts_over
+SELECT slot, id, book_id, card_id, status, message_sealed, secret_hash, created_at, expires_at, ended_at, claimed_by,
+       new_card_id
+FROM cards_gift WHERE slot = %(slot)s AND status = 'open' AND expires_at <= %(now)s
+ORDER BY expires_at LIMIT %(limit)s;
+
+-- name: end_gift
+UPDATE cards_gift
+SET status = %(status)s, ended_at = %(ended_at)s, claimed_by = %(claimed_by)s, new_card_id = %(new_card_id)s
+WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s AND status = 'open';

@@ -4,34 +4,58 @@ Programmes and acceptance are reference data: what writes them also moves ``part
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
 from msgspec.structs import asdict
+from psycopg.types.json import Jsonb
 
+from kaquan.cards.life import MAY_HAPPEN
 from kaquan.cards.types import (
     Acceptance,
     Batch,
     BlockReason,
     Card,
+    CardEvent,
     CardForm,
     CardStatus,
+    Event,
+    Gift,
+    GiftStatus,
+    Hand,
     Pocket,
     Programme,
     Search,
+    Transfer,
+    TransferKind,
+    TransferStatus,
 )
 from kaquan.kit.db import Connection, Params, Pool, constraint_of, load_queries
-from kaquan.ledger import Account, AccountSpec, FloorRule, open_accounts, read_accounts_of_owner
+from kaquan.ledger import (
+    Account,
+    AccountSpec,
+    FloorRule,
+    Item,
+    Lot,
+    Posting,
+    PostStatus,
+    keep_origins,
+    open_accounts,
+    read_accounts_of_owner,
+    read_first_lots,
+    read_lots,
+)
+from kaquan.ledger import post_batch as post_batch_of
 from kaquan.vault import SealedColumn, declare_sealed
 
 _QUERIES = load_queries(__package__)
 
 SECRET_CONTEXT, PIN_CONTEXT = b"secret", b"pin"
 """What a secret and a PIN are bound to, behind the card's id, so that neither opens as the other."""
-_PROGRAMME_FIELDS = Programme.__struct_fields__[:-1]  # the last, acceptance, is a table of its own
+_PROGRAMME_FIELDS = [field for field in Programme.__struct_fields__ if field != "accepts"]  # a table of its own
 
 
 class Lookup(NamedTuple):
@@ -305,6 +329,8 @@ async def load_cards(pool: Pool, book_id: int, slots: Sequence[int], search: Sea
         query = "cards_by_last4"
     elif search.batch_id is not None:
         query = "cards_by_batch"
+    elif search.customer_id is not None:
+        query = "cards_by_customer"
     criteria = _criteria(book_id, search)
     cards: list[Card] = []
     async with pool.connection() as connection:
@@ -313,27 +339,91 @@ async def load_cards(pool: Pool, book_id: int, slots: Sequence[int], search: Sea
     return sorted(cards, key=lambda card: card.id.int, reverse=True)[: criteria["limit"]]
 
 
-async def post_change(pool: Pool, before: Card, after: Card, *, opening: Sequence[AccountSpec] = ()) -> bool:
-    """Write a card's new status if the card is still as ``before``; whether it was (else nothing is done).
+Write = Callable[[Connection], Awaitable[bool]]
+"""One write of several that are one commit: whether it could be done; if not, none of them is."""
 
-    In the same commit the pockets of ``opening`` are opened; without any, the card's pockets are touched, so
-    that payments decided on the old status come back as stale.
+
+class _NotDoneError(Exception):
+    """Takes a transaction back."""
+
+
+async def post_together(pool: Pool, *writes: Write) -> bool:
+    """Do all of ``writes`` in their order, in one commit, or nothing; whether they were done."""
+    try:
+        async with pool.connection() as connection, connection.transaction():
+            for write in writes:
+                if not await write(connection):
+                    raise _NotDoneError
+    except _NotDoneError:
+        return False
+    return True
+
+
+def change(before: Card, after: Card, event: Event, *, opening: Sequence[AccountSpec] = ()) -> Write:
+    """Write a card as it is after ``event`` if it is still as ``before``, and the event.
+
+    The pockets of ``opening`` are opened; without any, the card's pockets are touched, so that payments decided on the
+    old status come back as stale.
     """
-    async with pool.connection() as connection, connection.transaction():
-        changed = await connection.execute(
-            _QUERIES["change_card"],
-            {
-                **asdict(after),
-                "version": before.version,
-            },
-        )
+
+    async def write(connection: Connection) -> bool:
+        params = {**asdict(after), "version": before.version}
+        changed = await connection.execute(_QUERIES["change_card"], params)
         if changed.rowcount == 0:
             return False
         if opening:
             await open_accounts(connection, slot=before.slot, asked=opening)
         else:
             await connection.execute(_QUERIES["touch_accounts"], {"slot": before.slot, "card_id": before.id})
-    return True
+        await _add_event(connection, event)
+        return True
+
+    return write
+
+
+def add_event(event: Event) -> Write:
+    """Write an event that changes nothing of the card itself."""
+
+    async def write(connection: Connection) -> bool:
+        await _add_event(connection, event)
+        return True
+
+    return write
+
+
+async def _add_event(connection: Connection, event: Event) -> None:
+    await connection.execute(_QUERIES["insert_event"], {**asdict(event), "details": Jsonb(event.details)})
+
+
+async def load_events(
+    pool: Pool, *, book_id: int, slot: int, card_id: UUID, before_id: UUID | None, limit: int
+) -> list[Event]:
+    """What happened to a card, the newest first."""
+    params = {"book_id": book_id, "slot": slot, "card_id": card_id, "before_id": before_id, "limit": limit}
+    events = []
+    for slot_, card, id_, book, kind, at, actor, reason, status, version, details in await _read(
+        pool, "events", params
+    ):
+        typed = None if status is None else CardStatus(status)
+        events.append(Event(slot_, card, id_, book, CardEvent(kind), at, actor, reason, typed, version, details))
+    return events
+
+
+def make_card(made: MadeCard, run: Run) -> Write:
+    """Write a card that was made, issued; not done if its number is taken."""
+
+    async def write(connection: Connection) -> bool:
+        return await _store_cards(connection, [made], run) == 1
+
+    return write
+
+
+def made_card(made: MadeCard, run: Run) -> Card:
+    """The card as :func:`make_card` writes it."""
+    return Card(
+        made.slot, made.id, run.book_id, run.programme_id, run.batch_id, run.form, CardStatus.ISSUED, None,
+        made.number_last4, None, run.created_at, None, 0,
+    )  # fmt: skip
 
 
 async def load_sealed_number(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> bytes | None:
@@ -467,9 +557,9 @@ async def load_secret(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> 
 
 
 async def adopt_cards(
-    connection: Connection, cards: Sequence[MadeCard], run: Run, *, currency: str
+    connection: Connection, cards: Sequence[MadeCard], run: Run, hand: Hand, *, currency: str
 ) -> dict[UUID, dict[Pocket, int]]:
-    """Write foreign cards as active ones with their pockets, in the caller's transaction.
+    """Write foreign cards as active ones with their pockets and that they were activated, in the caller's transaction.
 
     The accounts of each card's pockets; a card whose number is another one's is left out.
     """
@@ -482,7 +572,8 @@ async def adopt_cards(
         card_ids = [card_id for (card_id,) in there]
         if not card_ids:
             continue
-        await connection.execute(_QUERIES["activate_adopted"], {"slot": slot, "ids": card_ids, "at": run.created_at})
+        changed = await _rows(connection, "activate_adopted", {"slot": slot, "ids": card_ids, "at": run.created_at})
+        await _add_changes(connection, hand, CardEvent.ACTIVATED, changed, slot=slot, at=run.created_at, details={})
         asked = [
             AccountSpec(run.book_id, card_id, pocket.account_kind, currency, FloorRule.CREDIT, lotted=True)
             for card_id in card_ids
@@ -500,6 +591,275 @@ async def hold_cards(connection: Connection, *, slot: int, card_ids: Sequence[UU
     await connection.execute(_QUERIES["hold_cards"], {"slot": slot, "ids": list(card_ids)})
 
 
-async def block_adopted_cards(connection: Connection, *, book_id: int, slot: int, card_ids: Sequence[UUID]) -> None:
-    """Block cards that are held, in the caller's transaction; those that are blocked stay as they are."""
-    await connection.execute(_QUERIES["block_adopted"], {"slot": slot, "ids": list(card_ids), "book_id": book_id})
+async def block_adopted_cards(
+    connection: Connection, hand: Hand, *, book_id: int, slot: int, card_ids: Sequence[UUID], reason: str
+) -> None:
+    """Block cards that are held, in the caller's transaction; those that are blocked or have ended stay as they are.
+
+    ``reason`` stands in their events.
+    """
+    blockable = [status.value for status in MAY_HAPPEN[CardEvent.BLOCKED]]
+    params = {"slot": slot, "ids": list(card_ids), "book_id": book_id, "blockable": blockable}
+    changed = await _rows(connection, "block_adopted", params)
+    await _add_changes(
+        connection, hand, CardEvent.BLOCKED, changed, slot=slot, at=hand.clock.now(), reason=reason,
+        details={"block_reason": BlockReason.OPERATOR.value},
+    )  # fmt: skip
+
+
+async def _add_changes(
+    connection: Connection,
+    hand: Hand,
+    kind: CardEvent,
+    changed: Sequence[tuple[Any, ...]],
+    *,
+    slot: int,
+    at: datetime,
+    details: dict[str, Any],
+    reason: str | None = None,
+) -> None:
+    """One event for each card that was changed: its id, book, status and version as they are now."""
+    await connection.execute(
+        _QUERIES["insert_events"],
+        {
+            "slot": slot,
+            "card_ids": [card_id for card_id, *_ in changed],
+            "ids": [hand.ids.new() for _ in changed],
+            "book_ids": [book_id for _, book_id, *_ in changed],
+            "statuses": [status for _, _, status, _ in changed],
+            "versions": [version for *_, version in changed],
+            "kind": kind.value,
+            "at": at,
+            "actor": hand.actor,
+            "reason": reason,
+            "details": Jsonb(details),
+        },
+    )
+
+
+async def load_losses_due(pool: Pool, *, slot: int, until: datetime, limit: int) -> list[tuple[int, UUID]]:
+    """Book and id of cards whose loss report is to be in effect by ``until``."""
+    rows = await _read(pool, "losses_due", {"slot": slot, "until": until, "limit": limit})
+    return [(book_id, card_id) for book_id, card_id in rows]
+
+
+# --- PINs
+
+
+def _of(card: Card) -> dict[str, Any]:
+    return {"slot": card.slot, "card_id": card.id, "book_id": card.book_id}
+
+
+def put_pin(card: Card, *, kept: str, before: str | None, at: datetime) -> Write:
+    """Keep a new PIN; not done if the one before it is another by now."""
+
+    async def write(connection: Connection) -> bool:
+        params = {**_of(card), "hash": kept, "before": before, "at": at}
+        return (await connection.execute(_QUERIES["put_pin"], params)).rowcount == 1
+
+    return write
+
+
+async def load_pin(pool: Pool, card: Card) -> tuple[str | None, int]:
+    """What is kept of a card's PIN (None: it has none), and the guesses since the last right one."""
+    rows = await _read(pool, "pin", _of(card))
+    return (rows[0][0], rows[0][1]) if rows else (None, 0)
+
+
+async def claim_attempt(pool: Pool, card: Card, *, max_attempts: int) -> tuple[str, int] | None:
+    """Count a guess: what is kept of the PIN and which guess this is. None: there is no PIN or no guess left."""
+    rows = await _read(pool, "claim_attempt", {**_of(card), "max_attempts": max_attempts})
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
+async def reset_attempts(pool: Pool, card: Card, *, kept: str) -> None:
+    """After a right guess."""
+    await _read_nothing(pool, "reset_attempts", {**_of(card), "hash": kept})
+
+
+class Guess(NamedTuple):
+    """What is kept of a card's PIN (None: it has none), which guess this is (None: there is none left), of how many."""
+
+    kept: str | None
+    attempt: int | None
+    max_attempts: int
+
+
+async def claim_guess(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> Guess:
+    """As :func:`claim_attempt`, of a card that may not be there, in one statement."""
+    rows = await _read(pool, "claim_guess", {"slot": slot, "card_id": card_id, "book_id": book_id})
+    return Guess(*rows[0]) if rows else Guess(None, None, 0)
+
+
+async def settle_guess(pool: Pool, locked: Event, *, kept: str | None, is_right: bool, locks: bool) -> None:
+    """Forgive the guesses after a right one, or write that this one ``locked`` the PIN; one statement in any case."""
+    params = {
+        **asdict(locked), "details": Jsonb(locked.details), "hash": kept, "is_right": is_right, "locks": locks
+    }  # fmt: skip
+    await _read_nothing(pool, "settle_guess", params)
+
+
+def unlock_pin(card: Card, *, forget: bool) -> Write:
+    """Allow guesses again, or take the PIN away; not done if there is none."""
+
+    async def write(connection: Connection) -> bool:
+        return (await connection.execute(_QUERIES["unlock_pin"], {**_of(card), "forget": forget})).rowcount == 1
+
+    return write
+
+
+def forget_pin(card: Card) -> Write:
+    """Take the PIN away, if there is one."""
+
+    async def write(connection: Connection) -> bool:
+        await connection.execute(_QUERIES["unlock_pin"], {**_of(card), "forget": True})
+        return True
+
+    return write
+
+
+async def _read_nothing(pool: Pool, query: str, params: Params) -> None:
+    async with pool.connection() as connection:
+        await connection.execute(_QUERIES[query], params)
+
+
+# --- transfers
+
+
+class Holding(NamedTuple):
+    """A pocket of a card as a transfer sees it: its account, the lots that have something free, its lowest lot."""
+
+    pocket: Pocket
+    account: Account
+    lots: list[Lot]
+    first_lot: int
+
+
+def _transfer(row: tuple[Any, ...]) -> Transfer:
+    slot, id_, book_id, kind, status, *rest = row
+    return Transfer(slot, id_, book_id, TransferKind(kind), TransferStatus(status), *rest)
+
+
+def add_transfer(transfer: Transfer) -> Write:
+    """Write an intent; not done if its key has one already."""
+
+    async def write(connection: Connection) -> bool:
+        return (await connection.execute(_QUERIES["insert_transfer"], asdict(transfer))).rowcount == 1
+
+    return write
+
+
+def change_transfer(before: Transfer, after: Transfer) -> Write:
+    """Write how far a transfer is; not done if it is not where it was any more."""
+
+    async def write(connection: Connection) -> bool:
+        params = {**asdict(after), "before": before.status.value}
+        return (await connection.execute(_QUERIES["change_transfer"], params)).rowcount == 1
+
+    return write
+
+
+async def load_transfer(pool: Pool, *, book_id: int, slot: int, transfer_id: UUID) -> Transfer | None:
+    rows = await _read(pool, "transfer", {"book_id": book_id, "slot": slot, "id": transfer_id})
+    return _transfer(rows[0]) if rows else None
+
+
+async def load_transfer_by_key(pool: Pool, *, book_id: int, slot: int, key_hash: UUID) -> Transfer | None:
+    rows = await _read(pool, "transfer_by_key", {"book_id": book_id, "slot": slot, "key_hash": key_hash})
+    return _transfer(rows[0]) if rows else None
+
+
+async def load_unfinished_transfers(pool: Pool, *, slot: int, until: datetime, limit: int) -> list[Transfer]:
+    """Transfers, of any book, that were begun by ``until`` and are not finished; the oldest first."""
+    rows = await _read(pool, "unfinished_transfers", {"slot": slot, "until": until, "limit": limit})
+    return [_transfer(row) for row in rows]
+
+
+async def load_left_behind(pool: Pool, *, slot: int, limit: int) -> list[tuple[int, UUID, UUID]]:
+    """Replaced cards that hold something again: book, card, successor."""
+    rows = await _read(pool, "left_behind", {"slot": slot, "limit": limit})
+    return [(book_id, card_id, successor_id) for book_id, card_id, successor_id in rows]
+
+
+async def load_holdings(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> list[Holding]:
+    """The pockets of a card. Versions are read before lots: what moves in between makes a decision stale, not wrong."""
+    kinds = {pocket.account_kind: pocket for pocket in Pocket}
+    async with pool.connection() as connection:
+        accounts = await read_accounts_of_owner(connection, book_id=book_id, owner_id=card_id, slots=[slot])
+        numbers = [account.id for account in accounts]
+        lots = await read_lots(connection, slot=slot, accounts=numbers)
+        first = await read_first_lots(connection, slot=slot, accounts=numbers)
+    return [
+        Holding(kinds[account.kind], account, lots[account.id], first[account.id])
+        for account in accounts
+        if account.kind in kinds
+    ]
+
+
+async def load_lots_of(pool: Pool, *, slot: int, accounts: Sequence[int]) -> dict[tuple[int, int], Lot]:
+    """Every lot of these accounts, empty ones too."""
+    async with pool.connection() as connection:
+        found = await read_lots(connection, slot=slot, accounts=accounts, only_free=False)
+    return {(lot.account_id, lot.lot): lot for lots in found.values() for lot in lots}
+
+
+async def open_clearing(pool: Pool, *, slot: int, asked: AccountSpec) -> int:
+    """The account between two slots; opened if it is not there."""
+    async with pool.connection() as connection:
+        (account_id,) = await open_accounts(connection, slot=slot, asked=[asked])
+    return account_id
+
+
+def post(posting: Posting, *, book_id: int, slot: int, at: datetime, origins: Sequence[tuple[int, int, UUID]]) -> Write:
+    """Post one transaction; not done if it is stale. Lots of ``origins`` keep the load that they come from."""
+
+    async def write(connection: Connection) -> bool:
+        (status,) = await post_batch_of(connection, [Item(book_id, posting)], slot=slot, recorded_at=at)
+        if status is not PostStatus.APPLIED:
+            return False
+        if origins:
+            await keep_origins(connection, slot=slot, transaction_id=posting.transaction_id, origins=origins)
+        return True
+
+    return write
+
+
+# --- gifts
+
+declare_sealed(
+    SealedColumn("cards_gift", key=(("slot", "smallint"), ("id", "uuid")), column="message_sealed", context="id")
+)
+
+
+def _gift(row: tuple[Any, ...]) -> Gift:
+    slot, id_, book_id, card_id, status, *rest = row
+    return Gift(slot, id_, book_id, card_id, GiftStatus(status), *rest)
+
+
+def add_gift(gift: Gift) -> Write:
+    """Write a gift."""
+
+    async def write(connection: Connection) -> bool:
+        await connection.execute(_QUERIES["insert_gift"], asdict(gift))
+        return True
+
+    return write
+
+
+def end_gift(after: Gift) -> Write:
+    """Write how a gift ended; not done if it is not open any more."""
+
+    async def write(connection: Connection) -> bool:
+        return (await connection.execute(_QUERIES["end_gift"], asdict(after))).rowcount == 1
+
+    return write
+
+
+async def load_gift(pool: Pool, *, book_id: int, slot: int, gift_id: UUID) -> Gift | None:
+    rows = await _read(pool, "gift", {"book_id": book_id, "slot": slot, "id": gift_id})
+    return _gift(rows[0]) if rows else None
+
+
+async def load_gifts_over(pool: Pool, *, slot: int, now: datetime, limit: int) -> list[Gift]:
+    """Open gifts, of any book, whose time has passed."""
+    return [_gift(row) for row in await _read(pool, "gifts_over", {"slot": slot, "now": now, "limit": limit})]

@@ -2,10 +2,13 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from kaquan.kit.clock import Clock
+from kaquan.kit.ids import Ids
 from kaquan.kit.paging import DEFAULT_LIMIT
 
 
@@ -30,7 +33,55 @@ class CardStatus(StrEnum):
     """Made, without pockets: nothing can be loaded or spent yet."""
     ACTIVE = "active"
     BLOCKED = "blocked"
-    """By the operator or by risk; unblocking leads back to where it was."""
+    """By the operator, by risk or by a court; unblocking leads back to where it was."""
+    LOST = "lost"
+    """Its holder's loss report is in effect."""
+    GIFTED = "gifted"
+    """On its way to another person, who has not claimed it yet: nobody can spend it."""
+    REPLACED = "replaced"
+    """Another card has taken its place; it never comes back."""
+    CLOSED = "closed"
+    """For ever."""
+    EXPIRED = "expired"
+
+
+class CardEvent(StrEnum):
+    """What can happen to a card."""
+
+    RECORDED = "recorded"
+    """It was found like this when the log of events began."""
+    ACTIVATED = "activated"
+    REGISTERED = "registered"
+    UNBOUND = "unbound"
+    BLOCKED = "blocked"
+    UNBLOCKED = "unblocked"
+    LOSS_REPORTED = "loss_reported"
+    LOSS_EFFECTIVE = "loss_effective"
+    FOUND = "found"
+    GIFT_OFFERED = "gift_offered"
+    GIFT_CLAIMED = "gift_claimed"
+    GIFT_CANCELLED = "gift_cancelled"
+    GIFT_EXPIRED = "gift_expired"
+    REPLACED = "replaced"
+    CLOSED = "closed"
+    EXPIRED = "expired"
+    EXTENDED = "extended"
+    PIN_SET = "pin_set"
+    PIN_CHANGED = "pin_changed"
+    PIN_LOCKED = "pin_locked"
+    PIN_UNLOCKED = "pin_unlocked"
+    PIN_FORGOTTEN = "pin_forgotten"
+    NUMBER_REVEALED = "number_revealed"
+    TRANSFERRED_OUT = "transferred_out"
+    TRANSFERRED_IN = "transferred_in"
+    TRANSFER_ABANDONED = "transfer_abandoned"
+
+
+class CardClass(StrEnum):
+    """Whether it is known whose card it is, which decides what may be on it and what its holder may ask for."""
+
+    REGISTERED = "registered"
+    UNREGISTERED = "unregistered"
 
 
 class CardForm(StrEnum):
@@ -53,6 +104,9 @@ Acceptance = tuple[UUID, UUID | None]
 """Where a programme is accepted: at one store of a merchant or, when that is None, at all of its stores."""
 
 
+DEFAULT_PIN_ATTEMPTS = 5
+
+
 class NewProgramme(msgspec.Struct, frozen=True, kw_only=True):
     """The terms of a programme to be made. ``create_programme`` says what each may be."""
 
@@ -66,6 +120,9 @@ class NewProgramme(msgspec.Struct, frozen=True, kw_only=True):
     authorization_ttl_s: int
     principal_valid_days: int | None
     bonus_valid_days: int | None
+    pin_required_above_fen: int | None = None
+    pin_max_attempts: int = DEFAULT_PIN_ATTEMPTS
+    loss_effective_within_s: int = 0
 
 
 class Programme(msgspec.Struct, frozen=True):
@@ -74,7 +131,9 @@ class Programme(msgspec.Struct, frozen=True):
     ``spend_order`` is the order in which a purchase empties the pockets; ``max_balance_fen`` the most that a
     card may hold, all pockets together (None: no limit); ``authorization_ttl_s`` how long an authorization
     stays open unless it says otherwise; ``*_valid_days`` how long loaded value lives (None: for ever), ending
-    with a day in ``time_zone``, the issuer's.
+    with a day in ``time_zone``, the issuer's. A spend of more than ``pin_required_above_fen`` asks for the PIN (None:
+    none does), which is locked after ``pin_max_attempts`` wrong guesses in a row. ``loss_effective_within_s`` is how
+    long the loss report of a physical card may take to be effective.
     """
 
     id: UUID
@@ -92,6 +151,9 @@ class Programme(msgspec.Struct, frozen=True):
     time_zone: str
     created_at: datetime
     accepts: frozenset[Acceptance] = frozenset()
+    pin_required_above_fen: int | None = None
+    pin_max_attempts: int = DEFAULT_PIN_ATTEMPTS
+    loss_effective_within_s: int = 0
 
     def accepts_at(self, merchant_id: UUID, store_id: UUID) -> bool:
         """Whether its cards are taken at this store of this merchant."""
@@ -116,7 +178,10 @@ class NewCard(msgspec.Struct, frozen=True, kw_only=True):
 class Card(msgspec.Struct, frozen=True):
     """A card as it is kept, without its number: only the last four digits are in clear.
 
-    ``version`` grows with every change of status.
+    ``version`` grows with every change. ``status`` follows from the other facts (:mod:`kaquan.cards.life`):
+    ``status_reason`` is why it is blocked, ``lost_at`` since when a loss report is in effect (reported at
+    ``loss_reported_at``, promised by ``loss_due_at``), ``gift_id`` the gift by which it is on its way to somebody.
+    ``replaces_id`` and ``replaced_by_id`` link it with the card before and after it.
     """
 
     slot: int
@@ -132,6 +197,155 @@ class Card(msgspec.Struct, frozen=True):
     created_at: datetime
     activated_at: datetime | None
     version: int
+    customer_id: UUID | None = None
+    registered_at: datetime | None = None
+    loss_reported_at: datetime | None = None
+    loss_due_at: datetime | None = None
+    lost_at: datetime | None = None
+    gift_id: UUID | None = None
+    replaces_id: UUID | None = None
+    replaced_by_id: UUID | None = None
+
+    @property
+    def card_class(self) -> CardClass:
+        """Registered when it is known whose card it is."""
+        return CardClass.UNREGISTERED if self.customer_id is None else CardClass.REGISTERED
+
+
+class Hand(NamedTuple):
+    """Who does something to a card, and what tells its time and makes its ids.
+
+    ``actor`` is an API key (``key_…``), ``system`` or ``command_line``; it stands in the card's events.
+    """
+
+    clock: Clock
+    ids: Ids
+    actor: str
+
+
+SYSTEM = "system"
+"""The actor of what nobody asked for: the worker."""
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened to a card. ``status`` and ``version`` are the card's after it, where it changed."""
+
+    slot: int
+    card_id: UUID
+    id: UUID
+    book_id: int
+    kind: CardEvent
+    at: datetime
+    actor: str
+    reason: str | None
+    status: CardStatus | None
+    version: int | None
+    details: dict[str, Any]
+
+
+class TransferKind(StrEnum):
+    """Why balance goes from one card to another."""
+
+    REPLACEMENT = "replacement"
+    BALANCE = "balance"
+    """A person puts two of their cards together."""
+    FORWARD = "forward"
+    """What came back to a card that was replaced, such as a refund, goes on to its successor."""
+
+
+class TransferStatus(StrEnum):
+    """How far a transfer is."""
+
+    OPEN = "open"
+    """Nothing has moved yet."""
+    OUT = "out"
+    """It has left the one card and is not on the other yet: they are in different slots."""
+    COMPLETED = "completed"
+    ABANDONED = "abandoned"
+    """Nothing moved and nothing will."""
+
+
+class Transfer(msgspec.Struct, frozen=True):
+    """Balance that goes from a card to another: an intent, carried out in steps that may be done again."""
+
+    slot: int
+    id: UUID
+    book_id: int
+    kind: TransferKind
+    status: TransferStatus
+    from_card_id: UUID
+    to_card_id: UUID
+    amount_fen: int
+    out_id: UUID | None
+    in_id: UUID | None
+    abandoned_for: str | None
+    actor: str
+    key_hash: UUID | None
+    request_hash: bytes | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class Replacement(msgspec.Struct, frozen=True):
+    """A card with its successor, and the transfer of the balance."""
+
+    old: Card
+    new: Card
+    transfer: Transfer
+
+
+class GiftStatus(StrEnum):
+    """Where a gift is."""
+
+    OPEN = "open"
+    CLAIMED = "claimed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class Gift(msgspec.Struct, frozen=True):
+    """A card on its way to another person. Its message is sealed, and of its secret only a hash is kept."""
+
+    slot: int
+    id: UUID
+    book_id: int
+    card_id: UUID
+    status: GiftStatus
+    message_sealed: bytes | None
+    secret_hash: bytes
+    created_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    claimed_by: UUID | None
+    new_card_id: UUID | None
+
+
+class OfferedGift(msgspec.Struct, frozen=True):
+    """A gift as it was made: ``token`` is shown now and never again."""
+
+    gift: Gift
+    token: str
+
+    def __repr__(self) -> str:
+        return f"OfferedGift(gift={self.gift.id}, token=...)"
+
+
+class ClaimedGift(msgspec.Struct, frozen=True):
+    """A gift that has come to its new holder: their card, and what was written to them."""
+
+    gift: Gift
+    card: Card
+    message: str | None
+
+
+class PinState(StrEnum):
+    """What is known of the PIN that came with a spend."""
+
+    NOT_GIVEN = "not_given"
+    RIGHT = "right"
+    WRONG = "wrong"
+    LOCKED = "locked"
+    NOT_SET = "not_set"
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +365,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     batch_id: UUID | None = None
     last4: str | None = None
     status: CardStatus | None = None
+    customer_id: UUID | None = None
 
 
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True):

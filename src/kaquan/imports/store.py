@@ -12,7 +12,7 @@ import msgspec
 import psycopg
 from msgspec.structs import asdict
 
-from kaquan.cards import Press, Programme, adopt_cards, block_adopted_cards, hold_cards
+from kaquan.cards import SYSTEM, Hand, Press, Programme, adopt_cards, block_adopted_cards, hold_cards
 from kaquan.imports.plan import IMPORTED_VALUE, is_used, plan_line, plan_reversal
 from kaquan.imports.types import CardImport, ImportLine, ImportStatus, LineProblem, LineStatus, UsedCard
 from kaquan.kit.clock import Clock
@@ -216,7 +216,8 @@ async def apply_lines(
         for line in lines:
             assert line.number_sealed is not None, "it is kept until the card has it"
             numbers.append((line.card_id, press.keyring.open(line.number_sealed, line.card_id.bytes).decode("ascii")))
-        adopted = await adopt_cards(connection, press, programme=programme, numbers=numbers, at=at)
+        hand = Hand(clock, press.ids, SYSTEM)
+        adopted = await adopt_cards(connection, press, hand, programme=programme, numbers=numbers, at=at)
         imported_value = await _imported_value(connection, programme, slot=slot)
         marks: list[tuple[ImportLine, LineStatus, UUID | None]] = []
         items: list[Item] = []
@@ -291,7 +292,14 @@ async def reverse_lines(
             statuses = await post_batch(connection, items, slot=slot, recorded_at=at)
             assert set(statuses) == {PostStatus.APPLIED}, statuses  # they are held
         back = [line.card_id for line, status, _ in marks if status is LineStatus.REVERSED]
-        await block_adopted_cards(connection, book_id=card_import.book_id, slot=slot, card_ids=back)
+        await block_adopted_cards(
+            connection,
+            Hand(clock, press.ids, SYSTEM),
+            book_id=card_import.book_id,
+            slot=slot,
+            card_ids=back,
+            reason=f"reversed: {reference}",
+        )
         await _mark(connection, "mark_reversed", marks, slot=slot, import_id=card_import.id)
     return len(lines)
 

@@ -29,6 +29,16 @@ class Prefix(StrEnum):
     KEY = "key"
     EXPORT = "exp"
     IMPORT = "imp"
+    LIMIT = "lim"
+    PLACE_RULE = "plr"
+    OPERATOR = "opr"
+    APPROVAL = "appr"
+    ACTION = "act"
+    CUSTOMER = "cus"
+    EVENT = "evt"
+    TRANSFER = "tra"
+    GIFT = "gift"
+    POLICY_CHANGE = "pol"
 
 
 class Ids(Protocol):

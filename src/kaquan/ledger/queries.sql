@@ -138,3 +138,20 @@ FROM ledger_forget_answers_v1(%(slot)s::smallint, %(before)s::timestamptz, %(aft
 -- name: take_checkpoints
 SELECT taken, last_account
 FROM ledger_take_checkpoints_v1(%(slot)s::smallint, %(at)s::timestamptz, %(after)s::bigint, %(limit)s::integer);
+
+-- name: read_lots
+SELECT account_id, lot, origin_transaction_id, paid_fen, given_fen, expires_at, remaining_fen - reserved_fen
+FROM ledger_lot
+WHERE slot = %(slot)s AND account_id = ANY (%(accounts)s::bigint[])
+  AND remaining_fen > reserved_fen  -- if free
+ORDER BY account_id, lot;
+
+-- name: first_lots
+-- The lowest lot of each account: lots that a transfer opens are counted down from zero (ADR 0014).
+SELECT a.id, coalesce((SELECT l.lot FROM ledger_lot l WHERE l.slot = %(slot)s AND l.account_id = a.id
+                       ORDER BY l.lot LIMIT 1), 0)
+FROM unnest(%(accounts)s::bigint[]) AS a (id);
+
+-- name: keep_origins
+SELECT ledger_keep_origins_v1(%(slot)s::smallint, %(transaction_id)s::uuid, %(accounts)s::bigint[],
+                              %(lots)s::integer[], %(origins)s::uuid[]);

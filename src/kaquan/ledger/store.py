@@ -35,6 +35,7 @@ from kaquan.ledger.types import (
     FloorRule,
     Item,
     Leg,
+    Lot,
     PostStatus,
     RequestKey,
     Transaction,
@@ -452,3 +453,36 @@ async def take_checkpoints(
         row = await (await connection.execute(_SQL["take_checkpoints"], params)).fetchone()
     assert row is not None
     return row[0], row[1]
+
+
+async def read_lots(
+    connection: Connection, *, slot: int, accounts: Sequence[int], only_free: bool = True
+) -> dict[int, list[Lot]]:
+    """The lots of each account, the lowest number first; those with nothing free left only if ``only_free`` is off."""
+    params = {"slot": slot, "accounts": list(accounts), "free": True if only_free else None}
+    rows = await list_rows(connection, _SQL["read_lots"], params)
+    lots: dict[int, list[Lot]] = {account_id: [] for account_id in accounts}
+    for row in rows:
+        lots[row[0]].append(Lot(*row))
+    return lots
+
+
+async def read_first_lots(connection: Connection, *, slot: int, accounts: Sequence[int]) -> dict[int, int]:
+    """The lowest lot number of each account, 0 where all are above: a transfer opens its lots below."""
+    cursor = await connection.execute(_SQL["first_lots"], {"slot": slot, "accounts": list(accounts)})
+    return {account_id: min(lot, 0) for account_id, lot in await cursor.fetchall()}
+
+
+async def keep_origins(
+    connection: Connection, *, slot: int, transaction_id: UUID, origins: Sequence[tuple[int, int, UUID]]
+) -> None:
+    """In the commit that opened them: let lots (account, lot) be of the load that their value once came from."""
+    accounts, lots, loads = zip(*origins, strict=True)
+    params = {
+        "slot": slot,
+        "transaction_id": transaction_id,
+        "accounts": list(accounts),
+        "lots": list(lots),
+        "origins": list(loads),
+    }
+    await connection.execute(_SQL["keep_origins"], params)

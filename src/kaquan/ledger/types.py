@@ -158,6 +158,18 @@ class Account(msgspec.Struct, frozen=True):
         return self.posted_fen - taken
 
 
+class Lot(NamedTuple):
+    """A lot that holds something free: ``available_fen`` is what is neither spent nor reserved."""
+
+    account_id: int
+    lot: int
+    origin_transaction_id: UUID
+    paid_fen: int
+    given_fen: int
+    expires_at: datetime | None
+    available_fen: int
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One leg of a posted transaction; balances after are those of the sides that have a floor."""
 

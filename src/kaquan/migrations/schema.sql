@@ -1,4 +1,4 @@
--- The schema at revision 0009, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0013, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -78,6 +78,15 @@ CREATE TYPE payments_kind AS ENUM (
     'load'
 );
 
+CREATE TYPE payments_last_v1 AS (
+    item integer,
+    card_id uuid,
+    store_id uuid,
+    latitude_udeg integer,
+    longitude_udeg integer,
+    at timestamp with time zone
+);
+
 CREATE TYPE payments_new_v1 AS (
     item integer,
     id uuid,
@@ -96,6 +105,30 @@ CREATE TYPE payments_new_v1 AS (
     reference text,
     expires_at timestamp with time zone,
     occurred_at timestamp with time zone
+);
+
+CREATE TYPE payments_trail_use_v1 AS (
+    item integer,
+    key uuid,
+    amount_fen bigint,
+    step bigint,
+    max_fen bigint,
+    max_count bigint
+);
+
+CREATE TYPE payments_use_v1 AS (
+    item integer,
+    key uuid,
+    amount_fen bigint,
+    day integer,
+    month integer,
+    year integer,
+    day_max_fen bigint,
+    day_max_count bigint,
+    month_max_fen bigint,
+    month_max_count bigint,
+    year_max_fen bigint,
+    year_max_count bigint
 );
 
 CREATE FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) RETURNS TABLE(reused uuid)
@@ -192,6 +225,21 @@ BEGIN
 END $$;
 
 ALTER FUNCTION ledger_forget_answers_v1(p_slot smallint, p_before timestamp with time zone, p_after uuid, p_limit integer) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION ledger_keep_origins_v1(p_slot smallint, p_transaction uuid, p_accounts bigint[], p_lots integer[], p_origins uuid[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+BEGIN
+  UPDATE ledger_lot o SET origin_transaction_id = k.origin
+  FROM unnest(p_accounts, p_lots, p_origins) AS k (account_id, lot, origin)
+  WHERE o.slot = p_slot AND o.account_id = k.account_id AND o.lot = k.lot AND o.origin_transaction_id = p_transaction;
+END $$;
+
+ALTER FUNCTION ledger_keep_origins_v1(p_slot smallint, p_transaction uuid, p_accounts bigint[], p_lots integer[], p_origins uuid[]) OWNER TO kaquan_ledger;
 
 CREATE FUNCTION ledger_move_back_v1(p_slot smallint, p_legs ledger_leg_v1[], p_before smallint[], p_status smallint[], p_moved bigint[]) RETURNS void
     LANGUAGE plpgsql
@@ -471,6 +519,45 @@ END $$;
 
 ALTER FUNCTION ledger_touch_accounts_v1(p_slot smallint, p_owner uuid) OWNER TO kaquan_ledger;
 
+CREATE FUNCTION payments_add_v1(p_ring bigint[], p_amount bigint) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$ SELECT p_ring[1:16] || (p_ring[17] + p_amount) $$;
+
+CREATE FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_status smallint[]) RETURNS TABLE(key uuid, fits boolean)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  UPDATE payments_usage o
+  SET day = greatest(o.day, m.day),
+      day_fen = CASE WHEN o.day >= m.day THEN o.day_fen ELSE 0 END + m.fen,
+      day_count = CASE WHEN o.day >= m.day THEN o.day_count ELSE 0 END + m.uses,
+      month = greatest(o.month, m.month),
+      month_fen = CASE WHEN o.month >= m.month THEN o.month_fen ELSE 0 END + m.fen,
+      month_count = CASE WHEN o.month >= m.month THEN o.month_count ELSE 0 END + m.uses,
+      year = greatest(o.year, m.year),
+      year_fen = CASE WHEN o.year >= m.year THEN o.year_fen ELSE 0 END + m.fen,
+      year_count = CASE WHEN o.year >= m.year THEN o.year_count ELSE 0 END + m.uses
+  FROM (
+    SELECT u.key, sum(u.amount_fen)::bigint AS fen, count(*) AS uses,
+           max(u.day) AS day, max(u.month) AS month, max(u.year) AS year,
+           min(u.day_max_fen) AS day_max_fen, min(u.day_max_count) AS day_max_count,
+           min(u.month_max_fen) AS month_max_fen, min(u.month_max_count) AS month_max_count,
+           min(u.year_max_fen) AS year_max_fen, min(u.year_max_count) AS year_max_count
+    FROM unnest(p_uses) AS u WHERE p_status[u.item] = 0
+    GROUP BY u.key ORDER BY u.key
+  ) AS m
+  WHERE o.slot = p_slot AND o.key = m.key
+  RETURNING o.key,
+    (m.day_max_fen IS NULL OR o.day_fen <= m.day_max_fen) AND (m.day_max_count IS NULL OR o.day_count <= m.day_max_count)
+    AND (m.month_max_fen IS NULL OR o.month_fen <= m.month_max_fen)
+    AND (m.month_max_count IS NULL OR o.month_count <= m.month_max_count)
+    AND (m.year_max_fen IS NULL OR o.year_fen <= m.year_max_fen)
+    AND (m.year_max_count IS NULL OR o.year_count <= m.year_max_count);
+END $$;
+
 CREATE FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) RETURNS TABLE(n integer, book_id integer, programme_id uuid, status text, expires_at timestamp with time zone, book_version bigint, account_id bigint, kind text, account_version bigint, posted_fen bigint, reserved_fen bigint, lot integer, available_fen bigint, paid_fen bigint, given_fen bigint, lot_expires_at timestamp with time zone)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'public', 'pg_temp'
@@ -504,6 +591,43 @@ BEGIN
   LEFT JOIN ledger_account a ON a.slot = p_slot AND a.owner_id = c.id AND a.floor_rule = 'credit'
     AND (p_every_pocket OR a.credits_posted > 0)
   LEFT JOIN ledger_lot l ON l.slot = p_slot AND l.account_id = a.id AND l.remaining_fen > l.reserved_fen;
+END $$;
+
+CREATE FUNCTION payments_load_cards_v2(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean, p_places boolean) RETURNS TABLE(n integer, book_id integer, programme_id uuid, customer_id uuid, status text, expires_at timestamp with time zone, book_version bigint, account_id bigint, kind text, account_version bigint, posted_fen bigint, reserved_fen bigint, lot integer, available_fen bigint, paid_fen bigint, given_fen bigint, lot_expires_at timestamp with time zone, last_store_id uuid, last_latitude_udeg integer, last_longitude_udeg integer, last_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_material TO 'off'
+    SET join_collapse_limit TO '1'
+    SET cpu_tuple_cost TO '1'
+    SET random_page_cost TO '0'
+    SET seq_page_cost TO '0'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+  IF cardinality(p_payments) > 0 THEN
+    p_cards := p_cards || ARRAY (
+      SELECT p.card_id
+      FROM unnest(p_payments) WITH ORDINALITY AS asked (id, n)
+      LEFT JOIN payments_payment p ON p.slot = p_slot AND p.id = asked.id
+      ORDER BY asked.n);
+  END IF;
+  RETURN QUERY
+  SELECT asked.n::integer, c.book_id, c.programme_id, c.customer_id, c.status, c.expires_at, b.version,
+         a.id, a.kind, a.version, a.credits_posted - a.debits_posted, a.debits_pending,
+         l.lot, l.remaining_fen - l.reserved_fen, l.paid_fen, l.given_fen, l.expires_at,
+         w.store_id, w.latitude_udeg, w.longitude_udeg, w.at
+  FROM unnest(p_cards) WITH ORDINALITY AS asked (id, n)
+  JOIN cards_card c ON c.slot = p_slot AND c.id = asked.id
+  JOIN parties_book b ON b.id = c.book_id
+  LEFT JOIN ledger_account a ON a.slot = p_slot AND a.owner_id = c.id AND a.floor_rule = 'credit'
+    AND (p_every_pocket OR a.credits_posted > 0)
+  LEFT JOIN ledger_lot l ON l.slot = p_slot AND l.account_id = a.id AND l.remaining_fen > l.reserved_fen
+  LEFT JOIN payments_last_place w ON p_places AND w.slot = p_slot AND w.card_id = c.id;
 END $$;
 
 CREATE FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) RETURNS smallint[]
@@ -563,6 +687,225 @@ END $$;
 
 ALTER FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) OWNER TO kaquan_ledger;
 
+CREATE FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) RETURNS smallint[]
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+  v_counted smallint[];
+  v_trailed smallint[];
+  v_status smallint[];
+BEGIN
+  v_counted := payments_use_limits_v1(p_slot, p_uses, p_use_keys, p_status);
+  v_trailed := v_counted;
+  IF cardinality(p_trail_uses) > 0 THEN
+    v_trailed := payments_use_trails_v1(p_slot, p_trail_uses, v_counted);
+  END IF;
+  v_status := payments_post_batch_v1(
+    p_slot, p_recorded_at, p_items, p_answers, p_legs, p_new_lots, p_versioned, p_lots, p_others, p_limited,
+    v_trailed, p_new, p_changes);
+  IF v_status <> v_counted THEN
+    PERFORM payments_return_uses_v1(p_slot, p_uses, v_counted, v_status);
+  END IF;
+  IF v_status <> v_trailed THEN
+    PERFORM payments_return_trails_v1(p_slot, p_trail_uses, v_trailed, v_status);
+  END IF;
+  -- the card's pocket is locked by now, and with it this row
+  IF cardinality(p_last) > 0 THEN
+    INSERT INTO payments_last_place AS o (slot, card_id, store_id, latitude_udeg, longitude_udeg, at)
+    SELECT p_slot, l.card_id, l.store_id, l.latitude_udeg, l.longitude_udeg, l.at
+    FROM unnest(p_last) AS l WHERE v_status[l.item] = 0 ORDER BY l.card_id
+    ON CONFLICT (slot, card_id) DO UPDATE
+    SET store_id = EXCLUDED.store_id, latitude_udeg = EXCLUDED.latitude_udeg,
+        longitude_udeg = EXCLUDED.longitude_udeg, at = EXCLUDED.at
+    WHERE o.at <= EXCLUDED.at;
+  END IF;
+  RETURN v_status;
+END $$;
+
+ALTER FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION payments_return_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_before smallint[], p_status smallint[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  UPDATE payments_trail o
+  SET fen = payments_add_v1(o.fen, -m.fen), count = payments_add_v1(o.count, -m.uses)
+  FROM (
+    SELECT u.key, sum(u.amount_fen)::bigint AS fen, count(*) AS uses FROM unnest(p_uses) AS u
+    WHERE p_before[u.item] = 0 AND p_status[u.item] <> 0 GROUP BY u.key
+  ) AS m
+  WHERE o.slot = p_slot AND o.key = m.key
+$$;
+
+CREATE FUNCTION payments_return_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_before smallint[], p_status smallint[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  UPDATE payments_usage o
+  SET day_fen = o.day_fen - m.fen, day_count = o.day_count - m.uses,
+      month_fen = o.month_fen - m.fen, month_count = o.month_count - m.uses,
+      year_fen = o.year_fen - m.fen, year_count = o.year_count - m.uses
+  FROM (
+    SELECT u.key, sum(u.amount_fen)::bigint AS fen, count(*) AS uses FROM unnest(p_uses) AS u
+    WHERE p_before[u.item] = 0 AND p_status[u.item] <> 0 GROUP BY u.key
+  ) AS m
+  WHERE o.slot = p_slot AND o.key = m.key
+$$;
+
+CREATE FUNCTION payments_roll_v1(p_ring bigint[], p_steps bigint) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  SELECT CASE WHEN p_steps <= 0 THEN p_ring
+              WHEN p_steps > 16 THEN array_fill(0::bigint, ARRAY[17])
+              ELSE p_ring[p_steps::integer + 1 : 17] || array_fill(0::bigint, ARRAY[p_steps::integer]) END
+$$;
+
+CREATE FUNCTION payments_use_limits_v1(p_slot smallint, p_uses payments_use_v1[], p_keys integer, p_status smallint[]) RETURNS smallint[]
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_material TO 'off'
+    SET join_collapse_limit TO '1'
+    SET cpu_tuple_cost TO '1'
+    SET random_page_cost TO '0'
+    SET seq_page_cost TO '0'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+  v_status smallint[] := p_status;
+  v_before smallint[];
+  v_found uuid[];
+  v_made uuid[];
+  v_over uuid[];
+  v_again integer[];
+  v_item integer;
+BEGIN
+  SELECT array_agg(key), array_agg(key) FILTER (WHERE NOT fits) INTO v_found, v_over
+  FROM payments_count_uses_v1(p_slot, p_uses, v_status);
+
+  IF coalesce(cardinality(v_found), 0) < p_keys THEN
+    v_found := coalesce(v_found, '{}');
+    WITH made AS (
+      INSERT INTO payments_usage
+        (slot, key, day, day_fen, day_count, month, month_fen, month_count, year, year_fen, year_count)
+      SELECT p_slot, u.key, max(u.day), sum(u.amount_fen), count(*), max(u.month), sum(u.amount_fen), count(*),
+             max(u.year), sum(u.amount_fen), count(*)
+      FROM unnest(p_uses) AS u WHERE v_status[u.item] = 0 AND u.key <> ALL (v_found)
+      GROUP BY u.key ORDER BY u.key
+      ON CONFLICT (slot, key) DO NOTHING RETURNING key, day_fen AS fen, day_count AS uses
+    )
+    SELECT array_agg(made.key), v_over || array_agg(made.key) FILTER (WHERE NOT (
+             made.fen <= least(m.day_max_fen, m.month_max_fen, m.year_max_fen, 9223372036854775807)
+             AND made.uses <= least(m.day_max_count, m.month_max_count, m.year_max_count, 9223372036854775807)))
+    INTO v_made, v_over
+    FROM made
+    CROSS JOIN LATERAL (
+      SELECT min(u.day_max_fen) AS day_max_fen, min(u.day_max_count) AS day_max_count,
+             min(u.month_max_fen) AS month_max_fen, min(u.month_max_count) AS month_max_count,
+             min(u.year_max_fen) AS year_max_fen, min(u.year_max_count) AS year_max_count
+      FROM unnest(p_uses) AS u WHERE u.key = made.key
+    ) AS m;
+    v_found := v_found || v_made;
+    IF cardinality(v_found) < p_keys THEN
+      v_before := v_status;
+      FOR v_item IN SELECT DISTINCT u.item FROM unnest(p_uses) AS u WHERE v_status[u.item] = 0 AND u.key <> ALL (v_found)
+      LOOP v_status[v_item] := 2; END LOOP;
+      PERFORM payments_return_uses_v1(
+        p_slot, ARRAY (SELECT u FROM unnest(p_uses) AS u WHERE u.key = ANY (v_found)), v_before, v_status);
+    END IF;
+  END IF;
+
+  IF v_over IS NOT NULL THEN
+    v_again := ARRAY (
+      SELECT DISTINCT u.item FROM unnest(p_uses) AS u WHERE v_status[u.item] = 0 AND u.key = ANY (v_over) ORDER BY 1);
+    v_before := v_status;
+    FOREACH v_item IN ARRAY v_again LOOP v_status[v_item] := 4; END LOOP;
+    PERFORM payments_return_uses_v1(p_slot, p_uses, v_before, v_status);
+    FOREACH v_item IN ARRAY v_again LOOP
+      v_before := v_status;
+      v_before[v_item] := 0;
+      IF (SELECT bool_and(fits) FROM payments_count_uses_v1(
+            p_slot, ARRAY (SELECT u FROM unnest(p_uses) AS u WHERE u.item = v_item), v_before)) THEN
+        v_status := v_before;
+      ELSE
+        PERFORM payments_return_uses_v1(
+          p_slot, ARRAY (SELECT u FROM unnest(p_uses) AS u WHERE u.item = v_item), v_before, v_status);
+      END IF;
+    END LOOP;
+  END IF;
+  RETURN v_status;
+END $$;
+
+CREATE FUNCTION payments_use_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_status smallint[]) RETURNS smallint[]
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+  v_status smallint[] := p_status;
+  v_use payments_trail_use_v1;
+BEGIN
+  INSERT INTO payments_trail (slot, key, step, fen, count)
+  SELECT p_slot, u.key, min(u.step), array_fill(0::bigint, ARRAY[17]), array_fill(0::bigint, ARRAY[17])
+  FROM unnest(p_uses) AS u GROUP BY u.key ORDER BY u.key
+  ON CONFLICT (slot, key) DO NOTHING;
+  PERFORM 1 FROM payments_trail WHERE slot = p_slot AND key = ANY (SELECT u.key FROM unnest(p_uses) AS u)
+  ORDER BY key FOR NO KEY UPDATE;
+  FOR v_use IN SELECT u.* FROM unnest(p_uses) AS u ORDER BY u.item, u.key LOOP
+    CONTINUE WHEN v_status[v_use.item] <> 0;
+    PERFORM 1 FROM payments_trail o
+    WHERE o.slot = p_slot AND o.key = v_use.key
+      AND (SELECT sum(n) FROM unnest(payments_roll_v1(o.fen, v_use.step - o.step)) AS n) + v_use.amount_fen
+          <= coalesce(v_use.max_fen, 9223372036854775807)
+      AND (SELECT sum(n) FROM unnest(payments_roll_v1(o.count, v_use.step - o.step)) AS n) + 1
+          <= coalesce(v_use.max_count, 9223372036854775807);
+    IF NOT FOUND THEN
+      v_status[v_use.item] := 4;
+      PERFORM payments_return_trails_v1(p_slot, u.uses, p_status, v_status)
+      FROM (SELECT array_agg(u) AS uses FROM unnest(p_uses) AS u
+            WHERE u.item = v_use.item AND u.key < v_use.key) AS u WHERE u.uses IS NOT NULL;
+    ELSE
+      UPDATE payments_trail o
+      SET step = greatest(o.step, v_use.step),
+          fen = payments_add_v1(payments_roll_v1(o.fen, v_use.step - o.step), v_use.amount_fen),
+          count = payments_add_v1(payments_roll_v1(o.count, v_use.step - o.step), 1)
+      WHERE o.slot = p_slot AND o.key = v_use.key;
+    END IF;
+  END LOOP;
+  RETURN v_status;
+END $$;
+
+CREATE FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book integer, p_owner uuid, p_version bigint, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text, p_rules jsonb, p_endings jsonb, p_leaf bytea) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO policy_decision (change_id, decision, proposed_by, decided_by, decided_at, reason, version, slot)
+  VALUES (p_change, 'approved', p_proposed_by, p_decided_by, p_at, p_reason, p_version, p_slot);
+  INSERT INTO policy_rule_set (book_id, owner_id, version, change_id, rules, endings)
+  VALUES (p_book, p_owner, p_version, p_change, p_rules, p_endings);
+  INSERT INTO evidence_leaf (slot, transaction_id, leaf_hash, salt) VALUES (p_slot, p_change, p_leaf, NULL);
+  UPDATE parties_book SET version = version + 1 WHERE id = p_book;
+END $$;
+
+ALTER FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book integer, p_owner uuid, p_version bigint, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text, p_rules jsonb, p_endings jsonb, p_leaf bytea) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO policy_decision (change_id, decision, proposed_by, decided_by, decided_at, reason)
+  VALUES (p_change, 'rejected', p_proposed_by, p_decided_by, p_at, p_reason);
+END $$;
+
+ALTER FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) OWNER TO kaquan_ledger;
+
 CREATE TABLE cards_acceptance (
     book_id integer NOT NULL,
     programme_id uuid NOT NULL,
@@ -599,12 +942,64 @@ CREATE TABLE cards_card (
     created_at timestamp with time zone NOT NULL,
     activated_at timestamp with time zone,
     version integer DEFAULT 0 NOT NULL,
+    customer_id uuid,
+    registered_at timestamp with time zone,
+    loss_reported_at timestamp with time zone,
+    loss_due_at timestamp with time zone,
+    lost_at timestamp with time zone,
+    gift_id uuid,
+    replaces_id uuid,
+    replaced_by_id uuid,
     CONSTRAINT cards_card_form CHECK ((form = ANY (ARRAY['digital'::text, 'physical'::text]))),
-    CONSTRAINT cards_card_status CHECK ((status = ANY (ARRAY['issued'::text, 'active'::text, 'blocked'::text])))
+    CONSTRAINT cards_card_status CHECK ((status = ANY (ARRAY['issued'::text, 'active'::text, 'blocked'::text, 'lost'::text, 'gifted'::text, 'replaced'::text, 'closed'::text, 'expired'::text])))
 )
 WITH (fillfactor='90');
 
 COMMENT ON COLUMN cards_card.number_sealed IS 'The number under authenticated encryption, bound to the card id; shown by a permission only';
+
+COMMENT ON COLUMN cards_card.customer_id IS 'Whose card it is; null: unregistered';
+
+COMMENT ON COLUMN cards_card.loss_due_at IS 'By when a loss report takes effect; lost_at is when it did';
+
+COMMENT ON COLUMN cards_card.gift_id IS 'The gift by which it is on its way to another person';
+
+CREATE TABLE cards_event (
+    slot smallint NOT NULL,
+    card_id uuid NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL COLLATE pg_catalog."C",
+    reason text,
+    status text COLLATE pg_catalog."C",
+    version integer,
+    details jsonb NOT NULL
+);
+
+COMMENT ON COLUMN cards_event.actor IS 'Who did it: an API key (key_…), system, command_line';
+
+COMMENT ON COLUMN cards_event.version IS 'The version of the card that this event made, with its status then; null where the card itself did not change';
+
+COMMENT ON COLUMN cards_event.details IS 'What a person may see: no number, PIN, token or message';
+
+CREATE TABLE cards_gift (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    card_id uuid NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    message_sealed bytea,
+    secret_hash bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    claimed_by uuid,
+    new_card_id uuid,
+    CONSTRAINT cards_gift_status CHECK ((status = ANY (ARRAY['open'::text, 'claimed'::text, 'cancelled'::text, 'expired'::text])))
+);
+
+COMMENT ON COLUMN cards_gift.secret_hash IS 'SHA-256 of the random secret in the claim token, which is shown once';
 
 CREATE TABLE cards_number (
     slot smallint NOT NULL,
@@ -617,6 +1012,20 @@ CREATE TABLE cards_number (
 COMMENT ON COLUMN cards_number.lookup IS 'The first half of HMAC-SHA-256 of the number under the lookup key';
 
 COMMENT ON COLUMN cards_number.key_id IS 'The id in the key ring of the look-up key that made this entry';
+
+CREATE TABLE cards_pin (
+    slot smallint NOT NULL,
+    card_id uuid NOT NULL,
+    book_id integer NOT NULL,
+    hash text COLLATE pg_catalog."C",
+    attempts integer DEFAULT 0 NOT NULL,
+    set_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='70');
+
+COMMENT ON COLUMN cards_pin.hash IS 'Argon2id over a keyed HMAC of the PIN and the card; null: forgotten';
+
+COMMENT ON COLUMN cards_pin.attempts IS 'Guesses since the last right one. Each is counted before it is compared, so that guesses at once cannot outrun it';
 
 CREATE TABLE cards_programme (
     id uuid NOT NULL,
@@ -631,10 +1040,17 @@ CREATE TABLE cards_programme (
     authorization_ttl_s integer NOT NULL,
     principal_valid_days integer,
     bonus_valid_days integer,
-    created_at timestamp with time zone NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    pin_required_above_fen bigint,
+    pin_max_attempts integer DEFAULT 5 NOT NULL,
+    loss_effective_within_s integer DEFAULT 0 NOT NULL
 );
 
 COMMENT ON COLUMN cards_programme.spend_order IS 'Pockets in the order in which a purchase empties them';
+
+COMMENT ON COLUMN cards_programme.pin_required_above_fen IS 'A spend of more than this asks for the PIN; null: none does';
+
+COMMENT ON COLUMN cards_programme.loss_effective_within_s IS 'How long a loss report of a physical card may take to be effective; a digital card is lost at once';
 
 CREATE TABLE cards_secret (
     slot smallint NOT NULL,
@@ -647,6 +1063,34 @@ CREATE TABLE cards_secret (
 
 COMMENT ON TABLE cards_secret IS 'Card secrets and first PINs, sealed; they are given out in a production file only';
 
+CREATE TABLE cards_transfer (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    from_card_id uuid NOT NULL,
+    to_card_id uuid NOT NULL,
+    amount_fen bigint DEFAULT 0 NOT NULL,
+    out_id uuid,
+    in_id uuid,
+    abandoned_for text COLLATE pg_catalog."C",
+    actor text NOT NULL COLLATE pg_catalog."C",
+    key_hash uuid,
+    request_hash bytea,
+    created_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT cards_transfer_kind CHECK ((kind = ANY (ARRAY['replacement'::text, 'balance'::text, 'forward'::text]))),
+    CONSTRAINT cards_transfer_status CHECK ((status = ANY (ARRAY['open'::text, 'out'::text, 'completed'::text, 'abandoned'::text])))
+)
+WITH (fillfactor='90');
+
+COMMENT ON TABLE cards_transfer IS 'In the slot of the card that gives';
+
+COMMENT ON COLUMN cards_transfer.out_id IS 'The transaction that took the value; it also gave it where both cards are in one slot';
+
+COMMENT ON COLUMN cards_transfer.in_id IS 'The transaction that gives the value, where the other card is in another slot';
+
 CREATE TABLE evidence_leaf (
     slot smallint NOT NULL,
     transaction_id uuid NOT NULL,
@@ -655,7 +1099,7 @@ CREATE TABLE evidence_leaf (
     CONSTRAINT evidence_leaf_hash_is_sha256 CHECK ((octet_length(leaf_hash) = 32))
 );
 
-COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of each transaction, not yet ordered';
+COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of each transaction and each approved change of rules, not yet ordered';
 
 COMMENT ON COLUMN evidence_leaf.salt IS 'Opens the commitment to the private fields of the transaction; null where there are none, or once they are forgotten';
 
@@ -862,6 +1306,17 @@ COMMENT ON COLUMN ledger_transaction.place_id IS 'Where it happened: the termina
 
 COMMENT ON COLUMN ledger_transaction.effective_at IS 'When it happened at the till; recorded_at is when this ledger learnt of it';
 
+CREATE TABLE parties_allowance (
+    book_id integer NOT NULL,
+    customer_id uuid NOT NULL,
+    metric text NOT NULL COLLATE pg_catalog."C",
+    period text NOT NULL COLLATE pg_catalog."C",
+    used_fen bigint NOT NULL,
+    CONSTRAINT parties_allowance_used CHECK ((used_fen >= 0))
+);
+
+COMMENT ON TABLE parties_allowance IS 'What a customer has used up over all their cards, counted in the transaction of the deed';
+
 CREATE TABLE parties_api_key (
     id uuid NOT NULL,
     book_id integer NOT NULL,
@@ -869,10 +1324,53 @@ CREATE TABLE parties_api_key (
     secret_hash bytea NOT NULL,
     scopes text[] NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    revoked_at timestamp with time zone
+    revoked_at timestamp with time zone,
+    operator_id uuid
 );
 
 COMMENT ON COLUMN parties_api_key.secret_hash IS 'SHA-256 of the 256-bit random secret: too much entropy to guess, so a fast hash is enough (ASVS 6.5.2)';
+
+CREATE TABLE parties_approval (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL COLLATE pg_catalog."C",
+    payload text NOT NULL,
+    payload_hash bytea NOT NULL,
+    reason text NOT NULL,
+    proposed_by uuid NOT NULL,
+    proposed_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    status text DEFAULT 'proposed'::text NOT NULL COLLATE pg_catalog."C",
+    decided_by uuid,
+    decided_at timestamp with time zone,
+    decided_why text,
+    executed_at timestamp with time zone,
+    CONSTRAINT parties_approval_decided CHECK (((status <> ALL (ARRAY['approved'::text, 'rejected'::text, 'executed'::text])) OR ((decided_by IS NOT NULL) AND (decided_at IS NOT NULL)))),
+    CONSTRAINT parties_approval_executed CHECK (((status = 'executed'::text) = (executed_at IS NOT NULL))),
+    CONSTRAINT parties_approval_four_eyes CHECK (((status <> ALL (ARRAY['approved'::text, 'executed'::text])) OR (decided_by <> proposed_by))),
+    CONSTRAINT parties_approval_hash CHECK ((payload_hash = sha256(convert_to(payload, 'UTF8'::name)))),
+    CONSTRAINT parties_approval_status CHECK ((status = ANY (ARRAY['proposed'::text, 'approved'::text, 'rejected'::text, 'withdrawn'::text, 'expired'::text, 'executed'::text])))
+);
+
+COMMENT ON TABLE parties_approval IS 'What one operator proposes and another allows; executed once, in the transaction of what it allows';
+
+COMMENT ON COLUMN parties_approval.payload IS 'JSON with sorted keys and no spaces: the same words have the same hash';
+
+CREATE TABLE parties_audit (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    at timestamp with time zone NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL COLLATE pg_catalog."C",
+    key_id uuid,
+    operator_id uuid,
+    request_id text,
+    before jsonb,
+    after jsonb
+);
+
+COMMENT ON TABLE parties_audit IS 'Who did what to whom: written in the transaction of the action, and never altered (the application has no right to)';
 
 CREATE TABLE parties_book (
     id integer NOT NULL,
@@ -895,13 +1393,104 @@ ALTER TABLE parties_book ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE parties_customer (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    name bytea,
+    phone bytea,
+    document_kind text COLLATE pg_catalog."C",
+    document bytea,
+    phone_lookup uuid,
+    phone_last4 uuid,
+    document_lookup uuid,
+    document_last4 uuid,
+    level text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    forgotten_at timestamp with time zone,
+    retained_until timestamp with time zone,
+    retained_by text,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT parties_customer_document_kind CHECK ((document_kind = ANY (ARRAY['resident_id'::text, 'social_credit_code'::text]))),
+    CONSTRAINT parties_customer_erased CHECK (((forgotten_at IS NULL) OR (retained_until IS NOT NULL) OR ((name IS NULL) AND (phone IS NULL) AND (document IS NULL)))),
+    CONSTRAINT parties_customer_forgotten CHECK (((forgotten_at IS NULL) OR ((phone_lookup IS NULL) AND (phone_last4 IS NULL) AND (document_lookup IS NULL) AND (document_last4 IS NULL) AND (level = 'none'::text)))),
+    CONSTRAINT parties_customer_level CHECK ((level = ANY (ARRAY['none'::text, 'contact'::text, 'document'::text, 'four_factors'::text, 'four_factors_face'::text]))),
+    CONSTRAINT parties_customer_retained CHECK ((((retained_until IS NULL) = (retained_by IS NULL)) AND ((retained_until IS NULL) OR (forgotten_at IS NOT NULL)))),
+    CONSTRAINT parties_customer_whole_document CHECK (((document IS NULL) = (document_kind IS NULL)))
+);
+
+COMMENT ON TABLE parties_customer IS 'A person or an organisation. name, phone and document are sealed by the key ring; *_lookup and *_last4 are keyed HMACs';
+
+COMMENT ON COLUMN parties_customer.retained_by IS 'The rule that asks to keep what a forgotten customer''s record still holds';
+
+CREATE TABLE parties_identity_attempt (
+    book_id integer NOT NULL,
+    customer_id uuid NOT NULL,
+    id uuid NOT NULL,
+    level text NOT NULL COLLATE pg_catalog."C",
+    provider text NOT NULL COLLATE pg_catalog."C",
+    started_at timestamp with time zone NOT NULL,
+    result text DEFAULT 'pending'::text NOT NULL COLLATE pg_catalog."C",
+    code text COLLATE pg_catalog."C",
+    ended_at timestamp with time zone,
+    CONSTRAINT parties_identity_attempt_ended CHECK (((result = 'pending'::text) = (ended_at IS NULL))),
+    CONSTRAINT parties_identity_attempt_result CHECK ((result = ANY (ARRAY['pending'::text, 'matched'::text, 'mismatched'::text, 'error'::text])))
+);
+
+COMMENT ON TABLE parties_identity_attempt IS 'A check by an identity provider: that it was made and how it ended, never what was shown';
+
+CREATE TABLE parties_identity_guard (
+    book_id integer NOT NULL,
+    subject uuid NOT NULL,
+    mismatches integer NOT NULL,
+    pending integer NOT NULL,
+    checks integer NOT NULL,
+    day date NOT NULL,
+    claimed_at timestamp with time zone NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT parties_identity_guard_counts CHECK (((mismatches >= 0) AND (pending >= 0) AND (checks >= 0)))
+);
+
+COMMENT ON TABLE parties_identity_guard IS 'How often a customer, or a bank card (by its keyed HMAC), was checked: counted before the provider is asked';
+
 CREATE TABLE parties_issuer (
     id uuid NOT NULL,
     book_id integer NOT NULL,
     code text NOT NULL COLLATE pg_catalog."C",
     name text NOT NULL,
     time_zone text NOT NULL,
-    created_at timestamp with time zone NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    issuer_class text COLLATE pg_catalog."C",
+    legal_name text,
+    legal_code text COLLATE pg_catalog."C",
+    group_code text COLLATE pg_catalog."C",
+    brand text,
+    province text COLLATE pg_catalog."C",
+    filing_number text COLLATE pg_catalog."C",
+    filed_on date,
+    business_started_on date,
+    calendar text COLLATE pg_catalog."C",
+    payment_licence text COLLATE pg_catalog."C",
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT parties_issuer_class CHECK ((issuer_class = ANY (ARRAY['group'::text, 'brand'::text, 'scale'::text, 'other'::text])))
+);
+
+COMMENT ON COLUMN parties_issuer.legal_code IS 'Unified social credit code of the legal entity (GB 32100-2015)';
+
+COMMENT ON COLUMN parties_issuer.group_code IS 'Unified social credit code of the legal person that controls the entity';
+
+COMMENT ON COLUMN parties_issuer.payment_licence IS 'Licence of whoever holds the funds, the issuer or its licensed partner; without one a card is single-purpose only';
+
+COMMENT ON COLUMN parties_issuer.version IS 'Grows with every change; a change names the version that it was decided on';
+
+CREATE TABLE parties_level_change (
+    book_id integer NOT NULL,
+    customer_id uuid NOT NULL,
+    id uuid NOT NULL,
+    level text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL COLLATE pg_catalog."C",
+    provider text COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT parties_level_change_reason CHECK ((reason = ANY (ARRAY['verified'::text, 'corrected'::text, 'forgotten'::text])))
 );
 
 CREATE TABLE parties_merchant (
@@ -910,8 +1499,29 @@ CREATE TABLE parties_merchant (
     code text NOT NULL COLLATE pg_catalog."C",
     name text NOT NULL,
     trade text COLLATE pg_catalog."C",
-    created_at timestamp with time zone NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    legal_name text,
+    legal_code text COLLATE pg_catalog."C",
+    group_code text COLLATE pg_catalog."C",
+    brand text,
+    version integer DEFAULT 1 NOT NULL
 );
+
+CREATE TABLE parties_operator (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    roles text[] NOT NULL,
+    store_ids uuid[],
+    status text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT parties_operator_has_a_role CHECK ((cardinality(roles) > 0)),
+    CONSTRAINT parties_operator_status CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text])))
+);
+
+COMMENT ON COLUMN parties_operator.store_ids IS 'Where the operator may act; null is everywhere';
 
 CREATE TABLE parties_store (
     id uuid NOT NULL,
@@ -919,8 +1529,17 @@ CREATE TABLE parties_store (
     merchant_id uuid NOT NULL,
     code text NOT NULL COLLATE pg_catalog."C",
     name text NOT NULL,
-    created_at timestamp with time zone NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    trade text COLLATE pg_catalog."C",
+    latitude_udeg integer,
+    longitude_udeg integer,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT parties_store_latitude CHECK (((latitude_udeg >= '-90000000'::integer) AND (latitude_udeg <= 90000000))),
+    CONSTRAINT parties_store_longitude CHECK (((longitude_udeg >= '-180000000'::integer) AND (longitude_udeg <= 180000000))),
+    CONSTRAINT parties_store_whole_place CHECK (((latitude_udeg IS NULL) = (longitude_udeg IS NULL)))
 );
+
+COMMENT ON COLUMN parties_store.latitude_udeg IS 'Millionths of a degree, WGS 84, north positive';
 
 CREATE TABLE parties_tenant (
     id uuid NOT NULL,
@@ -937,6 +1556,47 @@ CREATE TABLE parties_terminal (
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT parties_terminal_status CHECK ((status = ANY (ARRAY['active'::text, 'blocked'::text])))
 );
+
+CREATE TABLE payments_last_place (
+    slot smallint NOT NULL,
+    card_id uuid NOT NULL,
+    store_id uuid NOT NULL,
+    latitude_udeg integer NOT NULL,
+    longitude_udeg integer NOT NULL,
+    at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='70');
+
+CREATE TABLE payments_limit (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    programme_id uuid NOT NULL,
+    name text NOT NULL,
+    movement text NOT NULL COLLATE pg_catalog."C",
+    scope text NOT NULL COLLATE pg_catalog."C",
+    holder text NOT NULL COLLATE pg_catalog."C",
+    metric text NOT NULL COLLATE pg_catalog."C",
+    period text NOT NULL COLLATE pg_catalog."C",
+    trailing_s integer,
+    maximum bigint NOT NULL,
+    from_minute smallint,
+    to_minute smallint,
+    replaces_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT payments_limit_holder CHECK ((holder = ANY (ARRAY['any'::text, 'registered'::text, 'unregistered'::text]))),
+    CONSTRAINT payments_limit_hours CHECK ((((from_minute IS NULL) = (to_minute IS NULL)) AND ((from_minute >= 0) AND (from_minute <= 1439)) AND ((to_minute >= 0) AND (to_minute <= 1439)) AND (from_minute <> to_minute))),
+    CONSTRAINT payments_limit_maximum CHECK ((maximum >= 0)),
+    CONSTRAINT payments_limit_metric CHECK ((metric = ANY (ARRAY['amount'::text, 'count'::text]))),
+    CONSTRAINT payments_limit_movement CHECK ((movement = ANY (ARRAY['spend'::text, 'load'::text]))),
+    CONSTRAINT payments_limit_period CHECK ((period = ANY (ARRAY['transaction'::text, 'day'::text, 'month'::text, 'year'::text, 'trailing'::text]))),
+    CONSTRAINT payments_limit_scope CHECK ((scope = ANY (ARRAY['card'::text, 'person'::text, 'device'::text, 'terminal'::text, 'store'::text, 'merchant'::text, 'programme'::text]))),
+    CONSTRAINT payments_limit_trailing CHECK ((((trailing_s IS NOT NULL) = (period = 'trailing'::text)) AND (trailing_s > 0)))
+);
+
+COMMENT ON TABLE payments_limit IS 'What the cards of a programme may do; a limit is never changed, it ends and another one replaces it';
+
+COMMENT ON COLUMN payments_limit.from_minute IS 'With to_minute: the limit holds only from this minute of the day to that one (past midnight if that is less), in the issuer''s zone';
 
 CREATE TABLE payments_payment (
     slot smallint NOT NULL,
@@ -967,6 +1627,108 @@ COMMENT ON TABLE payments_payment IS 'One movement of value on a card that a cli
 
 COMMENT ON COLUMN payments_payment.status IS 'open: an authorization that can still be captured; completed: nothing is reserved any more; voided, expired: nothing was captured';
 
+CREATE TABLE payments_place_rule (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    programme_id uuid NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    holder text NOT NULL COLLATE pg_catalog."C",
+    latitude_udeg integer,
+    longitude_udeg integer,
+    radius_m integer,
+    max_speed_kmh integer,
+    grace_m integer,
+    from_minute smallint,
+    to_minute smallint,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT payments_place_rule_circle CHECK ((((kind = 'travel'::text) = (latitude_udeg IS NULL)) AND ((kind = 'travel'::text) = (longitude_udeg IS NULL)) AND ((kind = 'travel'::text) = (radius_m IS NULL)) AND ((latitude_udeg >= '-90000000'::integer) AND (latitude_udeg <= 90000000)) AND ((longitude_udeg >= '-180000000'::integer) AND (longitude_udeg <= 180000000)) AND (radius_m > 0))),
+    CONSTRAINT payments_place_rule_holder CHECK ((holder = ANY (ARRAY['any'::text, 'registered'::text, 'unregistered'::text]))),
+    CONSTRAINT payments_place_rule_hours CHECK ((((from_minute IS NULL) = (to_minute IS NULL)) AND ((from_minute >= 0) AND (from_minute <= 1439)) AND ((to_minute >= 0) AND (to_minute <= 1439)) AND (from_minute <> to_minute))),
+    CONSTRAINT payments_place_rule_kind CHECK ((kind = ANY (ARRAY['within'::text, 'outside'::text, 'travel'::text]))),
+    CONSTRAINT payments_place_rule_travel CHECK ((((kind = 'travel'::text) = (max_speed_kmh IS NOT NULL)) AND ((kind = 'travel'::text) = (grace_m IS NOT NULL)) AND (max_speed_kmh > 0) AND (grace_m >= 0)))
+);
+
+COMMENT ON TABLE payments_place_rule IS 'Where the cards of a programme may be spent, and how soon after being elsewhere';
+
+CREATE TABLE payments_trail (
+    slot smallint NOT NULL,
+    key uuid NOT NULL,
+    step bigint NOT NULL,
+    fen bigint[] NOT NULL,
+    count bigint[] NOT NULL
+)
+WITH (fillfactor='60');
+
+CREATE TABLE payments_usage (
+    slot smallint NOT NULL,
+    key uuid NOT NULL,
+    day integer DEFAULT 0 NOT NULL,
+    day_fen bigint DEFAULT 0 NOT NULL,
+    day_count bigint DEFAULT 0 NOT NULL,
+    month integer DEFAULT 0 NOT NULL,
+    month_fen bigint DEFAULT 0 NOT NULL,
+    month_count bigint DEFAULT 0 NOT NULL,
+    year integer DEFAULT 0 NOT NULL,
+    year_fen bigint DEFAULT 0 NOT NULL,
+    year_count bigint DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='60');
+
+COMMENT ON COLUMN payments_usage.day IS 'As 20260131 in the issuer''s zone; month as 202601';
+
+CREATE TABLE policy_change (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    issuer_id uuid,
+    note text NOT NULL,
+    added jsonb NOT NULL,
+    ended jsonb NOT NULL,
+    proposed_by uuid NOT NULL,
+    proposed_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE policy_change IS 'Proposed changes of rules, as they were proposed';
+
+COMMENT ON COLUMN policy_change.issuer_id IS 'Whose house rules change; null for the law of the book';
+
+COMMENT ON COLUMN policy_change.proposed_by IS 'The API key, or the operator, who proposed it';
+
+CREATE TABLE policy_decision (
+    change_id uuid NOT NULL,
+    decision text NOT NULL COLLATE pg_catalog."C",
+    proposed_by uuid NOT NULL,
+    decided_by uuid NOT NULL,
+    decided_at timestamp with time zone NOT NULL,
+    reason text NOT NULL,
+    version bigint,
+    slot smallint,
+    CONSTRAINT policy_decision_four_eyes CHECK (((decision <> 'approved'::text) OR (decided_by <> proposed_by))),
+    CONSTRAINT policy_decision_kind CHECK ((decision = ANY (ARRAY['approved'::text, 'rejected'::text]))),
+    CONSTRAINT policy_decision_version CHECK (((decision = 'approved'::text) = ((version IS NOT NULL) AND (slot IS NOT NULL))))
+);
+
+COMMENT ON TABLE policy_decision IS 'What became of a change: at most one decision for each';
+
+COMMENT ON COLUMN policy_decision.proposed_by IS 'Who proposed the change, so that a constraint can tell the two apart';
+
+COMMENT ON COLUMN policy_decision.slot IS 'Where the evidence leaf of an approved change is';
+
+CREATE TABLE policy_rule_set (
+    book_id integer NOT NULL,
+    owner_id uuid NOT NULL,
+    version bigint NOT NULL,
+    change_id uuid NOT NULL,
+    rules jsonb NOT NULL,
+    endings jsonb NOT NULL,
+    CONSTRAINT policy_rule_set_version CHECK ((version > 0))
+);
+
+COMMENT ON TABLE policy_rule_set IS 'Every version, whole: the house rules of an issuer, or what a book added to the law and ended of it';
+
+COMMENT ON COLUMN policy_rule_set.owner_id IS 'The issuer; all zeros for the law of the book';
+
 CREATE TABLE production_export (
     id uuid NOT NULL,
     book_id integer NOT NULL,
@@ -979,7 +1741,7 @@ CREATE TABLE production_export (
     size_bytes bigint NOT NULL,
     sha256 text NOT NULL COLLATE pg_catalog."C",
     exported_by text NOT NULL,
-    approval_id text,
+    approval_id uuid,
     exported_at timestamp with time zone NOT NULL,
     CONSTRAINT production_export_first CHECK (((turn > 0) AND ((turn = 1) OR (approval_id IS NOT NULL))))
 );
@@ -1000,8 +1762,17 @@ ALTER TABLE ONLY cards_batch
 ALTER TABLE ONLY cards_card
     ADD CONSTRAINT cards_card_pkey PRIMARY KEY (slot, id);
 
+ALTER TABLE ONLY cards_event
+    ADD CONSTRAINT cards_event_pkey PRIMARY KEY (slot, card_id, id);
+
+ALTER TABLE ONLY cards_gift
+    ADD CONSTRAINT cards_gift_pkey PRIMARY KEY (slot, id);
+
 ALTER TABLE ONLY cards_number
     ADD CONSTRAINT cards_number_pkey PRIMARY KEY (slot, lookup);
+
+ALTER TABLE ONLY cards_pin
+    ADD CONSTRAINT cards_pin_pkey PRIMARY KEY (slot, card_id);
 
 ALTER TABLE ONLY cards_programme
     ADD CONSTRAINT cards_programme_code UNIQUE (book_id, code);
@@ -1014,6 +1785,12 @@ ALTER TABLE ONLY cards_programme
 
 ALTER TABLE ONLY cards_secret
     ADD CONSTRAINT cards_secret_pkey PRIMARY KEY (slot, card_id);
+
+ALTER TABLE ONLY cards_transfer
+    ADD CONSTRAINT cards_transfer_key UNIQUE (slot, key_hash);
+
+ALTER TABLE ONLY cards_transfer
+    ADD CONSTRAINT cards_transfer_pkey PRIMARY KEY (slot, id);
 
 ALTER TABLE ONLY evidence_leaf
     ADD CONSTRAINT evidence_leaf_pkey PRIMARY KEY (slot, transaction_id);
@@ -1060,14 +1837,35 @@ ALTER TABLE ONLY ledger_slot
 ALTER TABLE ONLY ledger_transaction
     ADD CONSTRAINT ledger_transaction_pkey PRIMARY KEY (slot, id);
 
+ALTER TABLE ONLY parties_allowance
+    ADD CONSTRAINT parties_allowance_pkey PRIMARY KEY (book_id, customer_id, metric, period);
+
 ALTER TABLE ONLY parties_api_key
     ADD CONSTRAINT parties_api_key_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY parties_approval
+    ADD CONSTRAINT parties_approval_pkey PRIMARY KEY (book_id, id);
+
+ALTER TABLE ONLY parties_audit
+    ADD CONSTRAINT parties_audit_pkey PRIMARY KEY (book_id, id);
 
 ALTER TABLE ONLY parties_book
     ADD CONSTRAINT parties_book_one_per_mode UNIQUE (tenant_id, mode);
 
 ALTER TABLE ONLY parties_book
     ADD CONSTRAINT parties_book_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY parties_customer
+    ADD CONSTRAINT parties_customer_document UNIQUE (book_id, document_lookup);
+
+ALTER TABLE ONLY parties_customer
+    ADD CONSTRAINT parties_customer_pkey PRIMARY KEY (book_id, id);
+
+ALTER TABLE ONLY parties_identity_attempt
+    ADD CONSTRAINT parties_identity_attempt_pkey PRIMARY KEY (book_id, customer_id, id);
+
+ALTER TABLE ONLY parties_identity_guard
+    ADD CONSTRAINT parties_identity_guard_pkey PRIMARY KEY (book_id, subject);
 
 ALTER TABLE ONLY parties_issuer
     ADD CONSTRAINT parties_issuer_code UNIQUE (book_id, code);
@@ -1078,6 +1876,9 @@ ALTER TABLE ONLY parties_issuer
 ALTER TABLE ONLY parties_issuer
     ADD CONSTRAINT parties_issuer_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY parties_level_change
+    ADD CONSTRAINT parties_level_change_pkey PRIMARY KEY (book_id, customer_id, id);
+
 ALTER TABLE ONLY parties_merchant
     ADD CONSTRAINT parties_merchant_code UNIQUE (book_id, code);
 
@@ -1086,6 +1887,15 @@ ALTER TABLE ONLY parties_merchant
 
 ALTER TABLE ONLY parties_merchant
     ADD CONSTRAINT parties_merchant_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY parties_operator
+    ADD CONSTRAINT parties_operator_code UNIQUE (book_id, code);
+
+ALTER TABLE ONLY parties_operator
+    ADD CONSTRAINT parties_operator_in_book UNIQUE (book_id, id);
+
+ALTER TABLE ONLY parties_operator
+    ADD CONSTRAINT parties_operator_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY parties_store
     ADD CONSTRAINT parties_store_code UNIQUE (book_id, code);
@@ -1111,8 +1921,47 @@ ALTER TABLE ONLY parties_terminal
 ALTER TABLE ONLY parties_terminal
     ADD CONSTRAINT parties_terminal_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY payments_last_place
+    ADD CONSTRAINT payments_last_place_pkey PRIMARY KEY (slot, card_id);
+
+ALTER TABLE ONLY payments_limit
+    ADD CONSTRAINT payments_limit_in_book UNIQUE (book_id, id);
+
+ALTER TABLE ONLY payments_limit
+    ADD CONSTRAINT payments_limit_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments_limit
+    ADD CONSTRAINT payments_limit_replaced_once UNIQUE (replaces_id);
+
 ALTER TABLE ONLY payments_payment
     ADD CONSTRAINT payments_payment_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY payments_place_rule
+    ADD CONSTRAINT payments_place_rule_in_book UNIQUE (book_id, id);
+
+ALTER TABLE ONLY payments_place_rule
+    ADD CONSTRAINT payments_place_rule_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments_trail
+    ADD CONSTRAINT payments_trail_pkey PRIMARY KEY (slot, key);
+
+ALTER TABLE ONLY payments_usage
+    ADD CONSTRAINT payments_usage_pkey PRIMARY KEY (slot, key);
+
+ALTER TABLE ONLY policy_change
+    ADD CONSTRAINT policy_change_of_proposer UNIQUE (id, proposed_by);
+
+ALTER TABLE ONLY policy_change
+    ADD CONSTRAINT policy_change_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY policy_decision
+    ADD CONSTRAINT policy_decision_pkey PRIMARY KEY (change_id);
+
+ALTER TABLE ONLY policy_rule_set
+    ADD CONSTRAINT policy_rule_set_of_change UNIQUE (change_id);
+
+ALTER TABLE ONLY policy_rule_set
+    ADD CONSTRAINT policy_rule_set_pkey PRIMARY KEY (book_id, owner_id, version);
 
 ALTER TABLE ONLY production_export
     ADD CONSTRAINT production_export_approval UNIQUE (book_id, approval_id);
@@ -1125,9 +1974,21 @@ ALTER TABLE ONLY production_export
 
 CREATE INDEX cards_card_batch ON cards_card USING btree (slot, batch_id, id) WHERE (batch_id IS NOT NULL);
 
+CREATE INDEX cards_card_customer ON cards_card USING btree (slot, customer_id, id) WHERE (customer_id IS NOT NULL);
+
 CREATE INDEX cards_card_last4 ON cards_card USING btree (slot, book_id, number_last4, id);
 
+CREATE INDEX cards_card_loss_due ON cards_card USING btree (slot, loss_due_at) WHERE ((loss_due_at IS NOT NULL) AND (lost_at IS NULL));
+
 CREATE INDEX cards_card_programme ON cards_card USING btree (slot, programme_id, id);
+
+CREATE INDEX cards_card_replaced ON cards_card USING btree (slot, id) WHERE (status = 'replaced'::text);
+
+CREATE INDEX cards_gift_open ON cards_gift USING btree (slot, expires_at) WHERE (status = 'open'::text);
+
+CREATE INDEX cards_transfer_from ON cards_transfer USING btree (slot, from_card_id, id);
+
+CREATE INDEX cards_transfer_unfinished ON cards_transfer USING btree (slot, created_at) WHERE (status = ANY (ARRAY['open'::text, 'out'::text]));
 
 CREATE INDEX imports_line_open ON imports_line USING btree (slot, import_id, status, line);
 
@@ -1141,7 +2002,33 @@ CREATE INDEX ledger_transaction_reference ON ledger_transaction USING btree (slo
 
 CREATE INDEX ledger_transaction_related ON ledger_transaction USING btree (slot, related_id, id) WHERE (related_id IS NOT NULL);
 
+CREATE INDEX parties_approval_by_subject ON parties_approval USING btree (book_id, subject, id);
+
+CREATE INDEX parties_approval_open ON parties_approval USING btree (expires_at) WHERE (status = ANY (ARRAY['proposed'::text, 'approved'::text]));
+
+CREATE INDEX parties_audit_by_key ON parties_audit USING btree (book_id, key_id, id) WHERE (key_id IS NOT NULL);
+
+CREATE INDEX parties_audit_by_kind ON parties_audit USING btree (book_id, kind, id);
+
+CREATE INDEX parties_audit_by_operator ON parties_audit USING btree (book_id, operator_id, id) WHERE (operator_id IS NOT NULL);
+
+CREATE INDEX parties_audit_by_subject ON parties_audit USING btree (book_id, subject, id);
+
+CREATE INDEX parties_audit_by_time ON parties_audit USING btree (book_id, at);
+
+CREATE INDEX parties_customer_by_document_last4 ON parties_customer USING btree (book_id, document_last4, id) WHERE (document_last4 IS NOT NULL);
+
+CREATE INDEX parties_customer_by_phone ON parties_customer USING btree (book_id, phone_lookup, id) WHERE (phone_lookup IS NOT NULL);
+
+CREATE INDEX parties_customer_by_phone_last4 ON parties_customer USING btree (book_id, phone_last4, id) WHERE (phone_last4 IS NOT NULL);
+
+CREATE INDEX parties_customer_retained_until ON parties_customer USING btree (retained_until) WHERE (retained_until IS NOT NULL);
+
+CREATE INDEX payments_limit_programme_name ON payments_limit USING btree (book_id, programme_id, id);
+
 CREATE INDEX payments_payment_open ON payments_payment USING btree (slot, expires_at) WHERE (status = 'open'::payments_status);
+
+CREATE INDEX policy_change_newest ON policy_change USING btree (book_id, id);
 
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_merchant FOREIGN KEY (book_id, merchant_id) REFERENCES parties_merchant(book_id, id);
@@ -1164,8 +2051,20 @@ ALTER TABLE ONLY imports_file
 ALTER TABLE ONLY parties_api_key
     ADD CONSTRAINT parties_api_key_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
 
+ALTER TABLE ONLY parties_api_key
+    ADD CONSTRAINT parties_api_key_operator FOREIGN KEY (book_id, operator_id) REFERENCES parties_operator(book_id, id);
+
+ALTER TABLE ONLY parties_approval
+    ADD CONSTRAINT parties_approval_decider FOREIGN KEY (book_id, decided_by) REFERENCES parties_operator(book_id, id);
+
+ALTER TABLE ONLY parties_approval
+    ADD CONSTRAINT parties_approval_proposer FOREIGN KEY (book_id, proposed_by) REFERENCES parties_operator(book_id, id);
+
 ALTER TABLE ONLY parties_book
     ADD CONSTRAINT parties_book_tenant FOREIGN KEY (tenant_id) REFERENCES parties_tenant(id);
+
+ALTER TABLE ONLY parties_customer
+    ADD CONSTRAINT parties_customer_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
 
 ALTER TABLE ONLY parties_issuer
     ADD CONSTRAINT parties_issuer_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
@@ -1173,11 +2072,32 @@ ALTER TABLE ONLY parties_issuer
 ALTER TABLE ONLY parties_merchant
     ADD CONSTRAINT parties_merchant_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
 
+ALTER TABLE ONLY parties_operator
+    ADD CONSTRAINT parties_operator_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
+
 ALTER TABLE ONLY parties_store
     ADD CONSTRAINT parties_store_merchant FOREIGN KEY (book_id, merchant_id) REFERENCES parties_merchant(book_id, id);
 
 ALTER TABLE ONLY parties_terminal
     ADD CONSTRAINT parties_terminal_store FOREIGN KEY (book_id, store_id) REFERENCES parties_store(book_id, id);
+
+ALTER TABLE ONLY payments_limit
+    ADD CONSTRAINT payments_limit_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
+
+ALTER TABLE ONLY payments_place_rule
+    ADD CONSTRAINT payments_place_rule_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
+
+ALTER TABLE ONLY policy_change
+    ADD CONSTRAINT policy_change_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
+
+ALTER TABLE ONLY policy_change
+    ADD CONSTRAINT policy_change_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
+
+ALTER TABLE ONLY policy_decision
+    ADD CONSTRAINT policy_decision_change FOREIGN KEY (change_id, proposed_by) REFERENCES policy_change(id, proposed_by);
+
+ALTER TABLE ONLY policy_rule_set
+    ADD CONSTRAINT policy_rule_set_change FOREIGN KEY (change_id) REFERENCES policy_change(id);
 
 ALTER TABLE ONLY production_export
     ADD CONSTRAINT production_export_batch FOREIGN KEY (batch_id) REFERENCES cards_batch(id);
@@ -1187,6 +2107,8 @@ REVOKE ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_re
 GRANT ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_forget_answers_v1(p_slot smallint, p_before timestamp with time zone, p_after uuid, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger_forget_answers_v1(p_slot smallint, p_before timestamp with time zone, p_after uuid, p_limit integer) TO kaquan_app;
+REVOKE ALL ON FUNCTION ledger_keep_origins_v1(p_slot smallint, p_transaction uuid, p_accounts bigint[], p_lots integer[], p_origins uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger_keep_origins_v1(p_slot smallint, p_transaction uuid, p_accounts bigint[], p_lots integer[], p_origins uuid[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_open_accounts_v1(p_slot smallint, p_books integer[], p_owners uuid[], p_kinds text[], p_currencies text[], p_floor_rules ledger_floor_rule[], p_lotted boolean[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger_open_accounts_v1(p_slot smallint, p_books integer[], p_owners uuid[], p_kinds text[], p_currencies text[], p_floor_rules ledger_floor_rule[], p_lotted boolean[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[]) FROM PUBLIC;
@@ -1195,10 +2117,32 @@ REVOKE ALL ON FUNCTION ledger_take_checkpoints_v1(p_slot smallint, p_at timestam
 GRANT ALL ON FUNCTION ledger_take_checkpoints_v1(p_slot smallint, p_at timestamp with time zone, p_after bigint, p_limit integer) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_touch_accounts_v1(p_slot smallint, p_owner uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger_touch_accounts_v1(p_slot smallint, p_owner uuid) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_add_v1(p_ring bigint[], p_amount bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_add_v1(p_ring bigint[], p_amount bigint) TO kaquan_ledger;
+REVOKE ALL ON FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_status smallint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_status smallint[]) TO kaquan_ledger;
 REVOKE ALL ON FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_load_cards_v2(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean, p_places boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_load_cards_v2(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean, p_places boolean) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_return_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_before smallint[], p_status smallint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_return_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_before smallint[], p_status smallint[]) TO kaquan_ledger;
+REVOKE ALL ON FUNCTION payments_return_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_before smallint[], p_status smallint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_return_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_before smallint[], p_status smallint[]) TO kaquan_ledger;
+REVOKE ALL ON FUNCTION payments_roll_v1(p_ring bigint[], p_steps bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_roll_v1(p_ring bigint[], p_steps bigint) TO kaquan_ledger;
+REVOKE ALL ON FUNCTION payments_use_limits_v1(p_slot smallint, p_uses payments_use_v1[], p_keys integer, p_status smallint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_use_limits_v1(p_slot smallint, p_uses payments_use_v1[], p_keys integer, p_status smallint[]) TO kaquan_ledger;
+REVOKE ALL ON FUNCTION payments_use_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_status smallint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_use_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_status smallint[]) TO kaquan_ledger;
+REVOKE ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book integer, p_owner uuid, p_version bigint, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text, p_rules jsonb, p_endings jsonb, p_leaf bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book integer, p_owner uuid, p_version bigint, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text, p_rules jsonb, p_endings jsonb, p_leaf bytea) TO kaquan_app;
+REVOKE ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_batch TO kaquan_app;
 GRANT UPDATE(issued_count) ON TABLE cards_batch TO kaquan_app;
@@ -1210,7 +2154,26 @@ GRANT UPDATE(number_sealed) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(expires_at) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(activated_at) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(version) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(customer_id) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(registered_at) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(loss_reported_at) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(loss_due_at) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(lost_at) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(gift_id) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(replaces_id) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(replaced_by_id) ON TABLE cards_card TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_event TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_gift TO kaquan_app;
+GRANT UPDATE(status) ON TABLE cards_gift TO kaquan_app;
+GRANT UPDATE(message_sealed) ON TABLE cards_gift TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE cards_gift TO kaquan_app;
+GRANT UPDATE(claimed_by) ON TABLE cards_gift TO kaquan_app;
+GRANT UPDATE(new_card_id) ON TABLE cards_gift TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_number TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_pin TO kaquan_app;
+GRANT UPDATE(hash) ON TABLE cards_pin TO kaquan_app;
+GRANT UPDATE(attempts) ON TABLE cards_pin TO kaquan_app;
+GRANT UPDATE(set_at) ON TABLE cards_pin TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_programme TO kaquan_app;
 GRANT UPDATE(name) ON TABLE cards_programme TO kaquan_app;
 GRANT UPDATE(max_balance_fen) ON TABLE cards_programme TO kaquan_app;
@@ -1218,6 +2181,13 @@ GRANT UPDATE(authorization_ttl_s) ON TABLE cards_programme TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_secret TO kaquan_app;
 GRANT UPDATE(secret_sealed) ON TABLE cards_secret TO kaquan_app;
 GRANT UPDATE(pin_sealed) ON TABLE cards_secret TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_transfer TO kaquan_app;
+GRANT UPDATE(status) ON TABLE cards_transfer TO kaquan_app;
+GRANT UPDATE(amount_fen) ON TABLE cards_transfer TO kaquan_app;
+GRANT UPDATE(out_id) ON TABLE cards_transfer TO kaquan_app;
+GRANT UPDATE(in_id) ON TABLE cards_transfer TO kaquan_app;
+GRANT UPDATE(abandoned_for) ON TABLE cards_transfer TO kaquan_app;
+GRANT UPDATE(finished_at) ON TABLE cards_transfer TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_leaf TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_leaf TO kaquan_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE guesses_caller TO kaquan_app;
@@ -1249,24 +2219,103 @@ GRANT SELECT ON TABLE ledger_slot TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_slot TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE ledger_transaction TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_transaction TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_allowance TO kaquan_app;
+GRANT UPDATE(used_fen) ON TABLE parties_allowance TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_api_key TO kaquan_app;
 GRANT UPDATE(revoked_at) ON TABLE parties_api_key TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_approval TO kaquan_app;
+GRANT UPDATE(status) ON TABLE parties_approval TO kaquan_app;
+GRANT UPDATE(decided_by) ON TABLE parties_approval TO kaquan_app;
+GRANT UPDATE(decided_at) ON TABLE parties_approval TO kaquan_app;
+GRANT UPDATE(decided_why) ON TABLE parties_approval TO kaquan_app;
+GRANT UPDATE(executed_at) ON TABLE parties_approval TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_audit TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_book TO kaquan_app;
+GRANT SELECT ON TABLE parties_book TO kaquan_ledger;
 GRANT UPDATE(version) ON TABLE parties_book TO kaquan_app;
+GRANT UPDATE(version) ON TABLE parties_book TO kaquan_ledger;
+GRANT SELECT,INSERT ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(name) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(phone) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(document_kind) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(document) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(phone_lookup) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(phone_last4) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(document_lookup) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(document_last4) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(level) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(forgotten_at) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(retained_until) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(retained_by) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(version) ON TABLE parties_customer TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_identity_attempt TO kaquan_app;
+GRANT UPDATE(result) ON TABLE parties_identity_attempt TO kaquan_app;
+GRANT UPDATE(code) ON TABLE parties_identity_attempt TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE parties_identity_attempt TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_identity_guard TO kaquan_app;
+GRANT UPDATE(mismatches) ON TABLE parties_identity_guard TO kaquan_app;
+GRANT UPDATE(pending) ON TABLE parties_identity_guard TO kaquan_app;
+GRANT UPDATE(checks) ON TABLE parties_identity_guard TO kaquan_app;
+GRANT UPDATE(day) ON TABLE parties_identity_guard TO kaquan_app;
+GRANT UPDATE(claimed_at) ON TABLE parties_identity_guard TO kaquan_app;
+GRANT UPDATE(version) ON TABLE parties_identity_guard TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_issuer TO kaquan_app;
 GRANT UPDATE(name) ON TABLE parties_issuer TO kaquan_app;
+GRANT UPDATE(issuer_class) ON TABLE parties_issuer TO kaquan_app;
+GRANT UPDATE(legal_name) ON TABLE parties_issuer TO kaquan_app;
+GRANT UPDATE(legal_code) ON TABLE parties_issuer TO kaquan_app;
+GRANT UPDATE(group_code) ON TABLE parties_issuer TO kaquan_app;
+GRANT UPDATE(brand) ON TABLE parties_issuer TO kaquan_app;
+GRANT UPDATE(province) ON TABLE parties_issuer TO kaquan_app;
+GRANT UPDATE(filing_number) ON TABLE parties_issuer TO kaquan_app;
+GRANT UPDATE(filed_on) ON TABLE parties_issuer TO kaquan_app;
+GRANT UPDATE(business_started_on) ON TABLE parties_issuer TO kaquan_app;
+GRANT UPDATE(calendar) ON TABLE parties_issuer TO kaquan_app;
+GRANT UPDATE(payment_licence) ON TABLE parties_issuer TO kaquan_app;
+GRANT UPDATE(version) ON TABLE parties_issuer TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_level_change TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_merchant TO kaquan_app;
 GRANT UPDATE(name) ON TABLE parties_merchant TO kaquan_app;
 GRANT UPDATE(trade) ON TABLE parties_merchant TO kaquan_app;
+GRANT UPDATE(legal_name) ON TABLE parties_merchant TO kaquan_app;
+GRANT UPDATE(legal_code) ON TABLE parties_merchant TO kaquan_app;
+GRANT UPDATE(group_code) ON TABLE parties_merchant TO kaquan_app;
+GRANT UPDATE(brand) ON TABLE parties_merchant TO kaquan_app;
+GRANT UPDATE(version) ON TABLE parties_merchant TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_operator TO kaquan_app;
+GRANT UPDATE(name) ON TABLE parties_operator TO kaquan_app;
+GRANT UPDATE(roles) ON TABLE parties_operator TO kaquan_app;
+GRANT UPDATE(store_ids) ON TABLE parties_operator TO kaquan_app;
+GRANT UPDATE(status) ON TABLE parties_operator TO kaquan_app;
+GRANT UPDATE(version) ON TABLE parties_operator TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_store TO kaquan_app;
 GRANT UPDATE(name) ON TABLE parties_store TO kaquan_app;
+GRANT UPDATE(trade) ON TABLE parties_store TO kaquan_app;
+GRANT UPDATE(latitude_udeg) ON TABLE parties_store TO kaquan_app;
+GRANT UPDATE(longitude_udeg) ON TABLE parties_store TO kaquan_app;
+GRANT UPDATE(version) ON TABLE parties_store TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_tenant TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_terminal TO kaquan_app;
 GRANT UPDATE(status) ON TABLE parties_terminal TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE payments_last_place TO kaquan_ledger;
+GRANT SELECT ON TABLE payments_last_place TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE payments_limit TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE payments_limit TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE payments_payment TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_payment TO kaquan_app;
 GRANT UPDATE(status) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(captured_fen) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(refunded_fen) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(version) ON TABLE payments_payment TO kaquan_ledger;
+GRANT SELECT,INSERT ON TABLE payments_place_rule TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE payments_place_rule TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE payments_trail TO kaquan_ledger;
+GRANT SELECT ON TABLE payments_trail TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE payments_usage TO kaquan_ledger;
+GRANT SELECT ON TABLE payments_usage TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE policy_change TO kaquan_app;
+GRANT SELECT ON TABLE policy_decision TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE policy_decision TO kaquan_ledger;
+GRANT SELECT ON TABLE policy_rule_set TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE policy_rule_set TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE production_export TO kaquan_app;

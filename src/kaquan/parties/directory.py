@@ -1,6 +1,7 @@
 """Every book's keys and terminals in memory, so that a payment asks the database for neither."""
 
 import asyncio
+from collections.abc import Iterable
 from uuid import UUID
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from kaquan.kit.db import Pool
 from kaquan.parties import store
 from kaquan.parties.keys import read_token
+from kaquan.parties.staff import OperatorStatus, every_operator, scopes_of
 from kaquan.parties.types import ApiKey, Book, Mode, Place, Principal
 from kaquan.vault import secret_matches
 
@@ -16,13 +18,14 @@ CATCH_UP_S = 0.02
 
 
 class BookDirectory(msgspec.Struct, frozen=True):
-    """What is known of one book: its keys by id and its places by terminal id."""
+    """What is known of one book: its keys by id, who asks with each of them, and its places by terminal id."""
 
     book_id: int
     tenant_id: UUID
     mode: Mode
     version: int
     keys: dict[UUID, ApiKey]
+    principals: dict[UUID, Principal]
     places: dict[UUID, Place]
 
 
@@ -44,17 +47,34 @@ class Directory:
             changed = [book for book in await store.load_books(self._pool) if not self._is_current(book)]
             for book in changed:
                 # The version was read before the rows: they may be newer than it, and are then read again.
+                keys = {key.id: key for key in await store.load_keys(self._pool, book.id)}
                 self._books[book.id] = BookDirectory(
                     book_id=book.id,
                     tenant_id=book.tenant_id,
                     mode=book.mode,
                     version=book.version,
-                    keys={key.id: key for key in await store.load_keys(self._pool, book.id)},
+                    keys=keys,
+                    principals=await self._principals(book, keys.values()),
                     places={place.terminal_id: place for place in await store.load_places(self._pool, book.id)},
                 )
             if changed:
                 self.generation += 1
                 self._keys = {id_: key for book in self._books.values() for id_, key in book.keys.items()}
+
+    async def _principals(self, book: Book, keys: Iterable[ApiKey]) -> dict[UUID, Principal]:
+        """Who asks with each key that is taken: not with a revoked one, nor with that of a suspended operator."""
+        operators = {operator.id: operator for operator in await every_operator(self._pool, book.id)}
+        principals = {}
+        for key in keys:
+            scopes, store_ids = key.scopes, None
+            if key.operator_id is not None:
+                operator = operators.get(key.operator_id)
+                if operator is None or operator.status is not OperatorStatus.ACTIVE:
+                    continue
+                scopes, store_ids = scopes & scopes_of(operator.roles), operator.store_ids
+            if key.revoked_at is None:
+                principals[key.id] = Principal(key.id, book.id, book.mode, scopes, key.operator_id, store_ids)
+        return principals
 
     async def catch_up(self) -> None:
         """A refresh that begins after this call, shared by all who wait for one.
@@ -85,7 +105,7 @@ class Directory:
         return 0 if known is None else known.version
 
     def authenticate(self, token: str) -> Principal | None:
-        """Who ``token`` belongs to; None if it is unknown, wrong or revoked, which takes the same time."""
+        """Who ``token`` belongs to; None if it is unknown, wrong or not taken any more, which takes the same time."""
         read = read_token(token)
         if read is None:
             return None
@@ -94,6 +114,4 @@ class Directory:
         if not secret_matches(secret, None if key is None else key.secret_hash) or key is None:
             return None
         book = self._books[key.book_id]
-        if key.revoked_at is not None or mode != book.mode:
-            return None
-        return Principal(key.id, book.book_id, book.mode, key.scopes)
+        return book.principals.get(key_id) if mode == book.mode else None

@@ -9,10 +9,11 @@ from uuid import UUID
 
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
-from kaquan.kit.ids import Ids
+from kaquan.kit.ids import Ids, Prefix, show_id
 from kaquan.kit.outcomes import Refusal
 from kaquan.parties import store
 from kaquan.parties.outcomes import missing
+from kaquan.parties.trail import SYSTEM, Actor, new_action
 from kaquan.parties.types import ApiKey, Book, IssuedKey, Mode, Scope
 from kaquan.vault import SECRET_LENGTH, hash_secret, new_secret
 
@@ -20,20 +21,45 @@ _HEAD = "kq"
 
 
 async def issue_key(
-    pool: Pool, clock: Clock, ids: Ids, *, book: Book, name: str, scopes: Iterable[Scope]
+    pool: Pool,
+    clock: Clock,
+    ids: Ids,
+    *,
+    book: Book,
+    name: str,
+    scopes: Iterable[Scope],
+    operator_id: UUID | None = None,
+    by: Actor = SYSTEM,
 ) -> IssuedKey | Refusal:
-    """A new key; its token is told here and never again. Refused: ``not_found`` (no such book)."""
+    """A new key, an operator's if one is named; its token is told here and never again.
+
+    A key of an operator may do what both its scopes and the operator's roles allow. Refused: ``not_found`` (no such
+    book, or no such operator in it).
+    """
     secret = new_secret()
     granted = frozenset(str(scope) for scope in scopes)
-    key = ApiKey(ids.new(), book.id, name, hash_secret(secret), granted, clock.now(), None)
-    if not await store.post_key(pool, key):
+    key = ApiKey(ids.new(), book.id, name, hash_secret(secret), granted, clock.now(), None, operator_id)
+    after = {"name": name, "scopes": sorted(granted)}
+    if operator_id is not None:
+        after["operator"] = show_id(Prefix.OPERATOR, operator_id)
+    action = new_action(
+        clock, ids, book_id=book.id, by=by, kind="key.issued", prefix=Prefix.KEY, subject_id=key.id, after=after
+    )
+    posted = await store.post_key(pool, key, action)
+    if posted == "parties_api_key_operator":
+        return missing("operator", "operator_id")
+    if not posted:
         return missing("book", "book_id")
     return IssuedKey(key, show_token(book.mode, key.id, secret))
 
 
-async def revoke_key(pool: Pool, clock: Clock, *, book_id: int, key_id: UUID) -> ApiKey | Refusal:
+async def revoke_key(
+    pool: Pool, clock: Clock, ids: Ids, *, book_id: int, key_id: UUID, by: Actor = SYSTEM
+) -> ApiKey | Refusal:
     """The key as it is after it was revoked, now or before. Refused: ``not_found``."""
-    await store.post_revocation(pool, {"book_id": book_id, "id": key_id, "revoked_at": clock.now()})
+    action = new_action(clock, ids, book_id=book_id, by=by, kind="key.revoked", prefix=Prefix.KEY, subject_id=key_id)
+    params = {"book_id": book_id, "id": key_id, "revoked_at": clock.now()}
+    await store.post_change(pool, "revoke_key", params, action)
     for key in await store.load_keys(pool, book_id):
         if key.id == key_id:
             return key

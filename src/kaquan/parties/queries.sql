@@ -20,9 +20,8 @@ SELECT id, tenant_id, mode, version FROM parties_book WHERE tenant_id = %(tenant
 
 -- name: insert_key
 WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id)
-INSERT INTO parties_api_key (id, book_id, name, secret_hash, scopes, created_at)
-SELECT %(id)s, book.id, %(name)s, %(secret_hash)s, %(scopes)s, %(created_at)s FROM book
-RETURNING id;
+INSERT INTO parties_api_key (id, book_id, name, secret_hash, scopes, created_at, operator_id)
+SELECT %(id)s, book.id, %(name)s, %(secret_hash)s, %(scopes)s, %(created_at)s, %(operator_id)s FROM book;
 
 -- name: revoke_key
 WITH revoked AS (
@@ -32,28 +31,38 @@ WITH revoked AS (
 UPDATE parties_book b SET version = b.version + 1 FROM revoked WHERE b.id = revoked.book_id;
 
 -- name: keys_of_book
-SELECT id, book_id, name, secret_hash, scopes, created_at, revoked_at
+SELECT id, book_id, name, secret_hash, scopes, created_at, revoked_at, operator_id
 FROM parties_api_key WHERE book_id = %(book_id)s ORDER BY id;
 
 -- name: places_of_book
-SELECT t.id, s.id, s.merchant_id, t.status
+SELECT t.id, s.id, s.merchant_id, t.status, s.latitude_udeg, s.longitude_udeg
 FROM parties_terminal t JOIN parties_store s ON s.book_id = t.book_id AND s.id = t.store_id
 WHERE t.book_id = %(book_id)s;
 
 -- name: insert_issuer
 WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id)
-INSERT INTO parties_issuer (id, book_id, code, name, time_zone, created_at)
-SELECT %(id)s, book.id, %(code)s, %(name)s, %(time_zone)s, %(created_at)s FROM book;
+INSERT INTO parties_issuer (id, book_id, code, name, time_zone, created_at, issuer_class, legal_name, legal_code,
+  group_code, brand, province, filing_number, filed_on, business_started_on, calendar, payment_licence)
+SELECT %(id)s, book.id, %(code)s, %(name)s, %(time_zone)s, %(created_at)s,
+  %(issuer_class)s, %(legal_name)s, %(legal_code)s, %(group_code)s, %(brand)s, %(province)s, %(filing_number)s,
+  %(filed_on)s, %(business_started_on)s, %(calendar)s, %(payment_licence)s
+FROM book;
 
 -- name: change_issuer
 WITH changed AS (
-  UPDATE parties_issuer SET name = coalesce(%(name)s, name)
-  WHERE book_id = %(book_id)s AND id = %(id)s RETURNING book_id
+  UPDATE parties_issuer SET version = version + 1,
+    name = %(name)s, issuer_class = %(issuer_class)s, legal_name = %(legal_name)s, legal_code = %(legal_code)s,
+    group_code = %(group_code)s, brand = %(brand)s, province = %(province)s, filing_number = %(filing_number)s,
+    filed_on = %(filed_on)s, business_started_on = %(business_started_on)s, calendar = %(calendar)s,
+    payment_licence = %(payment_licence)s
+  WHERE book_id = %(book_id)s AND id = %(id)s AND version = %(version)s RETURNING book_id
 )
 UPDATE parties_book b SET version = b.version + 1 FROM changed WHERE b.id = changed.book_id;
 
 -- name: issuers
-SELECT id, book_id, code, name, time_zone, created_at FROM parties_issuer
+SELECT id, book_id, code, name, time_zone, created_at, issuer_class, legal_name, legal_code, group_code, brand,
+  province, filing_number, filed_on, business_started_on, calendar, payment_licence, version
+FROM parties_issuer
 WHERE book_id = %(book_id)s
   AND (%(id)s::uuid IS NULL OR id = %(id)s)
   AND (%(after_id)s::uuid IS NULL OR id < %(after_id)s)
@@ -65,18 +74,23 @@ ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: insert_merchant
 WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id)
-INSERT INTO parties_merchant (id, book_id, code, name, trade, created_at)
-SELECT %(id)s, book.id, %(code)s, %(name)s, %(trade)s, %(created_at)s FROM book;
+INSERT INTO parties_merchant (id, book_id, code, name, trade, created_at, legal_name, legal_code, group_code, brand)
+SELECT %(id)s, book.id, %(code)s, %(name)s, %(trade)s, %(created_at)s,
+  %(legal_name)s, %(legal_code)s, %(group_code)s, %(brand)s
+FROM book;
 
 -- name: change_merchant
 WITH changed AS (
-  UPDATE parties_merchant SET name = coalesce(%(name)s, name), trade = coalesce(%(trade)s, trade)
-  WHERE book_id = %(book_id)s AND id = %(id)s RETURNING book_id
+  UPDATE parties_merchant SET version = version + 1,
+    name = %(name)s, trade = %(trade)s, legal_name = %(legal_name)s, legal_code = %(legal_code)s,
+    group_code = %(group_code)s, brand = %(brand)s
+  WHERE book_id = %(book_id)s AND id = %(id)s AND version = %(version)s RETURNING book_id
 )
 UPDATE parties_book b SET version = b.version + 1 FROM changed WHERE b.id = changed.book_id;
 
 -- name: merchants
-SELECT id, book_id, code, name, trade, created_at FROM parties_merchant
+SELECT id, book_id, code, name, trade, created_at, legal_name, legal_code, group_code, brand, version
+FROM parties_merchant
 WHERE book_id = %(book_id)s
   AND (%(id)s::uuid IS NULL OR id = %(id)s)
   AND (%(after_id)s::uuid IS NULL OR id < %(after_id)s)
@@ -88,18 +102,22 @@ ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: insert_store
 WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id)
-INSERT INTO parties_store (id, book_id, merchant_id, code, name, created_at)
-SELECT %(id)s, book.id, %(merchant_id)s, %(code)s, %(name)s, %(created_at)s FROM book;
+INSERT INTO parties_store (id, book_id, merchant_id, code, name, created_at, trade, latitude_udeg, longitude_udeg)
+SELECT %(id)s, book.id, %(merchant_id)s, %(code)s, %(name)s, %(created_at)s,
+  %(trade)s, %(latitude_udeg)s, %(longitude_udeg)s
+FROM book;
 
 -- name: change_store
 WITH changed AS (
-  UPDATE parties_store SET name = coalesce(%(name)s, name)
-  WHERE book_id = %(book_id)s AND id = %(id)s RETURNING book_id
+  UPDATE parties_store SET version = version + 1,
+    name = %(name)s, trade = %(trade)s, latitude_udeg = %(latitude_udeg)s, longitude_udeg = %(longitude_udeg)s
+  WHERE book_id = %(book_id)s AND id = %(id)s AND version = %(version)s RETURNING book_id
 )
 UPDATE parties_book b SET version = b.version + 1 FROM changed WHERE b.id = changed.book_id;
 
 -- name: stores
-SELECT id, book_id, merchant_id, code, name, created_at FROM parties_store
+SELECT id, book_id, merchant_id, code, name, created_at, trade, latitude_udeg, longitude_udeg, version
+FROM parties_store
 WHERE book_id = %(book_id)s
   AND (%(id)s::uuid IS NULL OR id = %(id)s)
   AND (%(after_id)s::uuid IS NULL OR id < %(after_id)s)

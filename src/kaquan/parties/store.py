@@ -11,10 +11,12 @@ import psycopg
 from msgspec.structs import asdict
 
 from kaquan.kit.db import Params, Pool, constraint_of, load_queries
+from kaquan.parties.trail import Action, write_action
 from kaquan.parties.types import (
     ApiKey,
     Book,
     Issuer,
+    IssuerClass,
     Merchant,
     Mode,
     Place,
@@ -27,20 +29,25 @@ from kaquan.parties.types import (
 
 _QUERIES = load_queries(__package__)
 
+TRIES = 5
+"""How often a change is decided again because another one came first."""
+
 
 async def _read(pool: Pool, query: str, params: Params | None = None) -> list[tuple[Any, ...]]:
     async with pool.connection() as connection:
         return await (await connection.execute(_QUERIES[query], params)).fetchall()
 
 
-async def _write(pool: Pool, query: str, params: Params) -> str | None:
-    """None when it was written, else the name of the constraint that refused it."""
+async def _write(pool: Pool, query: str, params: Params, action: Action) -> bool | str | None:
+    """Whether it was written, and with it ``action``; or the name of the constraint that refused it."""
     try:
-        async with pool.connection() as connection:
-            await connection.execute(_QUERIES[query], params)
+        async with pool.connection() as connection, connection.transaction():
+            written = (await connection.execute(_QUERIES[query], params)).rowcount > 0
+            if written:
+                await write_action(connection, action)
     except psycopg.IntegrityError as error:
         return constraint_of(error)
-    return None
+    return written
 
 
 # --- tenants, books, keys
@@ -77,26 +84,16 @@ async def load_books(pool: Pool, tenant_id: UUID | None = None) -> list[Book]:
     return [_book(row) for row in rows]
 
 
-async def post_key(pool: Pool, key: ApiKey) -> bool:
-    """Whether the key was written: not when there is no such book."""
-    return bool(
-        await _read(
-            pool,
-            "insert_key",
-            {**asdict(key), "scopes": sorted(key.scopes)},
-        )
-    )
-
-
-async def post_revocation(pool: Pool, params: Params) -> None:
-    await _write(pool, "revoke_key", params)
+async def post_key(pool: Pool, key: ApiKey, action: Action) -> bool | str | None:
+    """Whether the key was written: not when there is no such book; or the constraint that refused it."""
+    return await _write(pool, "insert_key", {**asdict(key), "scopes": sorted(key.scopes)}, action)
 
 
 async def load_keys(pool: Pool, book_id: int) -> list[ApiKey]:
     rows = await _read(pool, "keys_of_book", {"book_id": book_id})
     return [
-        ApiKey(id_, book, name, bytes(secret_hash), frozenset(scopes), created_at, revoked_at)
-        for id_, book, name, secret_hash, scopes, created_at, revoked_at in rows
+        ApiKey(id_, book, name, bytes(secret_hash), frozenset(scopes), created_at, revoked_at, operator_id)
+        for id_, book, name, secret_hash, scopes, created_at, revoked_at, operator_id in rows
     ]
 
 
@@ -107,13 +104,22 @@ async def load_places(pool: Pool, book_id: int) -> list[Place]:
 # --- issuers, merchants, stores, terminals
 
 
-async def post_party(pool: Pool, query: str, params: Params) -> str | None:
-    """Write a row by the statement ``query``; the name of the constraint that refused it, or None."""
-    return await _write(pool, query, params)
+async def post_party(pool: Pool, query: str, params: Params, action: Action) -> str | None:
+    """Write a new row by the statement ``query``; the name of the constraint that refused it, or None."""
+    written = await _write(pool, query, params, action)
+    return None if isinstance(written, bool) else written
+
+
+async def post_change(pool: Pool, query: str, params: Params, action: Action) -> bool:
+    """Whether the statement ``query`` changed a row; not when it is no longer what the change was decided on."""
+    changed = await _write(pool, query, params, action)
+    assert isinstance(changed, bool), changed
+    return changed
 
 
 async def load_issuers(pool: Pool, book_id: int, search: Search, id_: UUID | None = None) -> list[Issuer]:
-    return [Issuer(*row) for row in await _read(pool, "issuers", _criteria(book_id, search, id_))]
+    rows = await _read(pool, "issuers", _criteria(book_id, search, id_))
+    return [_issuer(row) for row in rows]
 
 
 async def load_merchants(pool: Pool, book_id: int, search: Search, id_: UUID | None = None) -> list[Merchant]:
@@ -135,6 +141,12 @@ async def load_terminals(pool: Pool, book_id: int, search: Search, id_: UUID | N
 def _criteria(book_id: int, search: Search, id_: UUID | None) -> dict[str, Any]:
     # one row more than asked tells whether there is a next page
     return {**asdict(search), "book_id": book_id, "id": id_, "limit": search.limit + 1}
+
+
+def _issuer(row: tuple[Any, ...]) -> Issuer:
+    id_, book_id, code, name, time_zone, created_at, issuer_class, *rest = row
+    known_class = None if issuer_class is None else IssuerClass(issuer_class)
+    return Issuer(id_, book_id, code, name, time_zone, created_at, known_class, *rest)
 
 
 def _book(row: tuple[Any, ...]) -> Book:

@@ -12,15 +12,32 @@ from kaquan.kit.paging import Page
 from kaquan.parties import store
 from kaquan.parties.lists import cut_parties
 from kaquan.parties.outcomes import missing, taken
+from kaquan.parties.trail import SYSTEM, Actor, new_action, summary_of
 from kaquan.parties.types import Search, Terminal, TerminalStatus
+
+_KINDS = {TerminalStatus.BLOCKED: "terminal.blocked", TerminalStatus.ACTIVE: "terminal.unblocked"}
+_OTHER = {
+    TerminalStatus.BLOCKED: TerminalStatus.ACTIVE,
+    TerminalStatus.ACTIVE: TerminalStatus.BLOCKED,
+}
 
 
 async def create_terminal(
-    pool: Pool, clock: Clock, ids: Ids, *, book_id: int, store_id: UUID, code: str
+    pool: Pool, clock: Clock, ids: Ids, *, book_id: int, store_id: UUID, code: str, by: Actor = SYSTEM
 ) -> Terminal | Refusal:
     """A new terminal of a store, active. Refused: ``not_found`` (store_id), ``already_exists`` (code)."""
     terminal = Terminal(ids.new(), book_id, store_id, code, TerminalStatus.ACTIVE, clock.now())
-    refused_by = await store.post_party(pool, "insert_terminal", asdict(terminal))
+    action = new_action(
+        clock,
+        ids,
+        book_id=book_id,
+        by=by,
+        kind="terminal.created",
+        prefix=Prefix.TERMINAL,
+        subject_id=terminal.id,
+        after=summary_of(terminal),
+    )
+    refused_by = await store.post_party(pool, "insert_terminal", asdict(terminal), action)
     if refused_by is None:
         return terminal
     if refused_by == "parties_terminal_store":
@@ -30,9 +47,23 @@ async def create_terminal(
     return taken("code", code, prefix=Prefix.TERMINAL, existing=existing.id)
 
 
-async def change_terminal(pool: Pool, *, book_id: int, id_: UUID, status: TerminalStatus) -> Terminal | Refusal:
+async def change_terminal(
+    pool: Pool, clock: Clock, ids: Ids, *, book_id: int, id_: UUID, status: TerminalStatus, by: Actor = SYSTEM
+) -> Terminal | Refusal:
     """Block or unblock a terminal; one that is so already stays so. Refused: ``not_found``."""
-    await store.post_party(pool, "change_terminal", {"book_id": book_id, "id": id_, "status": status})
+    action = new_action(
+        clock,
+        ids,
+        book_id=book_id,
+        by=by,
+        kind=_KINDS[status],
+        prefix=Prefix.TERMINAL,
+        subject_id=id_,
+        # there are two states, and only a change from one to the other is written
+        before={"status": _OTHER[status]},
+        after={"status": status},
+    )
+    await store.post_change(pool, "change_terminal", {"book_id": book_id, "id": id_, "status": status}, action)
     return await get_terminal(pool, book_id=book_id, id_=id_)
 
 

@@ -1,10 +1,11 @@
 """Who takes part: tenants and their books, API keys, issuers, merchants, stores, terminals."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from kaquan.kit.paging import DEFAULT_LIMIT
 
@@ -31,10 +32,33 @@ class Scope(StrEnum):
     CARDS_ENQUIRE = "cards:enquire"
     PROGRAMMES_WRITE = "programmes:write"
     PROGRAMMES_READ = "programmes:read"
+    LIMITS_WRITE = "limits:write"
     MERCHANTS_WRITE = "merchants:write"
     MERCHANTS_READ = "merchants:read"
+    CUSTOMERS_WRITE = "customers:write"
+    CUSTOMERS_READ = "customers:read"
+    CUSTOMERS_REVEAL = "customers:reveal"
+    CUSTOMERS_FORGET = "customers:forget"
+    OPERATORS_WRITE = "operators:write"
+    OPERATORS_READ = "operators:read"
+    APPROVALS_PROPOSE = "approvals:propose"
+    APPROVALS_DECIDE = "approvals:decide"
+    APPROVALS_READ = "approvals:read"
+    AUDIT_READ = "audit:read"
     LEDGER_READ = "ledger:read"
+    POLICY_READ = "policy:read"
+    POLICY_WRITE = "policy:write"
+    POLICY_APPROVE = "policy:approve"
     BACKDATE = "backdate"
+
+
+class IssuerClass(StrEnum):
+    """What kind of issuer the law takes one for (CN-SP-CLASS-01 to 04)."""
+
+    GROUP = "group"
+    BRAND = "brand"
+    SCALE = "scale"
+    OTHER = "other"
 
 
 class TerminalStatus(StrEnum):
@@ -71,6 +95,8 @@ class ApiKey(msgspec.Struct, frozen=True):
     scopes: frozenset[str]
     created_at: datetime
     revoked_at: datetime | None
+    operator_id: UUID | None = None
+    """Whose it is; a key of nobody belongs to a system."""
 
 
 class IssuedKey(msgspec.Struct, frozen=True):
@@ -84,7 +110,12 @@ class IssuedKey(msgspec.Struct, frozen=True):
 
 
 class Issuer(msgspec.Struct, frozen=True):
-    """Who owes the value on a card; its time zone says when a day ends."""
+    """Who owes the value on a card; its time zone says when a day ends.
+
+    ``legal_code`` is the unified social credit code of its legal entity, ``group_code`` that of the legal person who
+    controls it. ``province`` is where it issues (ISO 3166-2), ``calendar`` the name of the working-day calendar by
+    which its due dates are counted. ``payment_licence`` is the licence of whoever holds the funds, itself or a partner.
+    """
 
     id: UUID
     book_id: int
@@ -92,10 +123,48 @@ class Issuer(msgspec.Struct, frozen=True):
     name: str
     time_zone: str
     created_at: datetime
+    issuer_class: IssuerClass | None = None
+    legal_name: str | None = None
+    legal_code: str | None = None
+    group_code: str | None = None
+    brand: str | None = None
+    province: str | None = None
+    filing_number: str | None = None
+    filed_on: date | None = None
+    business_started_on: date | None = None
+    calendar: str | None = None
+    payment_licence: str | None = None
+    version: int = 1
+
+
+class IssuerProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be told of an issuer at any time; UNSET leaves it as it is, None takes it away."""
+
+    issuer_class: IssuerClass | UnsetType | None = UNSET
+    legal_name: str | UnsetType | None = UNSET
+    legal_code: str | UnsetType | None = UNSET
+    group_code: str | UnsetType | None = UNSET
+    brand: str | UnsetType | None = UNSET
+    province: str | UnsetType | None = UNSET
+    filing_number: str | UnsetType | None = UNSET
+    filed_on: date | UnsetType | None = UNSET
+    business_started_on: date | UnsetType | None = UNSET
+    calendar: str | UnsetType | None = UNSET
+    payment_licence: str | UnsetType | None = UNSET
+
+
+class IssuerChange(IssuerProfile, frozen=True, kw_only=True):
+    """What of an issuer changes."""
+
+    name: str | UnsetType = UNSET
 
 
 class Merchant(msgspec.Struct, frozen=True):
-    """Who takes cards. ``trade`` is what it deals in, in the tenant's own words."""
+    """Who takes cards. ``trade`` is what it deals in, in the tenant's own words.
+
+    ``legal_code`` is the unified social credit code of its legal entity, ``group_code`` that of the legal person who
+    controls it, ``brand`` the franchise that it belongs to.
+    """
 
     id: UUID
     book_id: int
@@ -103,10 +172,31 @@ class Merchant(msgspec.Struct, frozen=True):
     name: str
     trade: str | None
     created_at: datetime
+    legal_name: str | None = None
+    legal_code: str | None = None
+    group_code: str | None = None
+    brand: str | None = None
+    version: int = 1
+
+
+class MerchantProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be told of a merchant at any time; UNSET leaves it as it is, None takes it away."""
+
+    legal_name: str | UnsetType | None = UNSET
+    legal_code: str | UnsetType | None = UNSET
+    group_code: str | UnsetType | None = UNSET
+    brand: str | UnsetType | None = UNSET
+
+
+class MerchantChange(MerchantProfile, frozen=True, kw_only=True):
+    """What of a merchant changes."""
+
+    name: str | UnsetType = UNSET
+    trade: str | UnsetType = UNSET
 
 
 class Store(msgspec.Struct, frozen=True):
-    """Where a merchant takes cards."""
+    """Where a merchant takes cards. ``latitude_udeg`` and ``longitude_udeg`` are millionths of a degree (WGS 84)."""
 
     id: UUID
     book_id: int
@@ -114,6 +204,24 @@ class Store(msgspec.Struct, frozen=True):
     code: str
     name: str
     created_at: datetime
+    trade: str | None = None
+    latitude_udeg: int | None = None
+    longitude_udeg: int | None = None
+    version: int = 1
+
+
+class StoreProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be told of a store at any time; UNSET leaves it as it is, None takes it away."""
+
+    trade: str | UnsetType | None = UNSET
+    latitude_udeg: int | UnsetType | None = UNSET
+    longitude_udeg: int | UnsetType | None = UNSET
+
+
+class StoreChange(StoreProfile, frozen=True, kw_only=True):
+    """What of a store changes."""
+
+    name: str | UnsetType = UNSET
 
 
 class Terminal(msgspec.Struct, frozen=True):
@@ -128,12 +236,17 @@ class Terminal(msgspec.Struct, frozen=True):
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who asks: a key, the book it belongs to, and what it may do there."""
+    """Who asks: a key, the book it belongs to, and what it may do there.
+
+    A key of an operator may do what both the key and the operator's roles allow, at ``store_ids`` (None: everywhere).
+    """
 
     key_id: UUID
     book_id: int
     mode: Mode
     scopes: frozenset[str]
+    operator_id: UUID | None = None
+    store_ids: frozenset[UUID] | None = None
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -143,6 +256,8 @@ class Place(msgspec.Struct, frozen=True):
     store_id: UUID
     merchant_id: UUID
     status: str
+    latitude_udeg: int | None = None
+    longitude_udeg: int | None = None
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):

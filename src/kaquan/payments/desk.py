@@ -26,11 +26,13 @@ from kaquan.ledger import AccountSpec, Answer, Item, claim_keys, open_accounts, 
 from kaquan.parties import Place
 from kaquan.payments import store
 from kaquan.payments.capture import plan_capture
+from kaquan.payments.limits import NO_LIMITS, LimitSet, Movement, UsageFacts
 from kaquan.payments.load import plan_load
 from kaquan.payments.outcomes import IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
+from kaquan.payments.places import PlaceRule
 from kaquan.payments.refund import plan_refund
 from kaquan.payments.spend import plan_spend
-from kaquan.payments.store import ANSWERED, APPLIED, BatchFacts
+from kaquan.payments.store import ANSWERED, APPLIED, OVER_LIMIT, BatchFacts
 from kaquan.payments.types import Accounts, Capture, Facts, Load, Plan, Refund, Request, Spend, Void
 from kaquan.payments.void import plan_void
 
@@ -65,6 +67,12 @@ class Known(NamedTuple):
 
     programme: Callable[[int, UUID], Programme | None]
     place: Callable[[int, UUID], Place | None]
+    limits: Callable[[int, UUID, Movement, bool], LimitSet]
+    """Of a book's programme, for a movement, for registered cards or the others."""
+    place_rules: Callable[[int, UUID, bool], tuple[PlaceRule, ...]]
+    """Of a book's programme, for registered cards or the others."""
+    tracks_places: Callable[[], bool]
+    """Whether any rule wants to know where a card was last."""
     version: Callable[[int], int]
     refresh: Callable[[], Any]
 
@@ -149,13 +157,15 @@ class Desk:
         """Answer a batch; never raises."""
         answers: list[Answer | None] = [None] * len(requests)
         waiting = list(range(len(requests)))
+        over: set[int] = set()
         attempts = 0
         give_up = time.monotonic() + OUTAGE_PATIENCE_S
         refusal = BUSY.refuse()
         while waiting and attempts < MAX_ATTEMPTS:
             try:
                 async with self._session() as connection:
-                    for n, answer in await self._attempt(connection, slot, [(n, requests[n]) for n in waiting]):
+                    asked = [(n, requests[n]) for n in waiting]
+                    for n, answer in await self._attempt(connection, slot, asked, over):
                         answers[n] = answer
             except Exception as error:
                 if not is_outage(error):
@@ -208,9 +218,13 @@ class Desk:
                 answers[n] = answer
 
     async def _attempt(
-        self, connection: Connection, slot: int, asked: list[tuple[int, Request]]
+        self, connection: Connection, slot: int, asked: list[tuple[int, Request]], over: set[int]
     ) -> list[tuple[int, Answer]]:
-        """One load, plan and post; the answers of those that are done, by position."""
+        """One load, plan and post; the answers of those that are done, by position.
+
+        ``over`` are those for which a limit left no room the last time: what was used is read for them, so that the
+        plan can say so. Those of this time are put there.
+        """
         refused = await self._refuse_reused(connection, asked)
         if refused:
             gone = {n for n, _ in refused}
@@ -222,8 +236,10 @@ class Desk:
         items: list[Item] = []
         plans: list[Plan | None] = []
         rendered: list[Answer] = []
-        for _, request in asked:
-            decision = self._plan(slot, facts, request, now)
+        decisions = [self._plan(slot, facts, request, now) for _, request in asked]
+        if over:
+            await self._plan_knowing_usage(connection, slot, facts, asked, over, decisions, now)
+        for (_, request), decision in zip(asked, decisions, strict=True):
             if isinstance(decision, Refusal):
                 answer = request.render(decision)
                 plans.append(None)
@@ -238,7 +254,28 @@ class Desk:
             (n, answer) for (n, _), answer, status in zip(asked, rendered, statuses, strict=True) if status == APPLIED
         ]
         again = [entry for entry, status in zip(asked, statuses, strict=True) if status == ANSWERED]
+        over.update(n for (n, _), status in zip(asked, statuses, strict=True) if status == OVER_LIMIT)
         return done + await self._first_answers(connection, slot, again) if again else done
+
+    async def _plan_knowing_usage(
+        self,
+        connection: Connection,
+        slot: int,
+        facts: BatchFacts,
+        asked: list[tuple[int, Request]],
+        over: set[int],
+        decisions: list[Plan | Refusal],
+        now: datetime,
+    ) -> None:
+        """Plan again those for which a limit left no room, now with what was used."""
+        uses = {
+            at: decision.uses
+            for at, ((n, _), decision) in enumerate(zip(asked, decisions, strict=True))
+            if n in over and isinstance(decision, Plan) and decision.uses is not None
+        }
+        usage = await store.read_usage(connection, slot=slot, uses=list(uses.values()))
+        for at in uses:
+            decisions[at] = self._plan(slot, facts, asked[at][1], now, usage)
 
     async def _refuse_reused(
         self, connection: Connection, asked: list[tuple[int, Request]]
@@ -260,7 +297,14 @@ class Desk:
         payments = [r.command.payment_id for r in requests if isinstance(r.command, Capture | Void | Refund)]
         # a spend needs no pocket that never held anything; a load may open the first lot of one
         every_pocket = any(isinstance(r.command, Load) for r in requests)
-        facts = await store.load_facts(connection, slot=slot, cards=cards, payments=payments, every_pocket=every_pocket)
+        facts = await store.load_facts(
+            connection,
+            slot=slot,
+            cards=cards,
+            payments=payments,
+            every_pocket=every_pocket,
+            places=self._known.tracks_places(),
+        )
         if any(self._known.version(card.book_id) < card.book_version for card in facts.cards.values()):
             await self._known.refresh()
         await self._find_accounts(connection, slot, facts, requests)
@@ -292,9 +336,13 @@ class Desk:
             found = await open_accounts(connection, slot=slot, asked=list(missing.values()))
             self._accounts.update(zip(missing, found, strict=True))
 
-    def _plan(self, slot: int, facts: BatchFacts, request: Request, now: datetime) -> Plan | Refusal:
+    def _plan(
+        self, slot: int, facts: BatchFacts, request: Request, now: datetime, usage: UsageFacts | None = None
+    ) -> Plan | Refusal:
         command = request.command
         payment = None
+        limits = NO_LIMITS
+        place_rules: tuple[PlaceRule, ...] = ()
         if isinstance(command, Spend | Load):
             card = facts.cards.get(command.card_id)
             target = command.card_id
@@ -304,16 +352,20 @@ class Desk:
             target = command.payment_id
         programme = self._known.programme(card.book_id, card.programme_id) if card is not None else None
         payable = clearing = expense = 0
-        if programme is not None and programme.book_id == request.book_id:
+        if card is not None and programme is not None and programme.book_id == request.book_id:
             if isinstance(command, Spend):
                 # the terminal as it is now: the door may have looked at an older copy
                 place = self._known.place(request.book_id, command.place.terminal_id)
                 command = command._replace(place=place or command.place)
                 owner_id = command.place.merchant_id
                 payable = self._accounts[slot, owner_id, "merchant_payable", programme.currency]
+                registered = card.customer_id is not None
+                limits = self._known.limits(request.book_id, programme.id, Movement.SPEND, registered)
+                place_rules = self._known.place_rules(request.book_id, programme.id, registered)
             elif isinstance(command, Load):
                 clearing = self._accounts[slot, programme.issuer_id, "load_clearing", programme.currency]
                 expense = self._accounts[slot, programme.issuer_id, "bonus_expense", programme.currency]
+                limits = self._known.limits(request.book_id, programme.id, Movement.LOAD, card.customer_id is not None)
         known = Facts(
             now,
             self._ids.new_near(target),
@@ -322,6 +374,9 @@ class Desk:
             programme,
             payment,
             Accounts(payable, clearing, expense),
+            limits,
+            usage,
+            place_rules,
         )
         return _PLANNERS[type(command)](known, command)
 

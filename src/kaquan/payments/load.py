@@ -7,7 +7,7 @@ from kaquan.cards import Pocket
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, NewLot, Posting
 from kaquan.payments.outcomes import BALANCE_CAP_EXCEEDED
-from kaquan.payments.plan import available_fen, guards_of, too_early, usable_card
+from kaquan.payments.plan import available_fen, count_uses, guards_of, too_early, usable_card
 from kaquan.payments.types import (
     Facts,
     Load,
@@ -30,8 +30,8 @@ def end_of_day(loaded_at: datetime, *, valid_days: int, time_zone: str) -> datet
 def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
     """Decide a load. Both lots remember what was paid and given, which the law of refunds asks for (flow 5).
 
-    Refused with ``backdating_forbidden``, ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired`` or
-    ``balance_cap_exceeded``.
+    Refused with ``backdating_forbidden``, ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired``,
+    ``balance_cap_exceeded`` or ``limit_exceeded``.
     """
     occurred_at = command.occurred_at or facts.now
     if (refusal := too_early(command)) is not None:
@@ -47,6 +47,9 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         return BALANCE_CAP_EXCEEDED.refuse(
             "amount_fen", max_balance_fen=programme.max_balance_fen, balance_fen=held_fen
         )
+    uses = count_uses(facts, command, occurred_at=occurred_at)
+    if isinstance(uses, Refusal):
+        return uses
     legs: list[Leg] = []
     lots: list[NewLot] = []
     pockets: list[PocketAmount] = []
@@ -100,4 +103,4 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         created_at=facts.now,
         version=0,
     )
-    return Plan(posting, Receipt(payment, pockets, balance_fen), new=payment)
+    return Plan(posting, Receipt(payment, pockets, balance_fen), new=payment, uses=uses)

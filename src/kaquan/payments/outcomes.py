@@ -1,15 +1,12 @@
 """Every refusal of the payments room."""
 
 from kaquan.kit.outcomes import outcome
+from kaquan.ledger.outcomes import IDEMPOTENCY_KEY_REUSED as IDEMPOTENCY_KEY_REUSED
 
 BACKDATING_FORBIDDEN = outcome(
     "backdating_forbidden", http=403, iso="57",
     en="occurred_at must not be before {not_before}: this API key does not have the scope backdate.",
     zh="occurred_at 不得早于 {not_before}：此 API 密钥没有权限 backdate。",
-)  # fmt: skip
-CARD_EXPIRED = outcome(
-    "card_expired", http=409, iso="54",
-    en="The card has expired.", zh="卡已过期。",
 )  # fmt: skip
 NOT_ACCEPTED_HERE = outcome(
     "not_accepted_here", http=409, iso="58",
@@ -28,6 +25,30 @@ BALANCE_CAP_EXCEEDED = outcome(
     "balance_cap_exceeded", http=409, iso="61",
     en="A card of this programme may hold at most {max_balance_fen}; this load would make it {balance_fen}.",
     zh="该卡种每张卡余额上限为 {max_balance_fen}，充值后将达到 {balance_fen}。",
+)  # fmt: skip
+LIMIT_EXCEEDED = outcome(
+    "limit_exceeded", http=409, iso="61",
+    en="The limit '{limit}' ({scope}, {period}) allows {maximum}; {left} is left.",
+    zh="超出限额“{limit}”（{scope}，{period}）：上限 {maximum}，剩余 {left}。",
+)  # fmt: skip
+OUTSIDE_AREA = outcome(
+    "outside_area", http=409, iso="58",
+    en="The rule '{rule}' does not let this card be used at this store.", zh="根据规则“{rule}”，该卡不能在此门店使用。",
+)  # fmt: skip
+IMPOSSIBLE_TRAVEL = outcome(
+    "impossible_travel", http=409, iso="59",
+    en="The card was used elsewhere too recently to be here (rule '{rule}').",
+    zh="该卡不久前在其他地点使用过，不可能已到达此处（规则“{rule}”）。",
+)  # fmt: skip
+LIMIT_ENDED = outcome(
+    "limit_ended", http=409, iso="12",
+    en="The limit has ended and cannot be replaced.", zh="该限额已终止，无法替换。",
+)  # fmt: skip
+LIMIT_NEEDS_ONE_SLOT = outcome(
+    "limit_needs_one_slot", http=422, iso="30",
+    en="{field}: this installation has several slots, where only the payments of a card are counted together, not "
+    "those of a {scope}; use the scope card or the period transaction.",
+    zh="{field}：本系统使用多个分片，只能按单卡累计，无法按 {scope} 累计；请使用 card 范围或 transaction 周期。",
 )  # fmt: skip
 AUTHORIZATION_NOT_OPEN = outcome(
     "authorization_not_open", http=409, iso="12",
@@ -48,10 +69,6 @@ NOT_REFUNDABLE = outcome(
 REFUND_EXCEEDS_PAYMENT = outcome(
     "refund_exceeds_payment", http=409, iso="61",
     en="At most {left_fen} of this payment can still be refunded.", zh="该笔交易最多还可退 {left_fen}。",
-)  # fmt: skip
-IDEMPOTENCY_KEY_REUSED = outcome(
-    "idempotency_key_reused", http=422, iso="94",
-    en="The Idempotency-Key was used before with another request.", zh="该幂等键已用于另一笔不同的请求。",
 )  # fmt: skip
 REQUEST_IN_PROGRESS = outcome(
     "request_in_progress", http=409, iso="09", retryable=True,

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import NamedTuple
 
-from kaquan.cards import CardStatus, Pocket
-from kaquan.cards.outcomes import CARD_BLOCKED, CARD_NOT_ACTIVE
+from kaquan.cards import UNUSABLE, CardStatus, Pocket
+from kaquan.cards.outcomes import CARD_EXPIRED
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.ledger import Effect, Guard, Leg
-from kaquan.payments.outcomes import BACKDATING_FORBIDDEN, CARD_EXPIRED
+from kaquan.payments.limits import NO_LIMITS, Subjects, Uses, judge, moment_of, uses_of
+from kaquan.payments.outcomes import BACKDATING_FORBIDDEN
 from kaquan.payments.types import (
     CardFacts,
     Facts,
@@ -44,10 +45,8 @@ def usable_card(facts: Facts) -> CardFacts | Refusal:
     card = facts.card
     if card is None or card.book_id != facts.book_id:
         return NOT_FOUND.refuse("card_id", what="card")
-    if card.status is CardStatus.ISSUED:
-        return CARD_NOT_ACTIVE.refuse("card_id")
-    if card.status is CardStatus.BLOCKED:
-        return CARD_BLOCKED.refuse("card_id")
+    if card.status is not CardStatus.ACTIVE:
+        return UNUSABLE[card.status].refuse("card_id")
     if card.expires_at is not None and card.expires_at <= facts.now:
         return CARD_EXPIRED.refuse("card_id")
     return card
@@ -129,6 +128,32 @@ def fill(amount_fen: int, rooms: list[int]) -> list[int]:
         parts.append(part)
         amount_fen -= part
     return parts
+
+
+def count_uses(facts: Facts, command: Spend | Load, *, occurred_at: datetime) -> Uses | Refusal | None:
+    """What a spend or a load counts in; None where its programme has no limits for it. Refused: ``limit_exceeded``."""
+    limits = facts.limits
+    if limits is NO_LIMITS:
+        return None
+    card, programme, place = facts.card, facts.programme, command.place
+    assert card is not None, "limits are those of a card's programme"
+    assert programme is not None, "limits are those of a card's programme"
+    subjects = Subjects(
+        programme.id,
+        programme.issuer_id,
+        card.id,
+        card.customer_id,
+        command.device_id,
+        place.terminal_id if place is not None else None,
+        place.store_id if place is not None else None,
+        place.merchant_id if place is not None else None,
+    )
+    moment = moment_of(occurred_at, programme.time_zone)
+    if facts.usage is not None:
+        refusal = judge(limits, subjects, amount_fen=command.amount_fen, moment=moment, usage=facts.usage)
+        if refusal is not None:
+            return refusal
+    return uses_of(limits, subjects, amount_fen=command.amount_fen, moment=moment)
 
 
 first_three = itemgetter(0, 1, 2)

@@ -1,6 +1,6 @@
 -- name: load_cards
-SELECT * FROM payments_load_cards_v1(
-  %(slot)s::smallint, %(cards)s::uuid[], %(payments)s::uuid[], %(every_pocket)s::boolean);
+SELECT * FROM payments_load_cards_v2(
+  %(slot)s::smallint, %(cards)s::uuid[], %(payments)s::uuid[], %(every_pocket)s::boolean, %(places)s::boolean);
 
 -- name: load_payments
 -- Each payment with what it has moved so far, per lot of a pocket and other account, in the order of its first legs: one
@@ -35,11 +35,95 @@ CROSS JOIN LATERAL (
 WHERE p.slot = %(slot)s AND p.id = ANY (%(ids)s::uuid[]);
 
 -- name: post_batch
-SELECT payments_post_batch_v1(
+SELECT payments_post_batch_v2(
   %(slot)s::smallint, %(recorded_at)s::timestamptz, %(items)s::ledger_item_v1[], %(answers)b::bytea[],
   %(legs)s::ledger_leg_v1[], %(new_lots)s::ledger_new_lot_v1[], %(versioned)s::integer, %(lots)s::integer,
   %(others)s::integer, %(limited)s::bigint[], %(status)s::smallint[], %(new)s::payments_new_v1[],
-  %(changes)s::payments_change_v1[]);
+  %(changes)s::payments_change_v1[], %(uses)s::payments_use_v1[], %(use_keys)s::integer,
+  %(trail_uses)s::payments_trail_use_v1[], %(last)s::payments_last_v1[]);
+
+-- name: read_usage
+SELECT key, day, day_fen, day_count, month, month_fen, month_count, year, year_fen, year_count
+FROM payments_usage WHERE slot = %(slot)s AND key = ANY (%(keys)s::uuid[]);
+
+-- name: read_trails
+SELECT key, step, fen, count FROM payments_trail WHERE slot = %(slot)s AND key = ANY (%(keys)s::uuid[]);
+
+-- name: insert_limit
+WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id),
+ended AS (
+  UPDATE payments_limit SET ended_at = %(created_at)s
+  WHERE book_id = %(book_id)s AND id = %(replaces_id)s AND ended_at IS NULL RETURNING id
+)
+INSERT INTO payments_limit (id, book_id, programme_id, name, movement, scope, holder, metric, period, trailing_s,
+                            maximum, from_minute, to_minute, replaces_id, created_at)
+SELECT %(id)s, book.id, %(programme_id)s, %(name)s, %(movement)s, %(scope)s, %(holder)s, %(metric)s, %(period)s,
+       %(trailing_s)s, %(maximum)s, %(from_minute)s, %(to_minute)s, %(replaces_id)s, %(created_at)s
+FROM book WHERE %(replaces_id)s::uuid IS NULL OR EXISTS (SELECT FROM ended)
+RETURNING id;
+
+-- name: end_limit
+WITH ended AS (
+  UPDATE payments_limit SET ended_at = %(at)s WHERE book_id = %(book_id)s AND id = %(id)s AND ended_at IS NULL
+  RETURNING book_id
+)
+UPDATE parties_book b SET version = b.version + 1 FROM ended WHERE b.id = ended.book_id;
+
+-- name: limits
+SELECT id, book_id, programme_id, name, movement, scope, holder, metric, period, trailing_s, maximum, from_minute,
+       to_minute, replaces_id, created_at, ended_at
+FROM payments_limit
+WHERE book_id = %(book_id)s
+  AND id = %(id)s  -- if id
+  AND programme_id = %(programme_id)s  -- if programme_id
+  AND ended_at IS NULL  -- if in_force
+  AND ended_at IS NOT NULL  -- if ended
+  AND id < %(after_id)s  -- if after_id
+  AND created_at > %(created_after)s  -- if created_after
+  AND created_at < %(created_before)s  -- if created_before
+ORDER BY id DESC LIMIT %(limit)s;
+
+-- name: limits_in_force
+SELECT id, book_id, programme_id, name, movement, scope, holder, metric, period, trailing_s, maximum, from_minute,
+       to_minute, replaces_id, created_at, ended_at
+FROM payments_limit WHERE book_id = %(book_id)s AND ended_at IS NULL ORDER BY id;
+
+-- name: insert_place_rule
+WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id)
+INSERT INTO payments_place_rule (id, book_id, programme_id, name, kind, holder, latitude_udeg, longitude_udeg, radius_m,
+                                 max_speed_kmh, grace_m, from_minute, to_minute, created_at)
+SELECT %(id)s, book.id, %(programme_id)s, %(name)s, %(kind)s, %(holder)s, %(latitude_udeg)s, %(longitude_udeg)s,
+       %(radius_m)s, %(max_speed_kmh)s, %(grace_m)s, %(from_minute)s, %(to_minute)s, %(created_at)s
+FROM book;
+
+-- name: end_place_rule
+WITH ended AS (
+  UPDATE payments_place_rule SET ended_at = %(at)s WHERE book_id = %(book_id)s AND id = %(id)s AND ended_at IS NULL
+  RETURNING book_id
+)
+UPDATE parties_book b SET version = b.version + 1 FROM ended WHERE b.id = ended.book_id;
+
+-- name: place_rules
+SELECT id, book_id, programme_id, name, kind, holder, latitude_udeg, longitude_udeg, radius_m, max_speed_kmh, grace_m,
+       from_minute, to_minute, created_at, ended_at
+FROM payments_place_rule
+WHERE book_id = %(book_id)s
+  AND id = %(id)s  -- if id
+  AND programme_id = %(programme_id)s  -- if programme_id
+  AND ended_at IS NULL  -- if in_force
+  AND ended_at IS NOT NULL  -- if ended
+  AND id < %(after_id)s  -- if after_id
+  AND created_at > %(created_after)s  -- if created_after
+  AND created_at < %(created_before)s  -- if created_before
+ORDER BY id DESC LIMIT %(limit)s;
+
+-- name: place_rules_in_force
+SELECT id, book_id, programme_id, name, kind, holder, latitude_udeg, longitude_udeg, radius_m, max_speed_kmh, grace_m,
+       from_minute, to_minute, created_at, ended_at
+FROM payments_place_rule WHERE book_id = %(book_id)s AND ended_at IS NULL ORDER BY id;
+
+-- name: book_versions
+SELECT id, version FROM parties_book;
 
 -- name: find_overdue
 SELECT id, book_id FROM payments_payment

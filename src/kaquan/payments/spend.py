@@ -1,19 +1,25 @@
 """Spend at a terminal: a purchase moves the value, an authorization sets it aside."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from kaquan.cards import PIN_REFUSALS, PinState
+from kaquan.cards.outcomes import PIN_REQUIRED
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, Posting
+from kaquan.payments.limits import moment_of
 from kaquan.payments.outcomes import INSUFFICIENT_FUNDS, NOT_ACCEPTED_HERE, TERMINAL_BLOCKED
-from kaquan.payments.plan import available_fen, by_pocket, guards_of, take, too_early, usable_card
+from kaquan.payments.places import LastPlace, PlaceRuleKind, judge_place
+from kaquan.payments.plan import available_fen, by_pocket, count_uses, guards_of, take, too_early, usable_card
 from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Plan, Receipt, Spend
 
 
 def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
     """Decide a purchase or an authorization.
 
-    Refused with ``backdating_forbidden``, ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired``,
-    ``terminal_blocked``, ``not_accepted_here`` or ``insufficient_funds``, in this order.
+    Refused with ``backdating_forbidden``, ``not_found``, the codes of cards that are not active, ``card_expired``,
+    ``terminal_blocked``, ``not_accepted_here``, ``outside_area``, ``impossible_travel``, those of a PIN where the
+    programme asks for one, ``limit_exceeded`` or ``insufficient_funds``, in this order: who has not the PIN learns
+    nothing of the balance.
     """
     occurred_at = command.occurred_at or facts.now
     if (refusal := too_early(command)) is not None:
@@ -27,6 +33,19 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
     programme = facts.programme
     if programme is None or not programme.accepts_at(place.merchant_id, place.store_id):
         return NOT_ACCEPTED_HERE.refuse("terminal_id")
+    if facts.place_rules:
+        moment = moment_of(occurred_at, programme.time_zone)
+        refusal = judge_place(facts.place_rules, place, last=card.last_place, occurred_at=occurred_at, moment=moment)
+        if refusal is not None:
+            return refusal
+    above_fen = programme.pin_required_above_fen
+    if above_fen is not None and command.amount_fen > above_fen and command.pin is not PinState.RIGHT:
+        if command.pin is PinState.NOT_GIVEN:
+            return PIN_REQUIRED.refuse("pin", above_fen=above_fen)
+        return PIN_REFUSALS[command.pin].refuse("pin")
+    uses = count_uses(facts, command, occurred_at=occurred_at)
+    if isinstance(uses, Refusal):
+        return uses
     takings = take(card, programme.spend_order, command.amount_fen, facts.now)
     if isinstance(takings, int):
         return INSUFFICIENT_FUNDS.refuse("amount_fen", available_fen=takings, amount_fen=command.amount_fen)
@@ -70,4 +89,20 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
         version=0,
     )
     pockets = by_pocket(card, [(taking.pocket.account_id, taking.amount_fen) for taking in takings])
-    return Plan(posting, Receipt(payment, pockets, available_fen(card) - command.amount_fen), new=payment)
+    return Plan(
+        posting,
+        Receipt(payment, pockets, available_fen(card) - command.amount_fen),
+        new=payment,
+        uses=uses,
+        last_place=_leave_place(facts, command, occurred_at),
+    )
+
+
+def _leave_place(facts: Facts, command: Spend, occurred_at: datetime) -> LastPlace | None:
+    """What a travel rule will want to know the next time."""
+    place = command.place
+    if place.latitude_udeg is None or place.longitude_udeg is None:
+        return None
+    if not any(rule.kind is PlaceRuleKind.TRAVEL for rule in facts.place_rules):
+        return None
+    return LastPlace(place.store_id, place.latitude_udeg, place.longitude_udeg, occurred_at)

@@ -5,9 +5,35 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from msgspec.structs import asdict
+
 from kaquan.cards import CardStatus, Pocket
-from kaquan.kit.db import Connection, Params, load_queries, rows_literal, text_field, time_field, uuid_field
+from kaquan.kit.db import (
+    Connection,
+    Params,
+    Pool,
+    load_queries,
+    number_field,
+    rows_literal,
+    text_field,
+    time_field,
+    uuid_field,
+)
 from kaquan.ledger import Item, PostStatus, batch_params, list_by_account, list_rows, run_post
+from kaquan.payments.limits import (
+    Holder,
+    Hours,
+    Limit,
+    LimitScope,
+    Metric,
+    Movement,
+    Period,
+    Trail,
+    Usage,
+    UsageFacts,
+    Uses,
+)
+from kaquan.payments.places import LastPlace, PlaceRule, PlaceRuleKind
 from kaquan.payments.types import (
     CardFacts,
     LotFacts,
@@ -33,11 +59,17 @@ class BatchFacts(NamedTuple):
 
 
 async def load_facts(
-    connection: Connection, *, slot: int, cards: Sequence[UUID], payments: Sequence[UUID], every_pocket: bool
+    connection: Connection,
+    *,
+    slot: int,
+    cards: Sequence[UUID],
+    payments: Sequence[UUID],
+    every_pocket: bool,
+    places: bool,
 ) -> BatchFacts:
     """Everything that a batch is decided on, in one round trip (two more when payments are to change).
 
-    Without ``every_pocket`` the pockets that never held anything are left out.
+    Without ``every_pocket`` pockets that never held anything are left out, without ``places`` the card's last place.
     """
     cursor = await connection.execute(
         _SQL["load_cards"],
@@ -46,6 +78,7 @@ async def load_facts(
             "cards": "{" + ",".join([card.hex for card in cards]) + "}",
             "payments": "{" + ",".join([payment.hex for payment in payments]) + "}",
             "every_pocket": every_pocket,
+            "places": places,
         },
         binary=True,
     )
@@ -53,13 +86,16 @@ async def load_facts(
     changing = await _load_payments(connection, slot=slot, ids=payments) if payments else {}
     found: dict[int, CardFacts] = {}
     for (
-        n, book_id, programme_id, status, expires_at, book_version, account_id, kind, version, posted_fen,
-        reserved_fen, lot, available_fen, paid_fen, given_fen, lot_expires_at,
+        n, book_id, programme_id, customer_id, status, expires_at, book_version, account_id, kind, version, posted_fen,
+        reserved_fen, lot, available_fen, paid_fen, given_fen, lot_expires_at, *last,
     ) in rows:  # fmt: skip
         card = found.get(n)
         if card is None:
             card_id = cards[n - 1] if n <= len(cards) else changing[payments[n - len(cards) - 1]].payment.card_id
-            card = CardFacts(card_id, book_id, programme_id, _STATUSES[status], expires_at, book_version, {})
+            card = CardFacts(
+                card_id, book_id, programme_id, _STATUSES[status], expires_at, book_version, {}, customer_id,
+                LastPlace(*last) if last[0] is not None else None,
+            )  # fmt: skip
             found[n] = card
         if account_id is None:
             continue
@@ -96,6 +132,10 @@ async def post(
     """Post a batch: ledger, evidence and payment rows in one commit. One :class:`PostStatus` (as int) per item."""
     new: list[str] = []
     changes: list[str] = []
+    uses: list[str] = []
+    trail_uses: list[str] = []
+    last: list[str] = []
+    use_keys: set[UUID] = set()
     for n, plan in enumerate(plans, start=1):
         if plan is None:
             continue
@@ -108,7 +148,26 @@ async def post(
             )
         if (p := plan.changed) is not None:
             changes.append(f"({n},{p.id.hex},{p.version - 1},{p.status.value},{p.captured_fen},{p.refunded_fen})")
+        if plan.uses is not None:
+            for use in plan.uses.calendar:
+                key, amount_fen, day, month, year, maxima = use
+                use_keys.add(key)
+                most = ",".join(["" if maximum is None else str(maximum) for maximum in maxima])
+                uses.append(f"({n},{key.hex},{amount_fen},{day},{month},{year},{most})")
+            for key, amount_fen, step, max_fen, max_count in plan.uses.trails:
+                trail_uses.append(
+                    f"({n},{key.hex},{amount_fen},{step},{number_field(max_fen)},{number_field(max_count)})"
+                )
+        if (w := plan.last_place) is not None:
+            last.append(
+                f"({n},{plan.receipt.payment.card_id.hex},{w.store_id.hex},{w.latitude_udeg},{w.longitude_udeg},"
+                f"{w.at.isoformat()})"
+            )
     params = batch_params(items, slot=slot, recorded_at=recorded_at)
+    params["last"] = rows_literal(last)
+    params["uses"] = rows_literal(uses)
+    params["use_keys"] = len(use_keys)
+    params["trail_uses"] = rows_literal(trail_uses)
     params["new"] = rows_literal(new)
     params["changes"] = rows_literal(changes)
     return await run_post(connection, _SQL["post_batch"], params)
@@ -157,4 +216,108 @@ async def list_payments(
     return [_payment(row) for row in newest[: params["limit"]]]
 
 
+async def read_usage(connection: Connection, *, slot: int, uses: Sequence[Uses]) -> UsageFacts:
+    """What was used of everything that these count in."""
+    keys = [use.key for one in uses for use in one.calendar]
+    trail_keys = [use.key for one in uses for use in one.trails]
+    calendar, trails = {}, {}
+    if keys:
+        cursor = await connection.execute(_SQL["read_usage"], {"slot": slot, "keys": keys})
+        calendar = {row[0]: Usage(*row[1:]) for row in await cursor.fetchall()}
+    if trail_keys:
+        cursor = await connection.execute(_SQL["read_trails"], {"slot": slot, "keys": trail_keys})
+        trails = {row[0]: Trail(*row[1:]) for row in await cursor.fetchall()}
+    return UsageFacts(calendar, trails)
+
+
+# --- limits
+
+
+async def insert_limit(pool: Pool, limit: Limit) -> bool:
+    """Store a limit and end the one that it replaces; False if that had ended already."""
+    hours = limit.hours or (None, None)
+    params = {**asdict(limit), "from_minute": hours[0], "to_minute": hours[1]}
+    async with pool.connection() as connection:
+        return (await connection.execute(_SQL["insert_limit"], params)).rowcount == 1
+
+
+async def end_limit(pool: Pool, *, book_id: int, limit_id: UUID, at: datetime) -> bool:
+    """End a limit; False if it had ended already or is not there."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute(_SQL["end_limit"], {"book_id": book_id, "id": limit_id, "at": at})
+        return cursor.rowcount == 1
+
+
+def _limit(row: Sequence[Any]) -> Limit:
+    (
+        id_, book_id, programme_id, name, movement, scope, holder, metric, period, trailing_s, maximum, from_minute,
+        to_minute, replaces_id, created_at, ended_at,
+    ) = row  # fmt: skip
+    hours = None if from_minute is None else Hours(from_minute, to_minute)
+    return Limit(
+        id_, book_id, programme_id, name, Movement(movement), LimitScope(scope), Holder(holder), Metric(metric),
+        Period(period), trailing_s, maximum, hours, replaces_id, created_at, ended_at,
+    )  # fmt: skip
+
+
+async def load_limits(pool: Pool, params: Params) -> list[Limit]:
+    """Limits of a book, the newest first; the filters are those of ``limits`` in ``queries.sql``."""
+    async with pool.connection() as connection:
+        return [_limit(row) for row in await list_rows(connection, _SQL["limits"], params)]
+
+
+async def load_limits_in_force(pool: Pool, book_id: int) -> list[Limit]:
+    """Every limit of a book that has not ended, in the order in which they were made."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute(_SQL["limits_in_force"], {"book_id": book_id})
+        return [_limit(row) for row in await cursor.fetchall()]
+
+
+async def insert_place_rule(pool: Pool, rule: PlaceRule) -> None:
+    """Store a place rule."""
+    hours = rule.hours or (None, None)
+    params = {**asdict(rule), "from_minute": hours[0], "to_minute": hours[1]}
+    async with pool.connection() as connection:
+        await connection.execute(_SQL["insert_place_rule"], params)
+
+
+async def end_place_rule(pool: Pool, *, book_id: int, rule_id: UUID, at: datetime) -> None:
+    """End a place rule that is in force."""
+    async with pool.connection() as connection:
+        await connection.execute(_SQL["end_place_rule"], {"book_id": book_id, "id": rule_id, "at": at})
+
+
+def _place_rule(row: Sequence[Any]) -> PlaceRule:
+    (
+        id_, book_id, programme_id, name, kind, holder, latitude_udeg, longitude_udeg, radius_m, max_speed_kmh, grace_m,
+        from_minute, to_minute, created_at, ended_at,
+    ) = row  # fmt: skip
+    hours = None if from_minute is None else Hours(from_minute, to_minute)
+    return PlaceRule(
+        id_, book_id, programme_id, name, PlaceRuleKind(kind), Holder(holder), latitude_udeg, longitude_udeg, radius_m,
+        max_speed_kmh, grace_m, hours, created_at, ended_at,
+    )  # fmt: skip
+
+
+async def load_place_rules(pool: Pool, params: Params) -> list[PlaceRule]:
+    """Place rules of a book, the newest first; the filters are those of ``place_rules`` in ``queries.sql``."""
+    async with pool.connection() as connection:
+        return [_place_rule(row) for row in await list_rows(connection, _SQL["place_rules"], params)]
+
+
+async def load_place_rules_in_force(pool: Pool, book_id: int) -> list[PlaceRule]:
+    """Every place rule of a book that has not ended, in the order in which they were made."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute(_SQL["place_rules_in_force"], {"book_id": book_id})
+        return [_place_rule(row) for row in await cursor.fetchall()]
+
+
+async def load_book_versions(pool: Pool) -> dict[int, int]:
+    """The version of each book's reference data."""
+    async with pool.connection() as connection:
+        return dict(await (await connection.execute(_SQL["book_versions"])).fetchall())
+
+
 APPLIED, ANSWERED = PostStatus.APPLIED.value, PostStatus.ANSWERED.value
+OVER_LIMIT = 4
+"""Besides the statuses of the ledger: a limit leaves no room for it."""

@@ -8,10 +8,12 @@ from uuid import UUID
 
 import msgspec
 
-from kaquan.cards import CardStatus, Pocket, Programme
+from kaquan.cards import CardStatus, PinState, Pocket, Programme
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Answer, Posting, RequestKey
 from kaquan.parties import Place
+from kaquan.payments.limits import NO_LIMITS, LimitSet, UsageFacts, Uses
+from kaquan.payments.places import LastPlace, PlaceRule
 
 
 class PaymentKind(StrEnum):
@@ -47,6 +49,9 @@ class Spend(NamedTuple):
     """How long an authorization stays open; None: as the programme says."""
     not_before: datetime | None = None
     """The earliest ``occurred_at`` that this client may name; None: any."""
+    pin: PinState = PinState.NOT_GIVEN
+    device_id: UUID | None = None
+    """What the holder pays with, when the till knows it; only for limits."""
 
 
 class Capture(NamedTuple):
@@ -86,6 +91,7 @@ class Load(NamedTuple):
     reference: str | None = None
     place: Place | None = None
     not_before: datetime | None = None
+    device_id: UUID | None = None
 
 
 Command = Spend | Capture | Void | Refund | Load
@@ -127,6 +133,10 @@ class CardFacts(NamedTuple):
     expires_at: datetime | None
     book_version: int
     pockets: dict[Pocket, PocketFacts]
+    customer_id: UUID | None = None
+    """Whose card it is; None: unregistered."""
+    last_place: LastPlace | None = None
+    """Where it was spent last; None also when nobody asked."""
 
 
 class SpentLeg(NamedTuple):
@@ -190,6 +200,12 @@ class Facts(NamedTuple):
     programme: Programme | None
     payment: PaymentFacts | None
     accounts: Accounts
+    limits: LimitSet = NO_LIMITS
+    """Those that hold for this movement of this card."""
+    usage: UsageFacts | None = None
+    """What was used of them; None: not looked at, the database will tell when there is too little left."""
+    place_rules: tuple[PlaceRule, ...] = ()
+    """Those that hold for a spend of this card."""
 
 
 class PocketAmount(msgspec.Struct, frozen=True):
@@ -215,6 +231,10 @@ class Plan(NamedTuple):
     new: Payment | None = None
     changed: Payment | None = None
     """As it will be; its version is one more than that which the decision was made on."""
+    uses: Uses | None = None
+    """What it counts in; None: nothing."""
+    last_place: LastPlace | None = None
+    """Where the card is now, if a rule wants to know the next time."""
 
 
 class Request(NamedTuple):

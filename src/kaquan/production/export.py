@@ -3,39 +3,35 @@
 import asyncio
 import io
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import IO
+from typing import IO, Any, NamedTuple
+from uuid import UUID
 
 import structlog
 
 from kaquan.cards import Batch, CardForm, Press, get_batch, print_cards
 from kaquan.kit.clock import Clock
-from kaquan.kit.db import Pool
+from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import Prefix, show_id
-from kaquan.kit.outcomes import INVALID_FIELD, NOT_FOUND, Refusal
+from kaquan.kit.outcomes import INVALID_FIELD, Refusal
+from kaquan.parties.staff import ApprovalKind, check_approval, claim_approval
+from kaquan.parties.trail import SYSTEM, Actor
 from kaquan.production import store
 from kaquan.production.kinds import find_kinds
-from kaquan.production.outcomes import ALREADY_EXPORTED, APPROVAL_USED, BATCH_NOT_FINISHED, NOT_A_PHYSICAL_BATCH
+from kaquan.production.outcomes import ALREADY_EXPORTED, BATCH_NOT_FINISHED, NOT_A_PHYSICAL_BATCH
+from kaquan.production.store import Claim
 from kaquan.production.types import Export, NewExport
-from kaquan.vault import EnvelopeError, EnvelopeWriter, read_public_key
+from kaquan.vault import EnvelopeError, EnvelopeWriter, fingerprint, read_public_key
 
 _log = structlog.get_logger(__name__)
-
-Approve = Callable[[str, Batch], Awaitable[Refusal | None]]
-"""Whether the approval of this id allows another file of this batch: a refusal if it does not."""
 
 Progress = Callable[[int], None]
 """Told how many more cards are written."""
 
 
-async def nobody_approves(approval_id: str, batch: Batch) -> Refusal | None:
-    """Where there are no approvals every id is unknown. Refused: ``not_found`` (approval_id)."""
-    return NOT_FOUND.refuse("approval_id", what="approval")
-
-
-def check_export(batch: Batch, earlier: Export | None, *, approval_id: str | None) -> Refusal | None:
+def check_export(batch: Batch, earlier: Export | None, *, approval_id: UUID | None) -> Refusal | None:
     """Whether a file of the batch may be given out, an approval taken as given.
 
     Refused: ``not_a_physical_batch``, ``batch_not_finished``, ``already_exported``.
@@ -58,14 +54,15 @@ async def export_batch(
     new: NewExport,
     stream: IO[bytes],
     exported_by: str,
-    approve: Approve = nobody_approves,
+    by: Actor = SYSTEM,
     progress: Progress = lambda count: None,
 ) -> Export | Refusal:
     """Write the file to ``stream``, then record that it was given out: only after that may the stream leave the house.
 
-    Who is stopped before has given out nothing and may begin again; of two at once one is refused at the end.
-    Refused: ``invalid_field`` (kind, public_key), ``not_found``, ``not_a_physical_batch``, ``batch_not_finished``,
-    ``already_exported``, ``approval_used``, and what ``approve`` refuses.
+    Who is stopped before has given out nothing and may begin again; of two at once one is refused at the end. A file
+    after the first needs an approval of its own, of :func:`what_is_approved`, which is executed in the commit of the
+    record. Refused: ``invalid_field`` (kind, public_key), ``not_found``, ``not_a_physical_batch``,
+    ``batch_not_finished``, ``already_exported``, ``approval_not_approved``, ``approval_for_something_else``, ``busy``.
     """
     kind = find_kinds().get(new.kind)
     if kind is None:
@@ -86,9 +83,23 @@ async def export_batch(
     earlier = exports[-1] if exports else None
     if (refused := check_export(batch, earlier, approval_id=new.approval_id)) is not None:
         return refused
-    if new.approval_id is not None and (refused := await approve(new.approval_id, batch)) is not None:
-        return refused
     at = clock.now()
+    claim: Claim | None = None
+    if new.approval_id is not None:
+        deed = _Deed(
+            batch.book_id,
+            new.approval_id,
+            ApprovalKind.BATCH_EXPORT,
+            show_id(Prefix.BATCH, batch.id),
+            what_is_approved(kind=kind.name, with_pin=new.with_pin, reader_fingerprint=fingerprint(reader)),
+        )
+        if (refused := await check_approval(pool, clock, **deed._asdict())) is not None:
+            return refused
+
+        async def claim(connection: Connection) -> Refusal | None:
+            claimed = await claim_approval(connection, clock, press.ids, **deed._asdict(), by=by)
+            return claimed if isinstance(claimed, Refusal) else None
+
     writer = EnvelopeWriter(
         stream,
         reader,
@@ -125,7 +136,23 @@ async def export_batch(
             approval_id=new.approval_id,
             exported_at=at,
         ),
+        claim,
     )
+
+
+class _Deed(NamedTuple):
+    """What an approval must allow, as the staff asks for it."""
+
+    book_id: int
+    id_: UUID
+    kind: ApprovalKind
+    subject: str
+    payload: dict[str, Any]
+
+
+def what_is_approved(*, kind: str, with_pin: bool, reader_fingerprint: str) -> dict[str, Any]:
+    """The payload of an approval of another file: its form, and to whose key it is sealed."""
+    return {"kind": kind, "reader_fingerprint": reader_fingerprint, "with_pin": with_pin}
 
 
 def _keep(stream: IO[bytes]) -> None:
@@ -134,10 +161,10 @@ def _keep(stream: IO[bytes]) -> None:
         os.fsync(stream.fileno())
 
 
-async def _record(pool: Pool, export: Export) -> Export | Refusal:
-    refused_by = await store.post_export(pool, export)
-    if refused_by == "production_export_approval":
-        return APPROVAL_USED.refuse("approval_id")
+async def _record(pool: Pool, export: Export, claim: Claim | None) -> Export | Refusal:
+    refused_by = await store.post_export(pool, export, claim)
+    if isinstance(refused_by, Refusal):
+        return refused_by
     if refused_by is not None:
         assert refused_by == "production_export_turn", refused_by
         return _already((await store.load_exports(pool, book_id=export.book_id, batch_id=export.batch_id))[-1])

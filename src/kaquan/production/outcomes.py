@@ -1,4 +1,4 @@
-"""The refusals of this room, besides ``not_found`` and ``invalid_field``."""
+"""The refusals of this room, besides ``not_found``, ``invalid_field`` and those of approvals."""
 
 from kaquan.kit.outcomes import outcome
 
@@ -8,13 +8,6 @@ ALREADY_EXPORTED = outcome(
     iso="94",
     en="The production file was given out at {exported_at} by {exported_by}; another one needs an approval.",
     zh="该批次的制卡文件已于 {exported_at} 由 {exported_by} 导出；再次导出须经审批。",
-)
-APPROVAL_USED = outcome(
-    "approval_used",
-    http=409,
-    iso="94",
-    en="This approval was used for another production file.",
-    zh="该审批已用于另一制卡文件。",
 )
 BATCH_NOT_FINISHED = outcome(
     "batch_not_finished",

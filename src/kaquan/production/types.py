@@ -13,7 +13,7 @@ class NewExport(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     public_key: str
     with_pin: bool = False
-    approval_id: str | None = None
+    approval_id: UUID | None = None
 
 
 class Export(msgspec.Struct, frozen=True):
@@ -30,5 +30,5 @@ class Export(msgspec.Struct, frozen=True):
     size_bytes: int
     sha256: str
     exported_by: str
-    approval_id: str | None
+    approval_id: UUID | None
     exported_at: datetime

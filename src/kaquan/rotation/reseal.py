@@ -14,10 +14,13 @@ import msgspec
 from kaquan.cards import copy_lookups, count_lookups, drop_old_lookups
 from kaquan.kit.db import Pool
 from kaquan.rotation import store
-from kaquan.rotation.store import Row
+from kaquan.rotation.store import Change, Row
 from kaquan.vault import Keyring, SealedColumn, SealError, sealed_columns
 
 CHUNK = 1_000
+
+PASSES = 3
+"""How often a column is gone through while rows of it change between reading and writing."""
 
 SETTLE = timedelta(seconds=5)
 """How old a change of the ring must be before look-ups move: every process looks at the file once a second, and one
@@ -44,17 +47,23 @@ async def reseal(
     """Bring everything under the current keys. For look-ups the ring must not be younger than ``SETTLE``."""
     resealed = 0
     unreadable: dict[str, int] = {}
+    moved = True
     for column in sealed_columns():
         wrong = 0
         has_slots = column.key[0][0] == "slot"
         for slot in slots if has_slots else (None,):
-            done, failed = await _reseal_column(pool, keyring, column, slot=slot, progress=progress, chunk=chunk)
-            resealed += done
+            for _ in range(PASSES):
+                done, left, failed = await _reseal_column(
+                    pool, keyring, column, slot=slot, progress=progress, chunk=chunk
+                )
+                resealed += done
+                if not left:
+                    break
             wrong += failed
+            moved = moved and not (left and column.lookups)
         if wrong:
             unreadable[column.name] = wrong
     copied = dropped = 0
-    moved = True
     if len(keyring.lookup_ids) > 1:
         copied = await copy_lookups(
             pool, keyring, slots=slots, done=lambda count: progress("cards_number", count), chunk=chunk
@@ -62,7 +71,7 @@ async def reseal(
         _, by_key = await count_lookups(pool, slots=slots)
         current = by_key.get(keyring.lookup_ids[-1], 0)
         # more under the old key than under the new one: some process does not know the new one yet
-        moved = not unreadable and all(count <= current for count in by_key.values())
+        moved = moved and not unreadable and all(count <= current for count in by_key.values())
         if moved:
             dropped = await drop_old_lookups(
                 pool, keyring, slots=slots, done=lambda count: progress("cards_number, old", count), chunk=chunk
@@ -78,35 +87,40 @@ async def reseal(
 
 async def _reseal_column(
     pool: Pool, keyring: Keyring, column: SealedColumn, *, slot: int | None, progress: Progress, chunk: int
-) -> tuple[int, int]:
-    """How many values were sealed anew, and how many do not open."""
-    moves_lookups = column.lookup_column is not None and len(keyring.lookup_ids) > 1
+) -> tuple[int, int, int]:
+    """How many rows were written, how many could not be since they changed meanwhile, and how many do not open."""
+    moves_lookups = bool(column.lookups) and len(keyring.lookup_ids) > 1
     # where look-ups move too, a value that is sealed well may still have an old look-up
     header = None if moves_lookups else keyring.current_header
-    resealed = unreadable = 0
+    written = left = unreadable = 0
     after: tuple[Any, ...] = ()
     while rows := await store.load_rows(pool, column, slot=slot, after=after, header=header, limit=chunk):
         changes, failed = await asyncio.to_thread(_seal_rows, keyring, column, rows)
         unreadable += failed
         if changes:
-            resealed += await store.post_sealed(pool, column, changes, slot=slot)
+            done = await store.post_sealed(pool, column, changes, slot=slot)
+            written += done
+            left += len(changes) - done
         after = rows[-1].key if slot is None else rows[-1].key[1:]
         progress(column.name, len(rows))
-    return resealed, unreadable
+    return written, left, unreadable
 
 
-def _seal_rows(keyring: Keyring, column: SealedColumn, rows: list[Row]) -> tuple[list[tuple[Row, bytes, Any]], int]:
+def _seal_rows(keyring: Keyring, column: SealedColumn, rows: list[Row]) -> tuple[list[Change], int]:
     changes = []
     unreadable = 0
     for row in rows:
-        context = row.context.bytes + column.suffix
+        context = column.prefix + row.context.bytes + column.suffix
         try:
             plain = keyring.open(row.sealed, context)
         except SealError:
             unreadable += 1
             continue
-        lookup = None if column.lookup_column is None else keyring.lookup(plain.decode(), column.purpose)
+        lookups = tuple(
+            None if known is None else keyring.lookup(lookup.text_of(row.key, plain.decode()), lookup.purpose)
+            for lookup, known in zip(column.lookups, row.lookups, strict=True)
+        )
         is_current = row.sealed.startswith(keyring.current_header)
-        if not is_current or lookup != row.lookup:
-            changes.append((row, row.sealed if is_current else keyring.seal(plain, context), lookup))
+        if not is_current or lookups != row.lookups:
+            changes.append(Change(row, row.sealed if is_current else keyring.seal(plain, context), lookups))
     return changes, unreadable

@@ -4,13 +4,17 @@ Their names are code, not input; they are quoted all the same.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
+import psycopg
+import structlog
 from psycopg import sql
 
 from kaquan.kit.db import Pool
 from kaquan.vault import SealedColumn
+
+_log = structlog.get_logger(__name__)
 
 _COUNT_BY_HEADER = sql.SQL(
     # what a value is sealed under stands in front of it, in both formats; see kaquan.vault.keyring
@@ -21,12 +25,20 @@ _COUNT_BY_HEADER = sql.SQL(
 
 
 class Row(NamedTuple):
-    """A sealed value with its place: the values of its key, its context, and its look-up where it has one."""
+    """A sealed value with its place: the values of its key, its context, and its look-ups."""
 
     key: tuple[Any, ...]
     context: UUID
     sealed: bytes
-    lookup: UUID | None
+    lookups: tuple[UUID | None, ...]
+
+
+class Change(NamedTuple):
+    """A row with its value and its look-ups as they shall be."""
+
+    row: Row
+    sealed: bytes
+    lookups: tuple[UUID | None, ...]
 
 
 def _names(column: SealedColumn) -> dict[str, sql.Composable]:
@@ -65,13 +77,17 @@ async def load_rows(
                 **_names(column)
             )
         )
-    query = sql.SQL(
-        "SELECT {keys}, {context}, {column}, {lookup} FROM {table} WHERE {where} ORDER BY {order} LIMIT %(limit)s"
-    )
+    query = sql.SQL("SELECT {columns} FROM {table} WHERE {where} ORDER BY {order} LIMIT %(limit)s")
     composed = query.format(
-        keys=sql.SQL(", ").join(sql.Identifier(name) for name, _ in column.key),
-        context=sql.Identifier(column.context),
-        lookup=sql.SQL("NULL::uuid") if column.lookup_column is None else sql.Identifier(column.lookup_column),
+        columns=sql.SQL(", ").join(
+            sql.Identifier(name)
+            for name in (
+                *(name for name, _ in column.key),
+                column.context,
+                column.column,
+                *(lookup.column for lookup in column.lookups),
+            )
+        ),
         where=sql.SQL(" AND ").join(wheres),
         order=sql.SQL(", ").join(sql.Identifier(name) for name, _ in rest),
         **_names(column),
@@ -79,31 +95,51 @@ async def load_rows(
     async with pool.connection() as connection:
         rows = await (await connection.execute(composed, params)).fetchall()
     width = len(column.key)
-    return [Row(tuple(row[:width]), row[width], bytes(row[width + 1]), row[width + 2]) for row in rows]
+    return [Row(tuple(row[:width]), row[width], bytes(row[width + 1]), tuple(row[width + 2 :])) for row in rows]
 
 
-async def post_sealed(
-    pool: Pool, column: SealedColumn, changes: Sequence[tuple[Row, bytes, UUID | None]], *, slot: int | None
-) -> int:
-    """Write values anew, each if it is still as it was read; how many were. In one commit."""
-    rows = [row for row, _, _ in changes]
+async def post_sealed(pool: Pool, column: SealedColumn, changes: Sequence[Change], *, slot: int | None) -> int:
+    """Write values anew, each if it and its look-ups are still as they were read; how many were. In one commit.
+
+    A row whose new look-up is another row's already is left as it is.
+    """
+    if not changes:
+        return 0
+    try:
+        return await _post(pool, column, changes, slot=slot)
+    except psycopg.errors.UniqueViolation:
+        # a process that did not know the new key took in what another one had under it: find out which row it is
+        if len(changes) == 1:
+            key = [str(part) for part in changes[0].row.key]
+            _log.warning("two rows have one look-up", column=column.name, key=key)
+            return 0
+        middle = len(changes) // 2
+        return await post_sealed(pool, column, changes[:middle], slot=slot) + await post_sealed(
+            pool, column, changes[middle:], slot=slot
+        )
+
+
+async def _post(pool: Pool, column: SealedColumn, changes: Sequence[Change], *, slot: int | None) -> int:
+    rows = [change.row for change in changes]
     params: dict[str, Any] = {f"key_{n}": [row.key[n] for row in rows] for n in range(len(column.key))}
     params["old"] = [row.sealed for row in rows]
-    params["new"] = [sealed for _, sealed, _ in changes]
-    params["lookups"] = [lookup for _, _, lookup in changes]
+    params["new"] = [change.sealed for change in changes]
+    for n in range(len(column.lookups)):
+        params[f"old_{n}"] = [row.lookups[n] for row in rows]
+        params[f"new_{n}"] = [change.lookups[n] for change in changes]
     params["slot"] = slot
+    found_by = [(n, sql.Identifier(lookup.column)) for n, lookup in enumerate(column.lookups)]
     names = [sql.Identifier(name) for name, _ in column.key]
     composed = sql.SQL(
-        "UPDATE {table} AS t SET {column} = n.new_value{and_lookup}"
-        " FROM unnest({arrays}, %(old)s::bytea[], %(new)s::bytea[], %(lookups)s::uuid[])"
-        " AS n ({keys}, old_value, new_value, new_lookup)"
-        " WHERE {same_key} AND t.{column} = n.old_value{in_slot}"
+        "UPDATE {table} AS t SET {column} = n.new_value{lookups}"
+        " FROM unnest({arrays}, %(old)s::bytea[], %(new)s::bytea[]{lookup_arrays})"
+        " AS n ({keys}, old_value, new_value{lookup_names})"
+        " WHERE {same_key} AND t.{column} = n.old_value{same_lookups}{in_slot}"
     ).format(
-        and_lookup=(
-            sql.SQL("")
-            if column.lookup_column is None
-            else sql.SQL(", {} = n.new_lookup").format(sql.Identifier(column.lookup_column))
-        ),
+        lookups=_each(", {column} = n.{new}", found_by),
+        lookup_arrays=_each(", {old_values}::uuid[], {new_values}::uuid[]", found_by),
+        lookup_names=_each(", {old}, {new}", found_by),
+        same_lookups=_each(" AND t.{column} IS NOT DISTINCT FROM n.{old}", found_by),
         arrays=sql.SQL(", ").join(
             sql.SQL("{}::{}[]").format(sql.Placeholder(f"key_{n}"), sql.SQL(type_))
             for n, (_, type_) in enumerate(column.key)
@@ -115,3 +151,17 @@ async def post_sealed(
     )
     async with pool.connection() as connection:
         return (await connection.execute(composed, params)).rowcount
+
+
+def _each(part: LiteralString, found_by: Sequence[tuple[int, sql.Identifier]]) -> sql.Composed:
+    """``part`` for each look-up."""
+    return sql.SQL("").join(
+        sql.SQL(part).format(
+            column=column,
+            old=sql.Identifier(f"old_{n}"),
+            new=sql.Identifier(f"new_{n}"),
+            old_values=sql.Placeholder(f"old_{n}"),
+            new_values=sql.Placeholder(f"new_{n}"),
+        )
+        for n, column in found_by
+    )

@@ -4,12 +4,20 @@ It keeps nothing itself but the key ring's file: rooms store what it returns, an
 sealed. It never logs, and no exception or ``repr`` of it holds a number, a secret or a key.
 """
 
-from kaquan.vault.columns import SealedColumn, declare_sealed, sealed_columns
-from kaquan.vault.envelope import EnvelopeError, EnvelopeWriter, read_envelope, read_envelope_header, read_public_key
+from kaquan.vault.columns import RowLookup, SealedColumn, declare_sealed, sealed_columns
+from kaquan.vault.envelope import (
+    EnvelopeError,
+    EnvelopeWriter,
+    fingerprint,
+    read_envelope,
+    read_envelope_header,
+    read_public_key,
+)
 from kaquan.vault.keyring import CARD_NUMBER, Keyring, SealError, key_id_of
 from kaquan.vault.kinds import Cipher, find_ciphers
 from kaquan.vault.macs import DEFAULT_MAC, MACS
 from kaquan.vault.mask import mask_card_number, mask_identity, mask_name, mask_number, mask_phone
+from kaquan.vault.pin import hash_pin, pin_matches
 from kaquan.vault.ring_file import (
     DEFAULT_CIPHER,
     KeyringError,
@@ -48,6 +56,7 @@ __all__ = [
     "KeyringError",
     "LookupKey",
     "Ring",
+    "RowLookup",
     "SealError",
     "SealKey",
     "SealedColumn",
@@ -59,6 +68,8 @@ __all__ = [
     "draw_pin",
     "drop_old_lookup_keys",
     "find_ciphers",
+    "fingerprint",
+    "hash_pin",
     "hash_secret",
     "key_id_of",
     "mask_card_number",
@@ -70,6 +81,7 @@ __all__ = [
     "new_ring",
     "new_secret",
     "only_writer",
+    "pin_matches",
     "read_envelope",
     "read_envelope_header",
     "read_public_key",

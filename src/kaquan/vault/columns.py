@@ -8,26 +8,40 @@ A room that seals says so once, beside its store::
 and grants ``UPDATE`` of that column to ``kaquan_app``.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class RowLookup(NamedTuple):
+    """A column of type uuid in the row of a sealed value by which the value is found.
+
+    ``text_of`` gives the text that was looked up, from the values of the row's key and the value in clear; ``purpose``
+    is what the look-up was made for.
+    """
+
+    column: str
+    text_of: Callable[[tuple[Any, ...], str], str]
+    purpose: bytes
 
 
 class SealedColumn(NamedTuple):
     """A column of sealed values.
 
     ``key`` are the columns of the primary key with their types, the slot first where there is one. ``context`` is the
-    column of type uuid whose 16 bytes, followed by ``suffix``, each value is bound to. NULL is nothing sealed.
+    column of type uuid whose 16 bytes, between ``prefix`` and ``suffix``, each value is bound to. NULL is nothing
+    sealed.
 
-    Where values are also found by a look-up in the same row, ``lookup_column`` (of type uuid) holds it and ``purpose``
-    is what it was made for: a rotation of the look-up key writes it anew.
+    ``lookups`` are the columns of the same row by which the value is found: a rotation of the look-up key writes them
+    anew, but for those that are NULL, which stay so.
     """
 
     table: str
     key: tuple[tuple[str, str], ...]
     column: str
     context: str
+    prefix: bytes = b""
     suffix: bytes = b""
-    lookup_column: str | None = None
-    purpose: bytes = b""
+    lookups: tuple[RowLookup, ...] = ()
 
     @property
     def name(self) -> str:

@@ -23,6 +23,7 @@ from kaquan.vault.macs import DEFAULT_MAC, MACS, Mac
 from kaquan.vault.ring_file import (
     DEFAULT_CIPHER,
     FIRST_LOOKUP_ID,
+    PEPPER_ID,
     KeyringError,
     LookupKey,
     Ring,
@@ -63,6 +64,10 @@ class _Keys:
         self.seals: Mapping[bytes, _Seal] = {key.id.encode("ascii"): _seal_of(key) for key in ring.seals}
         self.current = self.seals[ring.current.encode("ascii")]
         self._macs: dict[tuple[str, bytes], Mac] = {}
+        pepper = MACS[ring.pepper.mac]
+        self.pins = pepper(_derive(ring.pepper.key, b"kaquan/v1/pin", 32))
+        self.requests = pepper(_derive(ring.pepper.key, b"kaquan/v1/request", 32))
+        self.subjects = pepper(_derive(ring.pepper.key, b"kaquan/v1/subject", 32))
 
     def mac(self, key: LookupKey, purpose: bytes) -> Mac:
         known = self._macs.get((key.id, purpose))
@@ -87,10 +92,11 @@ class Keyring:
     """Looks values up and seals them, with keys that never leave this object."""
 
     def __init__(self, keys: dict[str, bytes], *, current: str, cipher: str = DEFAULT_CIPHER) -> None:
-        """``keys`` are master keys of 32 bytes by key id, the oldest first; the look-up key is the oldest."""
+        """``keys`` are master keys of 32 bytes by key id; the oldest, the first, is look-up key and pepper too."""
         oldest = next(iter(keys.values()))
         seals = tuple(SealKey(key_id, cipher, key) for key_id, key in keys.items())
-        self._keys = _Keys(Ring(current, seals, (LookupKey(FIRST_LOOKUP_ID, DEFAULT_MAC, oldest),)))
+        lookup, pepper = (LookupKey(key_id, DEFAULT_MAC, oldest) for key_id in (FIRST_LOOKUP_ID, PEPPER_ID))
+        self._keys = _Keys(Ring(current, seals, (lookup,), pepper))
         self._path: Path | None = None
         self._passphrase: str | None = None
         self._protection: Scrypted | None = None
@@ -152,6 +158,23 @@ class Keyring:
     def lookup_ids(self) -> tuple[str, ...]:
         """The look-up keys, the oldest first; the last is the current one."""
         return tuple(key.id for key in self._keys.ring.lookups)
+
+    # What is hashed for good: under the pepper, so that it compares after every rotation
+
+    def peppered(self, pin: str, context: bytes) -> bytes:
+        """What the slow hash of a PIN is made over: its keyed hash, bound to ``context`` (the card id's bytes).
+
+        A PIN is one of a million: without this key a stolen database would give it away in a day of hashing.
+        """
+        return self._keys.pins(context + pin.encode())
+
+    def hide_request(self, request_hash: bytes) -> bytes:
+        """The hash of a request that holds a PIN, as it may be kept: nobody can try PINs on it without the key."""
+        return self._keys.requests(request_hash)
+
+    def subject(self, text: str) -> UUID:
+        """The name under which something is counted that is kept nowhere, such as a number that was guessed."""
+        return UUID(bytes=self._keys.subjects(text.encode())[:16])
 
     # Sealing
 

@@ -4,10 +4,12 @@ Format 2::
 
     {"format": 2, "current": "k2",
      "seals":   [{"id": "k1", "cipher": "aes-256-gcm", "key": "<base64 of 32 bytes>"}, …],
-     "lookups": [{"id": "l1", "mac": "hmac-sha256", "key": "<base64 of 32 bytes>"}, …]}
+     "lookups": [{"id": "l1", "mac": "hmac-sha256", "key": "<base64 of 32 bytes>"}, …],
+     "pepper":  {"id": "p1", "mac": "hmac-sha256", "key": "<base64 of 32 bytes>"}}
 
 New values are sealed under the current key; the others open older values. Look-up keys stand oldest first: while there
-is more than one a rotation runs, and values are found under any of them.
+is more than one a rotation runs, and values are found under any of them. The pepper is for what is hashed and kept
+nowhere (PINs, requests with a PIN): nothing could be hashed anew, so no rotation changes it.
 
 With a passphrase the same document is sealed: ``{"format": 2, "scrypt": {"salt": …, "n": …, "r": …, "p": …}, "sealed":
 "<base64 of nonce and AES-256-GCM>"}`` (scrypt: RFC 7914).
@@ -35,7 +37,7 @@ from kaquan.vault.macs import DEFAULT_MAC, MACS
 
 KEY_BYTES = 32
 DEFAULT_CIPHER = "aes-256-gcm"
-FIRST_SEAL_ID, FIRST_LOOKUP_ID = "k1", "l1"
+FIRST_SEAL_ID, FIRST_LOOKUP_ID, PEPPER_ID = "k1", "l1", "p1"
 
 SCRYPT_N = 1 << 17
 """Cost of a guess at the passphrase: 128 MiB and some tenths of a second (OWASP, password storage)."""
@@ -62,7 +64,7 @@ class SealKey(msgspec.Struct, frozen=True):
 
 
 class LookupKey(msgspec.Struct, frozen=True):
-    """A master key for look-ups, with its keyed hash."""
+    """A master key for look-ups, or the pepper, with its keyed hash."""
 
     id: str
     mac: str
@@ -73,11 +75,12 @@ class LookupKey(msgspec.Struct, frozen=True):
 
 
 class Ring(msgspec.Struct, frozen=True):
-    """What a key ring holds. ``lookups`` are the oldest first; the last is the current one."""
+    """What a key ring holds. ``lookups`` are the oldest first, the last is current; ``pepper`` never changes."""
 
     current: str
     seals: tuple[SealKey, ...]
     lookups: tuple[LookupKey, ...]
+    pepper: LookupKey
 
 
 class Scrypted(msgspec.Struct, frozen=True):
@@ -111,6 +114,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     keys: dict[str, str] = {}
     seals: list[_Key] = []
     lookups: list[_Key] = []
+    pepper: _Key | None = None
     scrypt: _Scrypt | None = None
     sealed: str = ""
 
@@ -126,6 +130,7 @@ def new_ring() -> Ring:
         FIRST_SEAL_ID,
         (SealKey(FIRST_SEAL_ID, DEFAULT_CIPHER, new_key()),),
         (LookupKey(FIRST_LOOKUP_ID, DEFAULT_MAC, new_key()),),
+        LookupKey(PEPPER_ID, DEFAULT_MAC, new_key()),
     )
 
 
@@ -192,18 +197,20 @@ def _ring_of(file: _File) -> Ring:
             file.current,
             tuple(SealKey(key_id, DEFAULT_CIPHER, key) for key_id, key in keys.items()),
             (LookupKey(FIRST_LOOKUP_ID, DEFAULT_MAC, oldest),),
+            LookupKey(PEPPER_ID, DEFAULT_MAC, oldest),
         )
-    if file.format != 2 or not file.lookups:
+    if file.format != 2 or not file.lookups or file.pepper is None:
         raise ValueError("another format")
     return Ring(
         file.current,
         tuple(SealKey(key.id, key.cipher, _bytes(key.key)) for key in file.seals),
         tuple(LookupKey(key.id, key.mac, _bytes(key.key)) for key in file.lookups),
+        LookupKey(file.pepper.id, file.pepper.mac, _bytes(file.pepper.key)),
     )
 
 
 def _check(ring: Ring, path: Path) -> None:
-    keys: list[SealKey | LookupKey] = [*ring.seals, *ring.lookups]
+    keys: list[SealKey | LookupKey] = [*ring.seals, *ring.lookups, ring.pepper]
     ids = [key.id for key in keys]
     if ring.current not in [key.id for key in ring.seals]:
         raise KeyringError(f"The key ring {path} names a current key that it does not hold.")
@@ -213,7 +220,8 @@ def _check(ring: Ring, path: Path) -> None:
         raise KeyringError(f"The key ring {path} holds a key whose id is not 1 to 255 ASCII characters.")
     if len(set(ids)) != len(ids):
         raise KeyringError(f"The key ring {path} holds two keys of one id.")
-    unknown = {key.cipher for key in ring.seals} - set(find_ciphers()) | {key.mac for key in ring.lookups} - set(MACS)
+    unknown = {key.cipher for key in ring.seals} - set(find_ciphers())
+    unknown |= {key.mac for key in (*ring.lookups, ring.pepper)} - set(MACS)
     if unknown:
         raise KeyringError(f"The key ring {path} names what this release does not know: {', '.join(sorted(unknown))}.")
 
@@ -248,6 +256,7 @@ def _content(ring: Ring, protection: Scrypted | None) -> bytes:
             current=ring.current,
             seals=[_Key(key.id, _text(key.key), cipher=key.cipher) for key in ring.seals],
             lookups=[_Key(key.id, _text(key.key), mac=key.mac) for key in ring.lookups],
+            pepper=_Key(ring.pepper.id, _text(ring.pepper.key), mac=ring.pepper.mac),
         )
     )
     if protection is None:

@@ -1,9 +1,11 @@
-"""Change which keys a ring holds: pure, each giving the ring as it shall be.
+"""Change which keys a ring holds: pure, each giving the ring as it shall be. None changes the pepper.
 
 A new sealing key is current at once. A new look-up key stands beside the old one until every look-up has moved to it.
 """
 
 from collections.abc import Collection
+
+from msgspec.structs import replace
 
 from kaquan.vault.kinds import find_ciphers
 from kaquan.vault.macs import MACS
@@ -15,7 +17,7 @@ def add_seal_key(ring: Ring, *, key: bytes, cipher: str) -> Ring:
     if cipher not in find_ciphers():
         raise KeyringError(f"There is no cipher {cipher}; there are: {', '.join(sorted(find_ciphers()))}.")
     made = SealKey(_next_id("k", [known.id for known in ring.seals]), cipher, key)
-    return Ring(made.id, (*ring.seals, made), ring.lookups)
+    return replace(ring, current=made.id, seals=(*ring.seals, made))
 
 
 def add_lookup_key(ring: Ring, *, key: bytes, mac: str) -> Ring:
@@ -27,12 +29,12 @@ def add_lookup_key(ring: Ring, *, key: bytes, mac: str) -> Ring:
             "The look-up key is being changed already; finish it with: kaquan vault reseal / 查找密钥更换尚未完成。"
         )
     made = LookupKey(_next_id("l", [known.id for known in ring.lookups]), mac, key)
-    return Ring(ring.current, ring.seals, (*ring.lookups, made))
+    return replace(ring, lookups=(*ring.lookups, made))
 
 
 def drop_old_lookup_keys(ring: Ring) -> Ring:
     """With the current look-up key alone. Only when nothing is found under the others any more."""
-    return Ring(ring.current, ring.seals, ring.lookups[-1:])
+    return replace(ring, lookups=ring.lookups[-1:])
 
 
 def retire_seal_key(ring: Ring, key_id: str, *, in_use: Collection[str]) -> Ring:
@@ -45,7 +47,7 @@ def retire_seal_key(ring: Ring, key_id: str, *, in_use: Collection[str]) -> Ring
         raise KeyringError(
             f"Values are still sealed under {key_id}: run kaquan vault reseal first. / 仍有数据由该密钥加密。"
         )
-    return Ring(ring.current, tuple(known for known in ring.seals if known.id != key_id), ring.lookups)
+    return replace(ring, seals=tuple(known for known in ring.seals if known.id != key_id))
 
 
 def _next_id(letter: str, known: list[str]) -> str:

@@ -1,4 +1,7 @@
-"""Evidence leaves against the transactions they speak for, recomputed by the code that writes receipts."""
+"""Evidence leaves against the transactions they speak for, recomputed by the code that writes receipts.
+
+Those of approved changes of rules are the audit ``policy``'s.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -78,6 +81,7 @@ SELECT l.slot, l.transaction_id, l.leaf_hash, l.salt, NULL, NULL, NULL, NULL, NU
        NULL
 FROM evidence_leaf AS l
 WHERE NOT EXISTS (SELECT FROM ledger_transaction AS t WHERE t.slot = l.slot AND t.id = l.transaction_id)
+  AND NOT EXISTS (SELECT FROM policy_decision AS d WHERE d.slot = l.slot AND d.change_id = l.transaction_id)
 """,
     judge=judge_leaves,
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kaquan.doors.bench import store
 from kaquan.doors.bench.figures import Figure, Goal, figure_of
-from kaquan.doors.bench.seed import activate_cards, issue_cards, make_town
+from kaquan.doors.bench.seed import TEN_LIMITS, activate_cards, issue_cards, make_town, set_limits
 from kaquan.doors.bench.stand import BenchError, Stand
 from kaquan.doors.load import Caller, LoadError, call_all, read_address, run_load
 from kaquan.kit.clock import Clock
@@ -45,7 +45,7 @@ async def measure_http(
     clock: Clock,
     card_count: int = CARDS,
 ) -> tuple[list[Figure], list[Goal]]:
-    """Uniform at 64 connections and at 8, all at one merchant, and with 1,000 cards only."""
+    """Uniform at 64 connections and at 8, all at one merchant, with 1,000 cards only, and with ten limits on each."""
     async with open_pool(stand.conninfo, max_size=8) as pool:
         town = await make_town(pool, merchants=MERCHANTS, ids=ids, clock=clock)
         batch_id = await issue_cards(pool, town, keyring, count=card_count, name="bench", ids=ids, clock=clock)
@@ -60,9 +60,13 @@ async def measure_http(
             "few_lanes": (numbers, terminals, FEW_LANES, f"{card_count:,} cards, {MERCHANTS:,} merchants"),
             "hot_merchant": (numbers, terminals[:1], LANES, f"{card_count:,} cards, one merchant"),
             "few_cards": (numbers[:FEW_CARDS], terminals, LANES, f"{FEW_CARDS:,} cards, all merchants"),
+            "limits": (numbers, terminals, LANES, f"{len(TEN_LIMITS)} limits on card, person and terminal"),
         }
         figures = {}
         for name, (of_numbers, at_terminals, lanes, what) in scenes.items():
+            if name == "limits":
+                async with open_pool(stand.conninfo, role=None) as pool:
+                    await set_limits(pool, town, ids=ids, clock=clock)
             feed = Purchases(caller, of_numbers, at_terminals, label=name)
             load = await run_load(caller.address, feed, lanes=lanes, seconds=seconds, warm_up_s=WARM_UP_S)
             if set(load.by_status) != {201}:
@@ -86,6 +90,7 @@ def _goals(figures: dict[str, Figure]) -> list[Goal]:
         Goal(f"median at {FEW_LANES} connections", 3, few_lanes.latency.p50_ms, "ms", at_most=True),
         Goal("one hot merchant / uniform", 0.8, share("hot_merchant"), "ratio"),
         Goal(f"{FEW_CARDS:,} cards / uniform", 0.7, share("few_cards"), "ratio"),
+        Goal(f"{len(TEN_LIMITS)} limits / uniform", 0.8, share("limits"), "ratio"),
     ]
 
 

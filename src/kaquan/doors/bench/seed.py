@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from kaquan import cards, parties
+from kaquan import cards, parties, payments
 from kaquan.cards import CardForm, NewBatch, NewProgramme, Pocket, Press, Programme
 from kaquan.doors.bench import store
 from kaquan.doors.bench.stand import BenchError
@@ -17,6 +17,7 @@ from kaquan.kit.ids import Ids, Prefix, show_id
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import AccountSpec, FloorRule, open_accounts
 from kaquan.parties import Book, Mode, Scope
+from kaquan.payments import Holder, LimitScope, Metric, Movement, NewLimit, Period
 from kaquan.vault import Keyring
 
 Made = TypeVar("Made")
@@ -116,3 +117,41 @@ def _made(answer: Made | Refusal) -> Made:
     if isinstance(answer, Refusal):
         raise BenchError(f"The benches could not be furnished: {answer.message()}")
     return answer
+
+
+PLENTY_FEN = 10**12
+MANY = 10**9
+
+TEN_LIMITS = (
+    (LimitScope.CARD, Period.DAY, Metric.AMOUNT, PLENTY_FEN),
+    (LimitScope.CARD, Period.DAY, Metric.COUNT, MANY),
+    (LimitScope.CARD, Period.MONTH, Metric.AMOUNT, PLENTY_FEN),
+    (LimitScope.CARD, Period.YEAR, Metric.AMOUNT, PLENTY_FEN),
+    (LimitScope.PERSON, Period.DAY, Metric.AMOUNT, PLENTY_FEN),
+    (LimitScope.PERSON, Period.MONTH, Metric.AMOUNT, PLENTY_FEN),
+    (LimitScope.PERSON, Period.YEAR, Metric.AMOUNT, PLENTY_FEN),
+    (LimitScope.TERMINAL, Period.DAY, Metric.AMOUNT, PLENTY_FEN),
+    (LimitScope.TERMINAL, Period.DAY, Metric.COUNT, MANY),
+    (LimitScope.TERMINAL, Period.MONTH, Metric.AMOUNT, PLENTY_FEN),
+)
+"""What each purchase counts in when all limits are on; none is ever reached."""
+
+
+async def set_limits(pool: Pool, town: Town, *, ids: Ids, clock: Clock) -> None:
+    """Ten limits on the town's programme, and a person for each card."""
+    async with pool.connection() as connection:
+        await store.register_cards(connection)
+    for scope, period, metric, maximum in TEN_LIMITS:
+        new = NewLimit(
+            programme_id=town.programme.id,
+            name=f"{scope} {period} {metric}",
+            movement=Movement.SPEND,
+            scope=scope,
+            holder=Holder.ANY,
+            metric=metric,
+            period=period,
+            trailing_s=None,
+            maximum=maximum,
+            hours=None,
+        )
+        _made(await payments.create_limit(pool, clock, ids, book_id=town.book.id, slots=SLOTS, new=new))

@@ -117,7 +117,23 @@ async def update_rows(conninfo: str, *, clients: int, seconds: float) -> float:
 async def activate_batch(connection: Connection, *, batch_id: UUID, at: datetime) -> list[tuple[UUID, bytes]]:
     """Make every card of a batch active at once; id and sealed number of each. Pockets are the caller's."""
     cursor = await connection.execute(
-        "UPDATE cards_card SET status = 'active', activated_at = %s WHERE batch_id = %s RETURNING id, number_sealed",
-        (at, batch_id),
+        "WITH changed AS ("
+        "  UPDATE cards_card SET status = 'active', activated_at = %(at)s, version = version + 1"
+        "  WHERE batch_id = %(batch_id)s RETURNING slot, id, book_id, status, version, number_sealed"
+        "), logged AS ("
+        "  INSERT INTO cards_event (slot, card_id, id, book_id, kind, at, actor, status, version, details)"
+        "  SELECT slot, id, ledger_first_id_v1(%(at)s), book_id, 'activated', %(at)s, 'bench', status, version, '{}'"
+        "  FROM changed"
+        ") SELECT id, number_sealed FROM changed",
+        {"at": at, "batch_id": batch_id},
     )
     return [(card_id, sealed) for card_id, sealed in await cursor.fetchall()]
+
+
+async def register_cards(connection: Connection) -> None:
+    """Give every card of the bench to a person, two cards each. To count by a person no customer needs to exist."""
+    await connection.execute(
+        "UPDATE cards_card SET customer_id = md5(div(n.n, 2)::text)::uuid"
+        " FROM (SELECT slot, id, row_number() OVER (ORDER BY id) AS n FROM cards_card) AS n"
+        " WHERE cards_card.slot = n.slot AND cards_card.id = n.id"
+    )

@@ -1,2 +1,2 @@
 -- name: has_cards
-SELECT EXISTS (SELECT FROM cards_number);
+SELECT EXISTS (SELECT FROM cards_number) OR EXISTS (SELECT FROM parties_customer);

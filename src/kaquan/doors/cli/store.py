@@ -6,7 +6,7 @@ _QUERIES = load_queries(__package__)
 
 
 def has_cards(conninfo: str) -> bool:
-    """Whether any card number was ever stored here, which only its key ring can find again."""
+    """Whether a card number or a customer was ever stored here, which only its key ring can find again."""
     with connect_sync(app_conninfo(conninfo)) as connection:
         row = connection.execute(_QUERIES["has_cards"]).fetchone()
     return row is not None and bool(row[0])

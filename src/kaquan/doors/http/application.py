@@ -12,21 +12,27 @@ from litestar.datastructures import ResponseHeader, State
 from litestar.exceptions import HTTPException
 from litestar.response import Response
 
-from kaquan.doors.http.auth import guard
+from kaquan.doors.http.audit_trail import AuditTrailController
+from kaquan.doors.http.auth import guard, show_request_id
+from kaquan.doors.http.card_life import CARD_LIFE_CONTROLLERS
 from kaquan.doors.http.cards import CARD_CONTROLLERS
+from kaquan.doors.http.customers import CustomerController
 from kaquan.doors.http.enquiries import EnquiryController
 from kaquan.doors.http.imports import ImportController
 from kaquan.doors.http.issuers import IssuerController
 from kaquan.doors.http.ledger import LEDGER_CONTROLLERS
+from kaquan.doors.http.limits import LIMIT_CONTROLLERS
 from kaquan.doors.http.merchants import MerchantController
 from kaquan.doors.http.metrics import count_requests
 from kaquan.doors.http.openapi import PathItems, build_document
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.outcomes import BODY_TOO_LARGE, METHOD_NOT_ALLOWED
 from kaquan.doors.http.payments import PAYMENT_CONTROLLERS
+from kaquan.doors.http.policy import PolicyController
 from kaquan.doors.http.problems import RefusedError, problem_response
 from kaquan.doors.http.production import ProductionController
 from kaquan.doors.http.request import ApiRequest
+from kaquan.doors.http.staff import STAFF_CONTROLLERS
 from kaquan.doors.http.stores import StoreController
 from kaquan.doors.http.system import SystemController
 from kaquan.doors.http.terminals import TerminalController
@@ -41,12 +47,18 @@ CONTROLLERS: list[type[Controller]] = [
     MerchantController,
     StoreController,
     TerminalController,
+    CustomerController,
+    *STAFF_CONTROLLERS,
+    AuditTrailController,
     *CARD_CONTROLLERS,
+    *CARD_LIFE_CONTROLLERS,
     ProductionController,
     EnquiryController,
     ImportController,
     *PAYMENT_CONTROLLERS,
+    *LIMIT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
+    PolicyController,
     SystemController,
 ]
 
@@ -72,6 +84,7 @@ def create_litestar(
     litestar = Litestar(
         route_handlers=[*CONTROLLERS, openapi_document],
         guards=[guard],
+        before_send=[show_request_id],
         middleware=[count_requests],
         exception_handlers={
             RefusedError: _answer_refused,

@@ -3,12 +3,15 @@
 No application is made from a handler that declares neither a scope nor that it is public: see ``openapi.py``.
 """
 
+import re
 from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import BaseRouteHandler
+from litestar.types import Message
+from litestar.types import Scope as AsgiScope
 
 from kaquan.doors.http.operation import operation_of
 from kaquan.doors.http.outcomes import FORBIDDEN, UNAUTHENTICATED
@@ -17,6 +20,8 @@ from kaquan.kit.outcomes import Refusal
 from kaquan.parties import Directory, Principal, Scope
 
 _BEARER = "bearer "
+REQUEST_ID = "x-request-id"
+_REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 
 async def identify(directory: Directory, authorization: str | None) -> Principal | Refusal:
@@ -51,3 +56,16 @@ async def guard(connection: ASGIConnection[Any, Any, Any, State], handler: BaseR
     if (refusal := permit(identified, operation.scope)) is not None:
         raise RefusedError(refusal)
     connection.scope["user"] = identified
+    connection.state["request_id"] = _request_id(connection)
+
+
+def _request_id(connection: ASGIConnection[Any, Any, Any, State]) -> str:
+    """The client's own name for its request if it has one, else one of ours: the answer and the trail show it."""
+    given = connection.headers.get(REQUEST_ID, "")
+    return given if _REQUEST_ID.fullmatch(given) else connection.app.state["kaquan"].ids.new().hex
+
+
+async def show_request_id(message: Message, scope: AsgiScope) -> None:
+    """Name the request in its answer."""
+    if message["type"] == "http.response.start" and (name := scope.get("state", {}).get("request_id")):
+        message["headers"] = [*message["headers"], (REQUEST_ID.encode(), name.encode())]

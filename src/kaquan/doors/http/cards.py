@@ -10,13 +10,16 @@ from msgspec import Meta
 
 from kaquan import cards
 from kaquan.cards import (
+    UNUSABLE,
     Acceptance,
     AcceptedMerchant,
     Batch,
     BlockReason,
     Card,
+    CardClass,
     CardForm,
     CardStatus,
+    Hand,
     Pocket,
     Press,
     Programme,
@@ -24,16 +27,21 @@ from kaquan.cards import (
 )
 from kaquan.cards.create_programme import (
     MAX_AUTHORIZATION_TTL_S,
+    MAX_LOSS_EFFECTIVE_S,
+    MAX_PIN_ATTEMPTS,
     MAX_VALID_DAYS,
     MIN_AUTHORIZATION_TTL_S,
 )
 from kaquan.cards.issue_batch import MAX_BATCH_CARDS
 from kaquan.cards.outcomes import (
     CARD_ALREADY_BLOCKED,
-    CARD_BLOCKED,
+    CARD_CLOSED,
+    CARD_EXPIRED,
+    CARD_REPLACED,
     NUMBER_SPACE_TOO_SMALL,
     STORE_OF_ANOTHER_MERCHANT,
 )
+from kaquan.cards.types import DEFAULT_PIN_ATTEMPTS
 from kaquan.doors.http.answers import answer, answer_page
 from kaquan.doors.http.callers import caller_of_key
 from kaquan.doors.http.fields import (
@@ -42,10 +50,12 @@ from kaquan.doors.http.fields import (
     CardId,
     Code,
     Cursor,
+    CustomerId,
     IssuerId,
     MerchantId,
     Name,
     ProgrammeId,
+    Reason,
     StoreId,
     uuid_of,
 )
@@ -56,6 +66,7 @@ from kaquan.doors.http.reading import read_body, read_path, read_query
 from kaquan.doors.http.request import ApiRequest, app_of
 from kaquan.guesses import TOO_MANY_WRONG_ANSWERS
 from kaquan.kit.ids import Prefix, show_id
+from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import ALREADY_EXISTS, BUSY, NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from kaquan.ledger import Account
@@ -84,7 +95,9 @@ class NewProgramme(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     ``spend_order`` names each pocket once, the one that a purchase empties first in front. An authorization
     stays open for ``authorization_ttl_s`` seconds unless it says otherwise. Without ``*_valid_days`` loaded
-    value never expires.
+    value never expires. A spend of more than ``pin_required_above_fen`` asks for the card's PIN, which is locked
+    after ``pin_max_attempts`` wrong tries in a row. The loss report of a physical card takes effect within
+    ``loss_effective_within_s`` seconds, that of a digital card at once.
     """
 
     issuer_id: IssuerId
@@ -97,6 +110,9 @@ class NewProgramme(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     authorization_ttl_s: AuthorizationTtl = 7 * 86_400
     principal_valid_days: ValidDays | None = None
     bonus_valid_days: ValidDays | None = None
+    pin_required_above_fen: Annotated[int, Meta(ge=0, le=MAX_FEN)] | None = None
+    pin_max_attempts: Annotated[int, Meta(ge=1, le=MAX_PIN_ATTEMPTS)] = DEFAULT_PIN_ATTEMPTS
+    loss_effective_within_s: Annotated[int, Meta(ge=0, le=MAX_LOSS_EFFECTIVE_S)] = 0
 
 
 class ProgrammeQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,6 +134,9 @@ class ProgrammeView(msgspec.Struct, frozen=True):
     authorization_ttl_s: int
     principal_valid_days: int | None
     bonus_valid_days: int | None
+    pin_required_above_fen: int | None
+    pin_max_attempts: int
+    loss_effective_within_s: int
     time_zone: str
     accepted_places: int
     created_at: datetime
@@ -163,6 +182,9 @@ def show_programme(programme: Programme) -> ProgrammeView:
         authorization_ttl_s=programme.authorization_ttl_s,
         principal_valid_days=programme.principal_valid_days,
         bonus_valid_days=programme.bonus_valid_days,
+        pin_required_above_fen=programme.pin_required_above_fen,
+        pin_max_attempts=programme.pin_max_attempts,
+        loss_effective_within_s=programme.loss_effective_within_s,
         time_zone=programme.time_zone,
         accepted_places=len(programme.accepts),
         created_at=programme.created_at,
@@ -209,6 +231,9 @@ class ProgrammeController(Controller):
             authorization_ttl_s=asked.authorization_ttl_s,
             principal_valid_days=asked.principal_valid_days,
             bonus_valid_days=asked.bonus_valid_days,
+            pin_required_above_fen=asked.pin_required_above_fen,
+            pin_max_attempts=asked.pin_max_attempts,
+            loss_effective_within_s=asked.loss_effective_within_s,
         )
         made = await cards.create_programme(app.pool, app.clock, app.ids, book_id=request.user.book_id, new=new)
         return answer(made, show_programme, status=201)
@@ -400,6 +425,7 @@ class NewCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 class Block(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: BlockReason
+    note: Reason | None = None
 
 
 class NumberSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -413,9 +439,12 @@ class CardQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True
     batch_id: BatchId | None = None
     programme_id: ProgrammeId | None = None
     status: CardStatus | None = None
+    customer_id: CustomerId | None = None
 
 
 class CardView(msgspec.Struct, frozen=True):
+    """``loss_effective_at`` is by when a loss report makes the card refused everywhere."""
+
     id: CardId
     programme_id: ProgrammeId
     batch_id: BatchId | None
@@ -426,6 +455,13 @@ class CardView(msgspec.Struct, frozen=True):
     expires_at: datetime | None
     created_at: datetime
     activated_at: datetime | None
+    card_class: CardClass
+    customer_id: CustomerId | None
+    registered_at: datetime | None
+    loss_reported_at: datetime | None
+    loss_effective_at: datetime | None
+    replaces_card_id: CardId | None
+    replaced_by_card_id: CardId | None
 
 
 class CardNumberView(msgspec.Struct, frozen=True):
@@ -455,6 +491,13 @@ def show_card(card: Card) -> CardView:
         expires_at=card.expires_at,
         created_at=card.created_at,
         activated_at=card.activated_at,
+        card_class=card.card_class,
+        customer_id=show_id(Prefix.CUSTOMER, card.customer_id) if card.customer_id else None,
+        registered_at=card.registered_at,
+        loss_reported_at=card.loss_reported_at,
+        loss_effective_at=card.loss_due_at,
+        replaces_card_id=show_id(Prefix.CARD, card.replaces_id) if card.replaces_id else None,
+        replaced_by_card_id=show_id(Prefix.CARD, card.replaced_by_id) if card.replaced_by_id else None,
     )
 
 
@@ -487,7 +530,7 @@ class CardController(Controller):
         asked = await read_body(request, NewCard)
         app = app_of(request)
         new = cards.NewCard(programme_id=uuid_of(asked.programme_id), form=asked.form)
-        made = await cards.issue_card(app.pool, _press(app), app.clock, book_id=request.user.book_id, new=new)
+        made = await cards.issue_card(app.pool, press_of(app), app.clock, book_id=request.user.book_id, new=new)
         return answer(made, show_card, status=201)
 
     @get(**operation(Scope.CARDS_READ, query=CardQuery, answer=Page[CardView]))
@@ -503,6 +546,7 @@ class CardController(Controller):
             batch_id=uuid_of(query.batch_id) if query.batch_id else None,
             programme_id=uuid_of(query.programme_id) if query.programme_id else None,
             status=query.status,
+            customer_id=uuid_of(query.customer_id) if query.customer_id else None,
         )
         app = app_of(request)
         page = await cards.list_cards(app.pool, book_id=request.user.book_id, slots=app.slots, search=search)
@@ -549,6 +593,7 @@ class CardController(Controller):
         card_id = uuid_of(read_path(request, CardId))
         number = await cards.reveal_number(
             app.pool,
+            hand_of(request),
             app.keyring,
             book_id=request.user.book_id,
             slots=app.slots,
@@ -578,7 +623,7 @@ class CardController(Controller):
             Scope.CARDS_WRITE,
             path={"id": CardId},
             answer=CardView,
-            refusals=[NOT_FOUND, CARD_BLOCKED, BUSY],
+            refusals=[NOT_FOUND, *UNUSABLE.values(), BUSY],
         ),
     )
     async def activate_card(self, request: ApiRequest) -> Response[bytes]:
@@ -586,7 +631,7 @@ class CardController(Controller):
         app = app_of(request)
         changed = await cards.activate_card(
             app.pool,
-            app.clock,
+            hand_of(request),
             book_id=request.user.book_id,
             slots=app.slots,
             card_id=uuid_of(read_path(request, CardId)),
@@ -600,7 +645,7 @@ class CardController(Controller):
             path={"id": CardId},
             body=Block,
             answer=CardView,
-            refusals=[NOT_FOUND, CARD_ALREADY_BLOCKED, BUSY],
+            refusals=[NOT_FOUND, CARD_ALREADY_BLOCKED, CARD_REPLACED, CARD_CLOSED, CARD_EXPIRED, BUSY],
         ),
     )
     async def block_card(self, request: ApiRequest) -> Response[bytes]:
@@ -609,7 +654,13 @@ class CardController(Controller):
         card_id = uuid_of(read_path(request, CardId))
         asked = await read_body(request, Block)
         changed = await cards.block_card(
-            app.pool, book_id=request.user.book_id, slots=app.slots, card_id=card_id, reason=asked.reason
+            app.pool,
+            hand_of(request),
+            book_id=request.user.book_id,
+            slots=app.slots,
+            card_id=card_id,
+            reason=asked.reason,
+            note=asked.note,
         )
         return answer(changed, show_card)
 
@@ -622,6 +673,7 @@ class CardController(Controller):
         app = app_of(request)
         changed = await cards.unblock_card(
             app.pool,
+            hand_of(request),
             book_id=request.user.book_id,
             slots=app.slots,
             card_id=uuid_of(read_path(request, CardId)),
@@ -629,7 +681,13 @@ class CardController(Controller):
         return answer(changed, show_card)
 
 
-def _press(app: "App") -> Press:
+def hand_of(request: ApiRequest) -> Hand:
+    """Who asks, for the events of a card."""
+    app = app_of(request)
+    return Hand(app.clock, app.ids, show_id(Prefix.KEY, request.user.key_id))
+
+
+def press_of(app: "App") -> Press:
     return Press(app.keyring, app.slots, app.ids)
 
 

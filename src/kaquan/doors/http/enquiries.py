@@ -89,8 +89,8 @@ class EnquiryController(Controller):
         app = app_of(request)
         callers = (
             caller_of_client(request.user, _client(request)),
-            # by its look-up, so that a number is counted whether there is such a card or not
-            caller_of("number", request.user.book_id, app.keyring.lookup(asked.number)),
+            # by a keyed hash, so that a number is counted whether there is such a card or not
+            caller_of("number", request.user.book_id, app.keyring.subject(asked.number)),
         )
         if (waits := app.guesses.must_wait(*callers)) is not None:
             return problem_response(waits)

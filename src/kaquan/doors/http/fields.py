@@ -39,8 +39,18 @@ StoreId = Annotated[str, _id(Prefix.STORE)]
 TerminalId = Annotated[str, _id(Prefix.TERMINAL)]
 ProgrammeId = Annotated[str, _id(Prefix.PROGRAMME)]
 CardId = Annotated[str, _id(Prefix.CARD)]
+OperatorId = Annotated[str, _id(Prefix.OPERATOR)]
+ApprovalId = Annotated[str, _id(Prefix.APPROVAL)]
+ActionId = Annotated[str, _id(Prefix.ACTION)]
+CustomerId = Annotated[str, _id(Prefix.CUSTOMER)]
+KeyId = Annotated[str, _id(Prefix.KEY)]
 BatchId = Annotated[str, _id(Prefix.BATCH)]
+LimitId = Annotated[str, _id(Prefix.LIMIT)]
+PlaceRuleId = Annotated[str, _id(Prefix.PLACE_RULE)]
+GiftId = Annotated[str, _id(Prefix.GIFT)]
+TransferId = Annotated[str, _id(Prefix.TRANSFER)]
 TransactionId = Annotated[str, _id(Prefix.TRANSACTION)]
+PolicyChangeId = Annotated[str, _id(Prefix.POLICY_CHANGE)]
 AccountId = Annotated[
     str,
     _pattern(
@@ -50,6 +60,10 @@ AccountId = Annotated[
     ),
 ]
 
+DayTime = Annotated[
+    str,
+    _pattern("([01][0-9]|2[0-3]):[0-5][0-9]", en="a time of day, such as 22:00", zh="一天中的时刻，例如 22:00"),
+]
 Code = Annotated[
     str,
     _pattern(
@@ -62,6 +76,64 @@ Cursor = Annotated[str, _pattern("[A-Za-z0-9_-]{22}", en="a next_cursor that a l
 Name = Annotated[str, _text(200)]
 Trade = Annotated[str, _text(64)]
 Reference = Annotated[str, _text(128)]
+Reason = Annotated[str, _text(500)]
+LegalCode = Annotated[
+    str,
+    _pattern(
+        "[0-9A-HJ-NPQRTUWXY]{18}",
+        en="a unified social credit code of 18 digits and capitals, such as 91350100M000100Y43",
+        zh="18 位统一社会信用代码，例如 91350100M000100Y43",
+    ),
+]
+Province = Annotated[
+    str,
+    _pattern(
+        "[A-Z]{2}(-[A-Z0-9]{1,3})?",
+        en="an ISO 3166-2 code, such as CN-SH",
+        zh="ISO 3166-2 代码，例如 CN-SH",
+    ),
+]
+LatitudeUdeg = Annotated[int, Meta(ge=-90_000_000, le=90_000_000)]
+LongitudeUdeg = Annotated[int, Meta(ge=-180_000_000, le=180_000_000)]
+Phone = Annotated[
+    str,
+    _pattern(
+        r"[+0-9][0-9 ()-]{2,31}",
+        en="a phone number of 3 to 32 digits, spaces, hyphens and brackets, with or without +",
+        zh="电话号码，3 到 32 位，可含数字、空格、连字符、括号，可带 +",
+    ),
+]
+DocumentNumber = Annotated[
+    str,
+    _pattern(
+        "[0-9A-Za-z]{18}",
+        en="the 18 digits and letters of a resident identity number or a unified social credit code",
+        zh="18 位居民身份证号码或统一社会信用代码",
+    ),
+]
+DocumentLast4 = Annotated[
+    str, _pattern("[0-9A-Z]{4}", en="the last four digits or capitals", zh="末四位数字或大写字母")
+]
+BankCardNumber = Annotated[
+    str, _pattern("[0-9]{12,19}", en="the 12 to 19 digits of a bank card", zh="12 到 19 位银行卡号")
+]
+FaceToken = Annotated[
+    str,
+    _pattern(
+        "[!-~]{1,2048}",
+        en="1 to 2048 visible ASCII characters that the provider's camera gave",
+        zh="人脸采集返回的凭证，1 到 2048 个可见 ASCII 字符",
+    ),
+]
+PublicId = Annotated[
+    str,
+    _pattern(
+        "[a-z]{2,8}_[0-9a-f_]{1,40}",
+        en="an id as the API shows it, such as card_ and 32 lower-case hexadecimal digits",
+        zh="API 返回的编号，例如 card_ 加 32 位小写十六进制数字",
+    ),
+]
+Pin = Annotated[str, _pattern("[0-9]{6}", en="6 digits", zh=" 6 位数字")]
 AmountFen = Annotated[int, Meta(ge=1, le=MAX_FEN)]
 
 

@@ -52,6 +52,7 @@ _OWNERS = {
     "merchant_payable": Prefix.MERCHANT,
     "load_clearing": Prefix.ISSUER,
     "bonus_expense": Prefix.ISSUER,
+    "transfer_clearing": Prefix.ISSUER,
 }
 """What owns the accounts of a kind."""
 

@@ -9,26 +9,38 @@ from msgspec import UNSET, UnsetType
 
 from kaquan import parties
 from kaquan.doors.http.answers import answer, answer_page
-from kaquan.doors.http.fields import Code, MerchantId, Name, Trade, uuid_of
+from kaquan.doors.http.fields import Code, LegalCode, MerchantId, Name, Trade, uuid_of
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
-from kaquan.doors.http.reading import read_body, read_path, read_query
-from kaquan.doors.http.request import ApiRequest, app_of
+from kaquan.doors.http.reading import read_body, read_path, read_query, same_fields
+from kaquan.doors.http.request import ApiRequest, actor_of, app_of
 from kaquan.kit.ids import Prefix, show_id
-from kaquan.kit.outcomes import ALREADY_EXISTS
+from kaquan.kit.outcomes import ALREADY_EXISTS, BUSY
 from kaquan.kit.paging import Page
-from kaquan.parties import Merchant, Scope, Search
+from kaquan.parties import Merchant, MerchantProfile, Scope, Search
 
 
 class NewMerchant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``legal_code`` is its unified social credit code, ``group_code`` that of the legal person who controls it."""
+
     code: Code
     name: Name
     trade: Trade | None = None
+    legal_name: Name | UnsetType | None = UNSET
+    legal_code: LegalCode | UnsetType | None = UNSET
+    group_code: LegalCode | UnsetType | None = UNSET
+    brand: Name | UnsetType | None = UNSET
 
 
 class MerchantChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A field that is left out stays as it is, null takes it away."""
+
     name: Name | UnsetType = UNSET
     trade: Trade | UnsetType = UNSET
+    legal_name: Name | UnsetType | None = UNSET
+    legal_code: LegalCode | UnsetType | None = UNSET
+    group_code: LegalCode | UnsetType | None = UNSET
+    brand: Name | UnsetType | None = UNSET
 
 
 class MerchantQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +55,10 @@ class MerchantView(msgspec.Struct, frozen=True):
     code: str
     name: str
     trade: str | None
+    legal_name: str | None
+    legal_code: str | None
+    group_code: str | None
+    brand: str | None
     created_at: datetime
 
 
@@ -52,6 +68,10 @@ def show_merchant(merchant: Merchant) -> MerchantView:
         code=merchant.code,
         name=merchant.name,
         trade=merchant.trade,
+        legal_name=merchant.legal_name,
+        legal_code=merchant.legal_code,
+        group_code=merchant.group_code,
+        brand=merchant.brand,
         created_at=merchant.created_at,
     )
 
@@ -81,6 +101,8 @@ class MerchantController(Controller):
             code=asked.code,
             name=asked.name,
             trade=asked.trade,
+            profile=same_fields(asked, MerchantProfile),
+            by=actor_of(request),
         )
         return answer(made, show_merchant, status=201)
 
@@ -116,17 +138,21 @@ class MerchantController(Controller):
             path={"id": MerchantId},
             body=MerchantChange,
             answer=MerchantView,
+            refusals=[BUSY],
         ),
     )
     async def change_merchant(self, request: ApiRequest) -> Response[bytes]:
-        """Change a merchant's name or trade; a field that is left out stays as it is."""
+        """Change what is known of a merchant; a field that is left out stays as it is."""
         id_ = uuid_of(read_path(request, MerchantId))
         asked = await read_body(request, MerchantChange)
+        app = app_of(request)
         changed = await parties.change_merchant(
-            app_of(request).pool,
+            app.pool,
+            app.clock,
+            app.ids,
             book_id=request.user.book_id,
             id_=id_,
-            name=asked.name or None,
-            trade=asked.trade or None,
+            change=same_fields(asked, parties.MerchantChange),
+            by=actor_of(request),
         )
         return answer(changed, show_merchant)

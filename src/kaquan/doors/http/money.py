@@ -18,12 +18,14 @@ from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as AsgiScope
 from msgspec import Meta
 
-from kaquan.cards.outcomes import CARD_BLOCKED, CARD_NOT_ACTIVE
+from kaquan.cards import PIN_REFUSALS, UNUSABLE, CardStatus, Hand, PinState, get_card, verify_pin
+from kaquan.cards.outcomes import PIN_REQUIRED
 from kaquan.doors.http.auth import identify, permit
 from kaquan.doors.http.callers import caller_of_key
-from kaquan.doors.http.fields import AmountFen, CardId, Reference, TerminalId, TransactionId, uuid_of
+from kaquan.doors.http.fields import AmountFen, CardId, Pin, Reference, TerminalId, TransactionId, uuid_of
 from kaquan.doors.http.metrics import count_request
-from kaquan.doors.http.openapi import REF_TEMPLATE, PathItems, common_refusals, describe_refusals
+from kaquan.doors.http.once import read_key
+from kaquan.doors.http.openapi import KEY_PARAMETER, REF_TEMPLATE, PathItems, common_refusals, describe_refusals
 from kaquan.doors.http.operation import Operation
 from kaquan.doors.http.outcomes import BODY_TOO_LARGE, FORBIDDEN, IDEMPOTENCY_KEY_MISSING
 from kaquan.doors.http.problems import PROBLEM_TYPE, problem_bytes, problem_headers
@@ -33,8 +35,10 @@ from kaquan.kit.db import is_outage
 from kaquan.kit.ids import Prefix, read_id, show_id
 from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import BUSY, INTERNAL_ERROR, INVALID_FIELD, NOT_FOUND, UNAVAILABLE, Outcome, Refusal
-from kaquan.ledger import Answer, RequestKey, hash_key, hash_request
+from kaquan.ledger import Answer, RequestKey, hash_key, hash_request, read_answers
 from kaquan.parties import Place, Principal, Scope
+from kaquan.parties.outcomes import STORE_OUT_OF_SCOPE
+from kaquan.parties.staff import may_act_at
 from kaquan.payments import (
     Capture,
     Command,
@@ -62,7 +66,6 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """No payment happened before; times near year 1 are none that every part of the system can hold."""
 
-MAX_KEY_LENGTH = 255
 MAX_AUTHORIZATION_S = 30 * 86_400
 
 CardNumber = Annotated[
@@ -83,6 +86,16 @@ OccurredAt = Annotated[
 ]
 
 
+Device = Annotated[
+    str,
+    Meta(
+        pattern=r"^[!-~]{1,128}$(?!\n)",
+        description="what the holder pays with, as the till knows it: 1 to 128 visible ASCII characters",
+        extra={"zh": "付款设备标识，1 到 128 个可见 ASCII 字符"},
+    ),
+]
+
+
 class PurchaseRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """Pay at a terminal with a card, named by its number or its id."""
 
@@ -92,6 +105,8 @@ class PurchaseRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, 
     card_number: CardNumber | None = None
     reference: Reference | None = None
     occurred_at: OccurredAt | None = None
+    device: Device | None = None
+    pin: Pin | None = None
 
 
 class AuthorizationRequest(PurchaseRequest, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -130,6 +145,7 @@ class LoadRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, froz
     terminal_id: TerminalId | None = None
     reference: Reference | None = None
     occurred_at: OccurredAt | None = None
+    device: Device | None = None
 
 
 class PaymentView(msgspec.Struct, frozen=True):
@@ -216,6 +232,7 @@ class _Asked(NamedTuple):
     body: Any
     target: UUID | None
     now: datetime
+    key: RequestKey
 
 
 async def _card_of(asked: _Asked) -> UUID | Refusal:
@@ -266,7 +283,9 @@ async def _place_of(asked: _Asked) -> Place | Refusal:
         # another process may have registered it a moment ago
         await asked.app.directory.catch_up()
         place = asked.app.directory.book(asked.principal.book_id).places.get(terminal_id)
-    return NOT_FOUND.refuse("terminal_id", what="terminal") if place is None else place
+    if place is None:
+        return NOT_FOUND.refuse("terminal_id", what="terminal")
+    return may_act_at(asked.principal, place.store_id) or place
 
 
 async def _read_spend(asked: _Asked) -> Command | Refusal:
@@ -280,9 +299,55 @@ async def _read_spend(asked: _Asked) -> Command | Refusal:
     if isinstance(card_id, Refusal):
         return card_id
     body = asked.body
+    pin = PinState.NOT_GIVEN if body.pin is None else await _check_pin(asked, card_id)
+    if isinstance(pin, Refusal):
+        return pin
     if isinstance(body, AuthorizationRequest):
-        return Spend(card_id, body.amount_fen, place, when, body.reference, True, body.expires_in_s, _not_before(asked))
-    return Spend(card_id, body.amount_fen, place, when, body.reference, not_before=_not_before(asked))
+        return Spend(
+            card_id, body.amount_fen, place, when, body.reference, True, body.expires_in_s, _not_before(asked), pin,
+            _device_of(asked),
+        )  # fmt: skip
+    return Spend(
+        card_id, body.amount_fen, place, when, body.reference, not_before=_not_before(asked), pin=pin,
+        device_id=_device_of(asked),
+    )  # fmt: skip
+
+
+def _device_of(asked: _Asked) -> UUID | None:
+    """What a device is counted by: nothing of what the till calls it is kept."""
+    device: str | None = asked.body.device
+    return None if device is None else hash_key(asked.principal.book_id, f"device\n{device}")
+
+
+async def _check_pin(asked: _Asked, card_id: UUID) -> PinState | Refusal:
+    """What the PIN of a spend is worth, where the programme asks for one: a slow hash, in a thread.
+
+    A request that has its answer already gets that answer, whatever became of the PIN: it is not a guess again.
+    A wrong one is counted like a wrong number. Refused: ``too_many_wrong_answers``.
+    """
+    app, book_id = asked.app, asked.principal.book_id
+    card = await get_card(app.pool, book_id=book_id, slots=app.slots, card_id=card_id)
+    if isinstance(card, Refusal) or card.status is not CardStatus.ACTIVE:
+        return PinState.NOT_GIVEN  # refused for that
+    programme = app.programmes.get(book_id, card.programme_id)
+    if programme is None:
+        await app.refresh()
+        programme = app.programmes.get(book_id, card.programme_id)
+    above_fen = None if programme is None else programme.pin_required_above_fen
+    if programme is None or above_fen is None or asked.body.amount_fen <= above_fen:
+        return PinState.NOT_GIVEN
+    async with app.pool.connection() as connection:
+        if await read_answers(connection, slot=card.slot, key_hashes=[asked.key.key_hash]):
+            return PinState.NOT_GIVEN
+    caller = caller_of_key(asked.principal)
+    if (waits := app.guesses.must_wait(caller)) is not None:
+        return waits
+    hand = Hand(app.clock, app.ids, show_id(Prefix.KEY, asked.principal.key_id))
+    state = await verify_pin(
+        app.pool, hand, app.keyring, card=card, pin=asked.body.pin, max_attempts=programme.pin_max_attempts
+    )
+    refused_for_now = await app.guesses.note_failure(caller) if state is PinState.WRONG else None
+    return refused_for_now or state
 
 
 async def _read_capture(asked: _Asked) -> Command | Refusal:
@@ -313,8 +378,9 @@ async def _read_load(asked: _Asked) -> Command | Refusal:
     if isinstance(card_id, Refusal):
         return card_id
     return Load(
-        card_id, asked.body.amount_fen, asked.body.bonus_fen, when, asked.body.reference, place, _not_before(asked)
-    )
+        card_id, asked.body.amount_fen, asked.body.bonus_fen, when, asked.body.reference, place, _not_before(asked),
+        _device_of(asked),
+    )  # fmt: skip
 
 
 class Route(NamedTuple):
@@ -331,15 +397,17 @@ class Route(NamedTuple):
     refusals: tuple[Outcome, ...]
 
 
-_CARD = (
-    TOO_MANY_WRONG_ANSWERS,
-    refused.BACKDATING_FORBIDDEN,
-    NOT_FOUND,
-    CARD_NOT_ACTIVE,
-    CARD_BLOCKED,
-    refused.CARD_EXPIRED,
+_CARD = (TOO_MANY_WRONG_ANSWERS, refused.BACKDATING_FORBIDDEN, NOT_FOUND, *UNUSABLE.values())
+_PLACE = (
+    STORE_OUT_OF_SCOPE,
+    refused.OUTSIDE_AREA,
+    refused.IMPOSSIBLE_TRAVEL,
+    refused.LIMIT_EXCEEDED,
+    refused.TERMINAL_BLOCKED,
+    refused.NOT_ACCEPTED_HERE,
+    refused.INSUFFICIENT_FUNDS,
 )
-_PLACE = (refused.TERMINAL_BLOCKED, refused.NOT_ACCEPTED_HERE, refused.INSUFFICIENT_FUNDS)
+_PIN = (PIN_REQUIRED, *PIN_REFUSALS.values())
 _EVERY = (
     IDEMPOTENCY_KEY_MISSING,
     refused.IDEMPOTENCY_KEY_REUSED,
@@ -351,11 +419,11 @@ _EVERY = (
 ROUTES = (
     Route(
         "/v1/purchases", "create_purchase", "Pay at a terminal.", Scope.PAYMENTS_WRITE,
-        PurchaseRequest, _read_spend, render_created, 201, (*_CARD, *_PLACE),
+        PurchaseRequest, _read_spend, render_created, 201, (*_CARD, *_PLACE, *_PIN),
     ),
     Route(
         "/v1/authorizations", "create_authorization", "Set an amount aside.", Scope.PAYMENTS_WRITE,
-        AuthorizationRequest, _read_spend, render_created, 201, (*_CARD, *_PLACE),
+        AuthorizationRequest, _read_spend, render_created, 201, (*_CARD, *_PLACE, *_PIN),
     ),
     Route(
         "/v1/authorizations/{id}/capture", "capture_authorization", "Turn an authorization into a spend.",
@@ -373,7 +441,8 @@ ROUTES = (
     ),
     Route(
         "/v1/loads", "create_load", "Add money to a card.", Scope.LOADS_WRITE,
-        LoadRequest, _read_load, render_created, 201, (*_CARD, refused.BALANCE_CAP_EXCEEDED),
+        LoadRequest, _read_load, render_created, 201,
+        (*_CARD, STORE_OUT_OF_SCOPE, refused.BALANCE_CAP_EXCEEDED, refused.LIMIT_EXCEEDED),
     ),
 )  # fmt: skip
 
@@ -445,7 +514,7 @@ class MoneyFront:
             return principal
         if (forbidden := permit(principal, route.scope)) is not None:
             return forbidden
-        key = _read_key(key_header)
+        key = read_key(key_header)
         if key is None:
             return IDEMPOTENCY_KEY_MISSING.refuse("Idempotency-Key")
         if scope["query_string"]:
@@ -467,12 +536,14 @@ class MoneyFront:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return explain(error, route.body)
         app = self._app
-        command = await route.read(_Asked(app, principal, body, target, app.clock.now()))
+        request_hash = hash_request("POST", scope["path"], raw)
+        if route.read is _read_spend and body.pin is not None:
+            request_hash = app.keyring.hide_request(request_hash)
+        request_key = RequestKey(key, hash_key(principal.book_id, key), request_hash)
+        command = await route.read(_Asked(app, principal, body, target, app.clock.now(), request_key))
         if isinstance(command, Refusal):
             return command
-        request_key = RequestKey(key, hash_key(principal.book_id, key), hash_request("POST", scope["path"], raw))
-        request = Request(principal.book_id, command, request_key, route.render)
-        result = await app.desk.submit(request)
+        result = await app.desk.submit(Request(principal.book_id, command, request_key, route.render))
         if result.status == 404 and getattr(body, "card_number", None) is not None:
             # a number of another book's card: told as one that there is not, and counted so
             return await _unknown_number(app, caller_of_key(principal))
@@ -505,17 +576,6 @@ class MoneyFront:
         return body if len(body) <= self._max_body else None
 
 
-def _read_key(header: bytes | None) -> str | None:
-    """The idempotency key: bare, or a quoted string as the IETF draft writes it. None if there is no usable one."""
-    if header is None:
-        return None
-    if len(header) >= 2 and header[:1] == header[-1:] == b'"':
-        header = header[1:-1]
-    if not 1 <= len(header) <= MAX_KEY_LENGTH or not all(0x21 <= byte <= 0x7E for byte in header):
-        return None
-    return header.decode("ascii")
-
-
 def describe_money() -> tuple[PathItems, dict[str, Any]]:
     """OpenAPI path items and component schemas of :data:`ROUTES`."""
     bodies = {route.body for route in ROUTES}
@@ -526,15 +586,7 @@ def describe_money() -> tuple[PathItems, dict[str, Any]]:
     for route in ROUTES:
         in_path = {"id": TransactionId} if "{id}" in route.address else {}
         operation = Operation(route.scope, PaymentView, route.status, route.body, None, in_path, route.refusals)
-        parameters: list[dict[str, Any]] = [
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "required": True,
-                "description": "What the client calls this request; a retry with it gets the first answer.",
-                "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
-            }
-        ]
+        parameters: list[dict[str, Any]] = [KEY_PARAMETER]
         if in_path:
             parameters.append({"name": "id", "in": "path", "required": True, "schema": schema_of[TransactionId]})
         paths[route.address] = {

@@ -11,9 +11,16 @@ from litestar.routes import BaseRoute, HTTPRoute
 
 from kaquan import __doc__ as product
 from kaquan.doors.http.operation import Operation, operation_of
-from kaquan.doors.http.outcomes import BODY_TOO_LARGE, FORBIDDEN, MALFORMED_JSON, UNAUTHENTICATED
+from kaquan.doors.http.outcomes import (
+    BODY_TOO_LARGE,
+    FORBIDDEN,
+    IDEMPOTENCY_KEY_MISSING,
+    MALFORMED_JSON,
+    UNAUTHENTICATED,
+)
 from kaquan.doors.http.problems import PROBLEM_TYPE, Problem, problem_of
 from kaquan.kit.outcomes import (
+    BUSY,
     INTERNAL_ERROR,
     INVALID_FIELD,
     NOT_FOUND,
@@ -22,9 +29,18 @@ from kaquan.kit.outcomes import (
     Outcome,
     Refusal,
 )
+from kaquan.ledger.outcomes import IDEMPOTENCY_KEY_REUSED
 from kaquan.parties import Scope
 
 REF_TEMPLATE = "#/components/schemas/{name}"
+
+KEY_PARAMETER: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "What the client calls this request; a retry with it gets the first answer.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
 
 PathItems = dict[str, dict[str, Any]]
 
@@ -117,6 +133,8 @@ def common_refusals(operation: Operation) -> set[Outcome]:
         found.add(INVALID_FIELD)
     if operation.path:
         found.add(NOT_FOUND)
+    if operation.takes_key:
+        found |= {IDEMPOTENCY_KEY_MISSING, IDEMPOTENCY_KEY_REUSED, BUSY}
     return found
 
 
@@ -182,6 +200,8 @@ def _describe(
             {"name": name, "in": "query", "required": name in query.get("required", ()), "schema": schema}
             for name, schema in query["properties"].items()
         ]
+    if operation.takes_key:
+        parameters.insert(0, KEY_PARAMETER)
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:

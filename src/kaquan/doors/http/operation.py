@@ -20,6 +20,7 @@ class Operation(msgspec.Struct, frozen=True):
     query: type[Any] | None
     path: Mapping[str, Any]
     refusals: tuple[Outcome, ...]
+    takes_key: bool = False
 
     def __deepcopy__(self, _: Any) -> "Operation":
         return self  # Litestar copies handlers; types cannot and need not be copied
@@ -34,13 +35,15 @@ def operation(
     query: type[Any] | None = None,
     path: Mapping[str, Any] | None = None,
     refusals: Sequence[Outcome] = (),
+    takes_key: bool = False,
 ) -> dict[str, Any]:
     """The arguments of a route decorator: ``@get(**operation(Scope.CARDS_READ, answer=Page[CardView]))``.
 
     ``answer``, ``body`` and ``query`` are the types that the handler answers and reads, ``path`` those of its
-    path parameters, ``refusals`` what the room may refuse besides what every request can be refused for.
+    path parameters, ``refusals`` what the room may refuse besides what every request can be refused for. With
+    ``takes_key`` an Idempotency-Key is asked for (:mod:`kaquan.doors.http.once`).
     """
-    declared = Operation(scope, answer, status, body, query, path or {}, tuple(refusals))
+    declared = Operation(scope, answer, status, body, query, path or {}, tuple(refusals), takes_key)
     return {"opt": {"operation": declared}, "status_code": status}
 
 

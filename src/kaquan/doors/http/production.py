@@ -13,17 +13,18 @@ from msgspec import Meta
 
 from kaquan.cards import Press
 from kaquan.doors.http.answers import answer_page
-from kaquan.doors.http.fields import BatchId, Code, uuid_of
+from kaquan.doors.http.fields import ApprovalId, BatchId, Code, uuid_of
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.problems import problem_response
 from kaquan.doors.http.reading import read_body, read_path
-from kaquan.doors.http.request import ApiRequest, app_of
+from kaquan.doors.http.request import ApiRequest, actor_of, app_of
 from kaquan.kit.ids import Prefix, show_id
-from kaquan.kit.outcomes import INVALID_FIELD, NOT_FOUND, Refusal
+from kaquan.kit.outcomes import BUSY, INVALID_FIELD, NOT_FOUND, Refusal
 from kaquan.kit.paging import Page
 from kaquan.parties import Scope
+from kaquan.parties.outcomes import APPROVAL_FOR_SOMETHING_ELSE, APPROVAL_NOT_APPROVED
 from kaquan.production import Export, NewExport, export_batch, list_exports
-from kaquan.production.outcomes import ALREADY_EXPORTED, APPROVAL_USED, BATCH_NOT_FINISHED, NOT_A_PHYSICAL_BATCH
+from kaquan.production.outcomes import ALREADY_EXPORTED, BATCH_NOT_FINISHED, NOT_A_PHYSICAL_BATCH
 
 CHUNK_BYTES = 65_536
 
@@ -41,13 +42,14 @@ PublicKeyPem = Annotated[
 class NewProductionFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``kind`` is the form of the content, ``public_key`` the printer's, to which the file is sealed.
 
-    With ``with_pin`` each card gets a first PIN. ``approval_id`` is needed for every file after the first.
+    With ``with_pin`` each card gets a first PIN. ``approval_id`` is needed for every file after the first: of the kind
+    ``batch_export``, for this batch, with the payload ``{kind, reader_fingerprint, with_pin}``.
     """
 
     public_key: PublicKeyPem
     kind: Code = "csv"
     with_pin: bool = False
-    approval_id: Code | None = None
+    approval_id: ApprovalId | None = None
 
 
 class ProductionFileView(msgspec.Struct, frozen=True):
@@ -63,7 +65,7 @@ class ProductionFileView(msgspec.Struct, frozen=True):
     size_bytes: int
     sha256: str
     exported_by: str
-    approval_id: str | None
+    approval_id: ApprovalId | None
     exported_at: datetime
 
 
@@ -79,7 +81,7 @@ def show_export(export: Export) -> ProductionFileView:
         size_bytes=export.size_bytes,
         sha256=export.sha256,
         exported_by=export.exported_by,
-        approval_id=export.approval_id,
+        approval_id=None if export.approval_id is None else show_id(Prefix.APPROVAL, export.approval_id),
         exported_at=export.exported_at,
     )
 
@@ -99,7 +101,9 @@ class ProductionController(Controller):
                 INVALID_FIELD,
                 NOT_FOUND,
                 ALREADY_EXPORTED,
-                APPROVAL_USED,
+                APPROVAL_NOT_APPROVED,
+                APPROVAL_FOR_SOMETHING_ELSE,
+                BUSY,
                 BATCH_NOT_FINISHED,
                 NOT_A_PHYSICAL_BATCH,
             ],
@@ -123,11 +127,11 @@ class ProductionController(Controller):
                     kind=asked.kind,
                     public_key=asked.public_key,
                     with_pin=asked.with_pin,
-                    approval_id=asked.approval_id,
+                    approval_id=None if asked.approval_id is None else uuid_of(asked.approval_id),
                 ),
                 stream=file,
                 exported_by=show_id(Prefix.KEY, request.user.key_id),
-                approve=app.approve_export,
+                by=actor_of(request),
             )
         except BaseException:
             file.close()

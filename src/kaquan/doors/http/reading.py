@@ -19,6 +19,7 @@ from kaquan.doors.http.request import ApiRequest, app_of
 from kaquan.kit.outcomes import INVALID_FIELD, Refusal
 
 T = TypeVar("T")
+Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 MAX_QUERY_FIELDS = 32
 MAX_SHOWN_NAME = 128
@@ -41,11 +42,22 @@ async def read_file(request: ApiRequest, *, limit: int) -> bytearray:
 
 async def read_body(request: ApiRequest, type_: type[T]) -> T:
     """The body as ``type_``. Raises RefusedError."""
-    body = await read_file(request, limit=app_of(request).settings.max_body_bytes)
+    return decode_body(await read_bytes(request), type_)
+
+
+async def read_bytes(request: ApiRequest) -> bytes:
+    """The body as it was sent. Raises RefusedError when it is too large."""
+    return bytes(await read_file(request, limit=app_of(request).settings.max_body_bytes))
+
+
+def decode_body(body: bytes, type_: type[T]) -> T:
+    """A body as ``type_``. Raises RefusedError."""
     try:
         decoded: T = _decoder(type_).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RefusedError(explain(error, type_)) from None
+    except RecursionError:
+        raise RefusedError(MALFORMED_JSON.refuse(why="nested too deeply")) from None
     return decoded
 
 
@@ -87,6 +99,11 @@ def read_path(request: ApiRequest, type_: Any, name: str = "id") -> str:
     except msgspec.ValidationError:
         raise RefusedError(_invalid(name, inspect.type_info(type_))) from None
     return text
+
+
+def same_fields(body: msgspec.Struct, type_: type[Shape]) -> Shape:
+    """A struct of a room made of the fields of a body that have the same names."""
+    return type_(**{field.name: getattr(body, field.name) for field in msgspec.structs.fields(type_)})
 
 
 _decoder: Callable[[Any], msgspec.json.Decoder[Any]] = cache(msgspec.json.Decoder)
@@ -204,6 +221,7 @@ _SIMPLE: dict[type[inspect.Type], tuple[str, str]] = {
     inspect.BoolType: ("true or false", " true 或 false"),
     inspect.NoneType: ("null", " null"),
     inspect.StructType: ("an object", "对象"),
+    inspect.DateType: ("a date, such as 2026-01-31", "日期，例如 2026-01-31"),
     inspect.DateTimeType: (
         "an RFC 3339 time with its offset, such as 2026-01-31T08:00:00Z",
         "带时区的 RFC 3339 时间，例如 2026-01-31T08:00:00Z",

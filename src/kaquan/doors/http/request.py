@@ -6,6 +6,7 @@ from litestar import Request
 from litestar.datastructures import State
 
 from kaquan.parties import Principal
+from kaquan.parties.trail import Actor
 
 if TYPE_CHECKING:
     from kaquan.app import App
@@ -17,3 +18,8 @@ def app_of(request: ApiRequest) -> "App":
     """The application that this server serves."""
     app: App = request.app.state["kaquan"]
     return app
+
+
+def actor_of(request: ApiRequest) -> Actor:
+    """Who asks, for the trail."""
+    return Actor(request.user.key_id, request.user.operator_id, request.state.get("request_id"))

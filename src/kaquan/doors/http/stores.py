@@ -9,25 +9,38 @@ from msgspec import UNSET, UnsetType
 
 from kaquan import parties
 from kaquan.doors.http.answers import answer, answer_page
-from kaquan.doors.http.fields import Code, MerchantId, Name, StoreId, uuid_of
+from kaquan.doors.http.fields import Code, LatitudeUdeg, LongitudeUdeg, MerchantId, Name, StoreId, Trade, uuid_of
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
-from kaquan.doors.http.reading import read_body, read_path, read_query
-from kaquan.doors.http.request import ApiRequest, app_of
+from kaquan.doors.http.problems import problem_response
+from kaquan.doors.http.reading import read_body, read_path, read_query, same_fields
+from kaquan.doors.http.request import ApiRequest, actor_of, app_of
 from kaquan.kit.ids import Prefix, show_id
-from kaquan.kit.outcomes import ALREADY_EXISTS, NOT_FOUND
+from kaquan.kit.outcomes import ALREADY_EXISTS, BUSY, NOT_FOUND
 from kaquan.kit.paging import Page
-from kaquan.parties import Scope, Search, Store
+from kaquan.parties import Scope, Search, Store, StoreProfile
+from kaquan.parties.outcomes import STORE_OUT_OF_SCOPE
+from kaquan.parties.staff import may_act_at
 
 
 class NewStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Latitude and longitude are millionths of a degree (WGS 84), both or neither."""
+
     merchant_id: MerchantId
     code: Code
     name: Name
+    trade: Trade | UnsetType | None = UNSET
+    latitude_udeg: LatitudeUdeg | UnsetType | None = UNSET
+    longitude_udeg: LongitudeUdeg | UnsetType | None = UNSET
 
 
 class StoreChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A field that is left out stays as it is, null takes it away."""
+
     name: Name | UnsetType = UNSET
+    trade: Trade | UnsetType | None = UNSET
+    latitude_udeg: LatitudeUdeg | UnsetType | None = UNSET
+    longitude_udeg: LongitudeUdeg | UnsetType | None = UNSET
 
 
 class StoreQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +56,9 @@ class StoreView(msgspec.Struct, frozen=True):
     merchant_id: MerchantId
     code: str
     name: str
+    trade: str | None
+    latitude_udeg: int | None
+    longitude_udeg: int | None
     created_at: datetime
 
 
@@ -52,6 +68,9 @@ def show_store(store: Store) -> StoreView:
         merchant_id=show_id(Prefix.MERCHANT, store.merchant_id),
         code=store.code,
         name=store.name,
+        trade=store.trade,
+        latitude_udeg=store.latitude_udeg,
+        longitude_udeg=store.longitude_udeg,
         created_at=store.created_at,
     )
 
@@ -81,6 +100,8 @@ class StoreController(Controller):
             merchant_id=uuid_of(asked.merchant_id),
             code=asked.code,
             name=asked.name,
+            profile=same_fields(asked, StoreProfile),
+            by=actor_of(request),
         )
         return answer(made, show_store, status=201)
 
@@ -117,16 +138,23 @@ class StoreController(Controller):
             path={"id": StoreId},
             body=StoreChange,
             answer=StoreView,
+            refusals=[BUSY, STORE_OUT_OF_SCOPE],
         ),
     )
     async def change_store(self, request: ApiRequest) -> Response[bytes]:
-        """Rename a store."""
+        """Change what is known of a store; a field that is left out stays as it is."""
         id_ = uuid_of(read_path(request, StoreId))
         asked = await read_body(request, StoreChange)
+        if (refusal := may_act_at(request.user, id_)) is not None:
+            return problem_response(refusal)
+        app = app_of(request)
         changed = await parties.change_store(
-            app_of(request).pool,
+            app.pool,
+            app.clock,
+            app.ids,
             book_id=request.user.book_id,
             id_=id_,
-            name=asked.name or None,
+            change=same_fields(asked, parties.StoreChange),
+            by=actor_of(request),
         )
         return answer(changed, show_store)

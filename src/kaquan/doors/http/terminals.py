@@ -12,7 +12,7 @@ from kaquan.doors.http.fields import Code, MerchantId, StoreId, TerminalId, uuid
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
 from kaquan.doors.http.reading import read_body, read_path, read_query
-from kaquan.doors.http.request import ApiRequest, app_of
+from kaquan.doors.http.request import ApiRequest, actor_of, app_of
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import ALREADY_EXISTS, NOT_FOUND
 from kaquan.kit.paging import Page
@@ -73,6 +73,7 @@ class TerminalController(Controller):
             book_id=request.user.book_id,
             store_id=uuid_of(asked.store_id),
             code=asked.code,
+            by=actor_of(request),
         )
         return answer(made, show_terminal, status=201)
 
@@ -113,5 +114,8 @@ class TerminalController(Controller):
 
 async def _change(request: ApiRequest, status: TerminalStatus) -> Response[bytes]:
     id_ = uuid_of(read_path(request, TerminalId))
-    changed = await parties.change_terminal(app_of(request).pool, book_id=request.user.book_id, id_=id_, status=status)
+    app = app_of(request)
+    changed = await parties.change_terminal(
+        app.pool, app.clock, app.ids, book_id=request.user.book_id, id_=id_, status=status, by=actor_of(request)
+    )
     return answer(changed, show_terminal)

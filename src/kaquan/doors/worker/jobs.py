@@ -9,7 +9,14 @@ from procrastinate import PsycopgConnector
 
 from kaquan.app import App
 from kaquan.audit import run_audits
-from kaquan.cards import Press, run_batch, unfinished_batches
+from kaquan.cards import (
+    Press,
+    expire_gifts,
+    finish_transfers,
+    put_losses_into_effect,
+    run_batch,
+    unfinished_batches,
+)
 from kaquan.doors.worker.metrics import AUDIT_FINDINGS, AUDITED_AT, JOB_RESULTS
 from kaquan.guesses import forget_guesses
 from kaquan.imports import run_import, unfinished_imports
@@ -17,6 +24,8 @@ from kaquan.kit.db import app_conninfo
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import forget_answers, take_checkpoints
+from kaquan.parties.customers import erase_retained
+from kaquan.parties.staff import expire_approvals
 from kaquan.payments.expire import expire_overdue
 
 SCHEMA = "jobs"
@@ -81,6 +90,18 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
             done += 0 if isinstance(result, Refusal) else result.line_count
         return done
 
+    @periodic(EVERY_5_SECONDS)
+    async def put_losses_in_effect() -> int:
+        return await put_losses_into_effect(app.pool, app.clock, app.ids, slots=app.slots)
+
+    @periodic(EVERY_15_SECONDS)
+    async def finish_card_transfers() -> int:
+        return await finish_transfers(app.pool, app.clock, app.ids, slots=app.slots)
+
+    @periodic(EVERY_MINUTE)
+    async def end_gifts() -> int:
+        return await expire_gifts(app.pool, app.clock, app.ids, slots=app.slots)
+
     @periodic(EVERY_HOUR)
     async def audit() -> int:
         report = await run_audits(app.pool)
@@ -110,6 +131,14 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @periodic(EVERY_NIGHT)
     async def keep_checkpoints() -> int:
         return await take_checkpoints(app.pool, app.slots, now=app.clock.now())
+
+    @periodic(EVERY_HOUR)
+    async def mark_expired_approvals() -> int:
+        return await expire_approvals(app.pool, now=app.clock.now())
+
+    @periodic(EVERY_NIGHT)
+    async def erase_retained_data() -> int:
+        return await erase_retained(app.pool, app.clock, app.ids)
 
     @jobs.periodic(cron=EVERY_MINUTE)
     @jobs.task(name="revive_jobs", queueing_lock="revive_jobs")

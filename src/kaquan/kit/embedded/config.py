@@ -39,8 +39,8 @@ def render(*, socket_dir: Path, log_dir: Path, port: int, listen: bool, wal_comp
         "wal_compression": wal_compression,
         "max_wal_size": "4GB",
         "checkpoint_timeout": "15min",
-        # Memory of a small machine
-        "shared_buffers": f"{max(16, min(512, memory_mb // 4))}MB",
+        # A part of a machine that does other things too
+        "shared_buffers": f"{max(16, min(2048, memory_mb // 8))}MB",
         "effective_cache_size": f"{max(64, memory_mb // 2)}MB",
         "maintenance_work_mem": f"{max(16, min(128, memory_mb // 16))}MB",
         "huge_pages": "try",

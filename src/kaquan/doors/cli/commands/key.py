@@ -105,7 +105,7 @@ def revoke(
     async def end(pool: Pool) -> KeyView:
         for key, tenant, book in await _every_key(pool):
             if key.id == read_id(Prefix.KEY, key_id):
-                revoked = await revoke_key(pool, SystemClock(), book_id=book.id, key_id=key.id)
+                revoked = await revoke_key(pool, SystemClock(), SystemIds(), book_id=book.id, key_id=key.id)
                 if isinstance(revoked, Refusal):
                     raise refused(revoked)
                 return _view(revoked, tenant=tenant, mode=book.mode)

@@ -35,7 +35,7 @@ CREATE TABLE production_export (
   size_bytes         bigint      NOT NULL,
   sha256             text        NOT NULL COLLATE "C",
   exported_by        text        NOT NULL,
-  approval_id        text,
+  approval_id        uuid,
   exported_at        timestamptz NOT NULL,
   CONSTRAINT production_export_pkey PRIMARY KEY (id),
   CONSTRAINT production_export_turn UNIQUE (batch_id, turn),
@@ -107,3 +107,7 @@ COMMENT ON COLUMN imports_line.status IS
 CREATE INDEX imports_line_open ON imports_line (slot, import_id, status, line);
 GRANT SELECT, INSERT, UPDATE (status, finished_at) ON imports_file TO kaquan_app;
 GRANT SELECT, INSERT, UPDATE (status, number_sealed, transaction_id, reversal_id) ON imports_line TO kaquan_app;
+
+-- Sealed values of rooms that were here before: kaquan vault reseal brings them under new keys too. What of a customer is
+-- sealed or found by may be written already.
+GRANT UPDATE (message_sealed) ON cards_gift TO kaquan_app;

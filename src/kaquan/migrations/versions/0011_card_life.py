@@ -1,11 +1,11 @@
-"""production: see the SQL file beside this one."""
+"""the life of a card: see the SQL file beside this one."""
 
 from alembic import op
 
 from kaquan.migrations import run_sql
 
-revision = "0009"
-down_revision = "0008"
+revision = "0011"
+down_revision = "0010"
 
 
 def upgrade() -> None:

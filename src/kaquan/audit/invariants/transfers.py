@@ -1,0 +1,64 @@
+"""Transfers between cards against the ledger: what left one card came to the other, or is still between."""
+
+from kaquan.audit.types import Audit
+
+AUDIT = Audit(
+    name="transfers",
+    proves_en="What a transfer took from one card, lot by lot, came to the other card with the same origin, terms and "
+    "expiry; what is between two slots is just what is under way.",
+    proves_zh="余额转移从一卡转出的每个批次，均以相同来源、条件和有效期转入另一卡；分片之间的过渡金额恰为在途金额。",
+    reading_en="expected is what the transfer says or what left, actual what the ledger moved or what arrived.",
+    reading_zh="expected 为转移记录所载或转出，actual 为账本所记或转入。",
+    counts="transfers",
+    count_sql="SELECT count(*) FROM cards_transfer",
+    sql="""
+WITH side AS (
+  SELECT t.slot, t.id, t.status, t.book_id, t.amount_fen, out.fen AS gone, came.fen AS come, out.lots AS lots_gone,
+         came.lots AS lots_come
+  FROM cards_transfer AS t
+  CROSS JOIN LATERAL (
+    SELECT coalesce(sum(e.amount_fen), 0) AS fen,
+           array_agg((l.origin_transaction_id, l.paid_fen, l.given_fen, l.expires_at, e.amount_fen)::text ORDER BY
+             (l.origin_transaction_id, l.paid_fen, l.given_fen, l.expires_at, e.amount_fen)::text) AS lots
+    FROM ledger_entry AS e
+    JOIN ledger_account AS a ON a.slot = e.slot AND a.id = e.debit_account AND a.owner_id = t.from_card_id
+    JOIN ledger_lot AS l ON l.slot = e.slot AND l.account_id = a.id AND l.lot = e.debit_lot
+    WHERE e.slot = t.slot AND e.transaction_id = t.out_id
+  ) AS out
+  CROSS JOIN LATERAL (
+    SELECT coalesce(sum(e.amount_fen), 0) AS fen,
+           array_agg((l.origin_transaction_id, l.paid_fen, l.given_fen, l.expires_at, e.amount_fen)::text ORDER BY
+             (l.origin_transaction_id, l.paid_fen, l.given_fen, l.expires_at, e.amount_fen)::text) AS lots
+    FROM ledger_entry AS e
+    JOIN ledger_account AS a ON a.slot = e.slot AND a.id = e.credit_account AND a.owner_id = t.to_card_id
+    JOIN ledger_lot AS l ON l.slot = e.slot AND l.account_id = a.id AND l.lot = e.credit_lot
+    WHERE e.transaction_id = coalesce(t.in_id, t.out_id)
+  ) AS came
+)
+SELECT slot, book_id, id AS transfer_id, v.what, v.expected, v.actual
+FROM side
+CROSS JOIN LATERAL (VALUES
+  ('amount that left', amount_fen::text, gone::text),
+  ('amount that arrived', CASE status WHEN 'completed' THEN amount_fen WHEN 'out' THEN come ELSE 0 END::text,
+   come::text),
+  ('lots that arrived', CASE WHEN come = 0 THEN NULL ELSE lots_gone::text END, lots_come::text)
+) AS v (what, expected, actual)
+WHERE v.expected IS DISTINCT FROM v.actual
+UNION ALL
+SELECT NULL, coalesce(b.book_id, u.book_id), NULL, 'between slots, in ' || coalesce(b.currency, u.currency),
+       coalesce(u.fen, 0)::text, coalesce(b.fen, 0)::text
+FROM (
+  SELECT book_id, currency, sum(credits_posted - debits_posted) AS fen
+  FROM ledger_account WHERE kind = 'transfer_clearing' GROUP BY book_id, currency
+) AS b
+FULL JOIN (
+  SELECT t.book_id, p.currency, sum(t.amount_fen) AS fen
+  FROM cards_transfer AS t
+  JOIN cards_card AS c ON c.slot = t.slot AND c.id = t.from_card_id
+  JOIN cards_programme AS p ON p.id = c.programme_id
+  WHERE t.status = 'out' AND NOT EXISTS (SELECT FROM ledger_transaction AS l WHERE l.id = t.in_id)
+  GROUP BY t.book_id, p.currency
+) AS u ON u.book_id = b.book_id AND u.currency = b.currency
+WHERE coalesce(b.fen, 0) <> coalesce(u.fen, 0)
+""",
+)

@@ -1,0 +1,71 @@
+"""The people and organisations who hold cards: what is known of them, how well, and how it is forgotten.
+
+Names, phones and document numbers are sealed at rest, found by keyed HMACs and masked in every answer; who reveals or
+exports them leaves a line in the trail. It never decides what a level is good for: rooms above do.
+"""
+
+from kaquan.parties.customers.allowance import claim_allowance, give_allowance_back
+from kaquan.parties.customers.attempts import Guard, plan_claim
+from kaquan.parties.customers.correct import correct_customer, level_after
+from kaquan.parties.customers.create import create_customer
+from kaquan.parties.customers.export import export_customer
+from kaquan.parties.customers.find import find_customers, get_customer, list_attempts, list_customers, list_levels
+from kaquan.parties.customers.forget import erase_retained, forget_customer
+from kaquan.parties.customers.mask import mask_document, mask_name, mask_phone
+from kaquan.parties.customers.numbers import normalize_name, read_document, read_phone
+from kaquan.parties.customers.reveal import reveal_customer
+from kaquan.parties.customers.types import (
+    Attempt,
+    Customer,
+    CustomerChange,
+    CustomerExport,
+    CustomerSearch,
+    Document,
+    LevelChange,
+    NewCustomer,
+    Personal,
+    PersonalField,
+    Proof,
+    Retention,
+    Verification,
+)
+from kaquan.parties.customers.verify import verify_customer
+
+__all__ = [
+    "Attempt",
+    "Customer",
+    "CustomerChange",
+    "CustomerExport",
+    "CustomerSearch",
+    "Document",
+    "Guard",
+    "LevelChange",
+    "NewCustomer",
+    "Personal",
+    "PersonalField",
+    "Proof",
+    "Retention",
+    "Verification",
+    "claim_allowance",
+    "correct_customer",
+    "create_customer",
+    "erase_retained",
+    "export_customer",
+    "find_customers",
+    "forget_customer",
+    "get_customer",
+    "give_allowance_back",
+    "level_after",
+    "list_attempts",
+    "list_customers",
+    "list_levels",
+    "mask_document",
+    "mask_name",
+    "mask_phone",
+    "normalize_name",
+    "plan_claim",
+    "read_document",
+    "read_phone",
+    "reveal_customer",
+    "verify_customer",
+]

@@ -1,0 +1,75 @@
+"""Names, phones and documents in the one form in which they are kept and looked up."""
+
+import unicodedata
+
+import phonenumbers
+from stdnum.cn import ric, uscc
+
+from kaquan.kit.outcomes import INVALID_FIELD, Refusal
+from kaquan.parties.customers.types import CustomerChange, Document, Personal
+from kaquan.parties.identity import DocumentKind
+from kaquan.parties.legal import given_fields
+
+HOME_REGION = "CN"
+"""Where a phone number without a country code is."""
+
+_ALLOWED = {
+    DocumentKind.RESIDENT_ID: (
+        "must be a resident identity number of 18 characters with a real date and check digit",
+        "应为 18 位居民身份证号码，且出生日期与校验码正确",
+    ),
+    DocumentKind.SOCIAL_CREDIT_CODE: (
+        "must be a unified social credit code of 18 characters with its check digit",
+        "应为 18 位统一社会信用代码，且校验码正确",
+    ),
+}
+
+
+def normalize_name(name: str) -> str | Refusal:
+    """A name without spaces around it, each character in its usual form. Refused: ``invalid_field`` (name)."""
+    normal = " ".join(unicodedata.normalize("NFKC", name).split())
+    if not normal:
+        return INVALID_FIELD.refuse("name", allowed="must not be blank", allowed_zh="不得为空白")
+    return normal
+
+
+def read_phone(phone: str, field: str = "phone") -> str | Refusal:
+    """A phone number in E.164; without a country code it is Chinese. Refused: ``invalid_field``."""
+    try:
+        parsed = phonenumbers.parse(phone, HOME_REGION)
+    except phonenumbers.NumberParseException:
+        parsed = None
+    if parsed is None or not phonenumbers.is_valid_number(parsed):
+        return INVALID_FIELD.refuse(
+            field,
+            allowed="must be a phone number that exists, such as 13812345678 or +85251234567",
+            allowed_zh="应为真实存在的电话号码，例如 13812345678 或 +85251234567",
+        )
+    return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
+
+
+def read_document(document: Document) -> Document | Refusal:
+    """A document whose number is in capitals and proves itself. Refused: ``invalid_field`` (document.number)."""
+    number = document.number.upper()
+    kind = ric if document.kind is DocumentKind.RESIDENT_ID else uscc
+    # the library ignores spaces and hyphens, which would make several texts of one number
+    if not (number.isascii() and number.isalnum() and kind.is_valid(number)):
+        en, zh = _ALLOWED[document.kind]
+        return INVALID_FIELD.refuse("document.number", allowed=en, allowed_zh=zh)
+    return Document(document.kind, number)
+
+
+def read_personal(told: CustomerChange) -> Personal | Refusal:
+    """What is given of ``told`` in its one form; what is not given is None. Refused: ``invalid_field``."""
+    given = given_fields(told)
+    name, phone, document = given.get("name"), given.get("phone"), given.get("document")
+    read_name = None if name is None else normalize_name(name)
+    if isinstance(read_name, Refusal):
+        return read_name
+    number = None if phone is None else read_phone(phone)
+    if isinstance(number, Refusal):
+        return number
+    proved = None if document is None else read_document(document)
+    if isinstance(proved, Refusal):
+        return proved
+    return Personal(read_name, number, proved)

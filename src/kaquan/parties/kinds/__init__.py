@@ -1,0 +1,1 @@
+"""Kinds of identity provider, one per file: each defines ``PROVIDER``."""

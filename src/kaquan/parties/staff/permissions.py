@@ -1,0 +1,78 @@
+"""What a role may do."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from kaquan.kit.outcomes import Refusal
+from kaquan.parties.outcomes import STORE_OUT_OF_SCOPE
+from kaquan.parties.staff.types import Role
+from kaquan.parties.types import Principal, Scope
+
+_TILL = frozenset({Scope.PAYMENTS_WRITE, Scope.PAYMENTS_READ, Scope.LOADS_WRITE, Scope.CARDS_READ})
+_READS = frozenset(scope for scope in Scope if scope.endswith(":read"))
+
+_SCOPES: dict[Role, frozenset[Scope]] = {
+    Role.CASHIER: _TILL,
+    Role.STORE_MANAGER: _TILL | {Scope.REFUNDS_WRITE, Scope.MERCHANTS_READ, Scope.CUSTOMERS_READ},
+    Role.SERVICE_DESK: frozenset(
+        {
+            Scope.PAYMENTS_READ,
+            Scope.REFUNDS_WRITE,
+            Scope.CARDS_READ,
+            Scope.CARDS_WRITE,
+            Scope.PROGRAMMES_READ,
+            Scope.MERCHANTS_READ,
+            Scope.CUSTOMERS_READ,
+            Scope.CUSTOMERS_WRITE,
+            Scope.APPROVALS_READ,
+            Scope.APPROVALS_PROPOSE,
+        }
+    ),
+    Role.OPERATOR: frozenset(
+        {
+            Scope.PAYMENTS_READ,
+            Scope.CARDS_READ,
+            Scope.CARDS_WRITE,
+            Scope.PROGRAMMES_READ,
+            Scope.PROGRAMMES_WRITE,
+            Scope.LIMITS_WRITE,
+            Scope.POLICY_READ,
+            Scope.POLICY_WRITE,
+            Scope.MERCHANTS_READ,
+            Scope.MERCHANTS_WRITE,
+            Scope.CUSTOMERS_READ,
+            Scope.LEDGER_READ,
+            Scope.APPROVALS_READ,
+            Scope.APPROVALS_PROPOSE,
+        }
+    ),
+    # decides on what others propose, and sees what it is about; does nothing itself
+    Role.APPROVER: frozenset(
+        {
+            Scope.APPROVALS_READ,
+            Scope.APPROVALS_DECIDE,
+            Scope.POLICY_READ,
+            Scope.POLICY_APPROVE,
+            Scope.CARDS_READ,
+            Scope.PROGRAMMES_READ,
+            Scope.MERCHANTS_READ,
+            Scope.CUSTOMERS_READ,
+            Scope.PAYMENTS_READ,
+            Scope.LEDGER_READ,
+        }
+    ),
+    Role.AUDITOR: _READS,
+    Role.ADMIN: frozenset(Scope),
+}
+
+
+def scopes_of(roles: Iterable[Role]) -> frozenset[str]:
+    """What somebody with these roles may do."""
+    return frozenset[str]().union(*(_SCOPES[role] for role in roles))
+
+
+def may_act_at(principal: Principal, store_id: UUID) -> Refusal | None:
+    """None when whoever asks may act at a store. Refused: ``store_out_of_scope``."""
+    if principal.store_ids is None or store_id in principal.store_ids:
+        return None
+    return STORE_OUT_OF_SCOPE.refuse()

@@ -1,0 +1,298 @@
+"""How limits are made and ended, and every book's in memory, compiled, so that a payment asks the database for none."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from kaquan import cards
+from kaquan.kit.clock import Clock
+from kaquan.kit.db import Pool
+from kaquan.kit.ids import Ids
+from kaquan.kit.outcomes import INVALID_FIELD, NOT_FOUND, Refusal
+from kaquan.kit.paging import DEFAULT_LIMIT, Page, cut_page
+from kaquan.payments import store
+from kaquan.payments.limits import (
+    NO_LIMITS,
+    Holder,
+    Hours,
+    Limit,
+    LimitScope,
+    LimitSet,
+    Metric,
+    Movement,
+    Period,
+    compile_limits,
+)
+from kaquan.payments.outcomes import LIMIT_ENDED, LIMIT_NEEDS_ONE_SLOT
+from kaquan.payments.places import PlaceRule, PlaceRuleKind
+
+CompiledPlaces = dict[tuple[UUID, bool], tuple[PlaceRule, ...]]
+Compiled = dict[tuple[UUID, Movement, bool], LimitSet]
+
+
+class LimitBook:
+    """The copy in memory. Its owner calls :meth:`refresh` about once a second."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._books: dict[int, tuple[int, Compiled]] = {}
+        self._places: dict[int, CompiledPlaces] = {}
+
+    async def refresh(self) -> None:
+        """Read again the limits of every book whose version has moved; one small query when none has."""
+        for book_id, version in (await store.load_book_versions(self._pool)).items():
+            known = self._books.get(book_id)
+            if known is None or known[0] != version:
+                # The version was read before the rows: they may be newer than it, and are then read again.
+                self._places[book_id] = _compile_places(await store.load_place_rules_in_force(self._pool, book_id))
+                self._books[book_id] = (version, _compile(await store.load_limits_in_force(self._pool, book_id)))
+
+    def get(self, book_id: int, programme_id: UUID, movement: Movement, registered: bool) -> LimitSet:
+        """The limits of a programme's registered cards, or of its others, as of the last refresh."""
+        known = self._books.get(book_id)
+        return NO_LIMITS if known is None else known[1].get((programme_id, movement, registered), NO_LIMITS)
+
+    def get_place_rules(self, book_id: int, programme_id: UUID, registered: bool) -> tuple[PlaceRule, ...]:
+        """The place rules of a programme's registered cards, or of its others, as of the last refresh."""
+        known = self._places.get(book_id)
+        return () if not known else known.get((programme_id, registered), ())
+
+    def tracks_places(self) -> bool:
+        """Whether any rule of any book wants to know where a card was last."""
+        return any(
+            rule.kind is PlaceRuleKind.TRAVEL
+            for known in self._places.values()
+            for rules in known.values()
+            for rule in rules
+        )
+
+    def version(self, book_id: int) -> int:
+        """The version of the book whose limits are known; 0 for a book that no refresh has seen."""
+        known = self._books.get(book_id)
+        return 0 if known is None else known[0]
+
+
+def _compile(limits: list[Limit]) -> Compiled:
+    by_programme: dict[UUID, list[Limit]] = {}
+    for limit in limits:
+        by_programme.setdefault(limit.programme_id, []).append(limit)
+    compiled: Compiled = {}
+    for programme_id, members in by_programme.items():
+        for movement in Movement:
+            for registered in (False, True):
+                found = compile_limits(members, movement=movement, registered=registered)
+                if not found.is_empty:
+                    compiled[programme_id, movement, registered] = found
+    return compiled
+
+
+def _compile_places(rules: list[PlaceRule]) -> CompiledPlaces:
+    compiled: CompiledPlaces = {}
+    for rule in rules:
+        for registered in (False, True):
+            if rule.holder is Holder.ANY or (rule.holder is Holder.REGISTERED) is registered:
+                key = (rule.programme_id, registered)
+                compiled[key] = (*compiled.get(key, ()), rule)
+    return compiled
+
+
+class NewLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit to be made; see :class:`kaquan.payments.limits.Limit`."""
+
+    programme_id: UUID
+    name: str
+    movement: Movement
+    scope: LimitScope
+    holder: Holder
+    metric: Metric
+    period: Period
+    trailing_s: int | None
+    maximum: int
+    hours: Hours | None
+
+
+class LimitStatus(StrEnum):
+    """Whether a limit holds."""
+
+    IN_FORCE = "in_force"
+    ENDED = "ended"
+
+
+class LimitSearch(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list of limits is narrowed to; None does not narrow. Newest first, beginning after ``after_id``."""
+
+    limit: int = DEFAULT_LIMIT
+    after_id: UUID | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    programme_id: UUID | None = None
+    status: LimitStatus | None = None
+
+
+async def create_limit(
+    pool: Pool,
+    clock: Clock,
+    ids: Ids,
+    *,
+    book_id: int,
+    slots: tuple[int, ...],
+    new: NewLimit,
+    replaces_id: UUID | None = None,
+) -> Limit | Refusal:
+    """Make a limit, which holds for payments that begin after the answer, in every process. With ``replaces_id`` that
+    limit ends at the same moment; what was used stays counted where scope, period and hours are the same.
+
+    Refused: ``not_found`` (the programme, or the limit to replace), ``invalid_field``, ``limit_ended``,
+    ``limit_needs_one_slot``.
+    """
+    if (refusal := _check(new, slots)) is not None:
+        return refusal
+    programme = await cards.get_programme(pool, book_id=book_id, programme_id=new.programme_id)
+    if isinstance(programme, Refusal):
+        return NOT_FOUND.refuse("programme_id", what="programme")
+    if replaces_id is not None:
+        replaced = await get_limit(pool, book_id=book_id, limit_id=replaces_id)
+        if isinstance(replaced, Refusal):
+            return replaced
+        if replaced.programme_id != new.programme_id:
+            return INVALID_FIELD.refuse(
+                "programme_id",
+                allowed="must be the programme of the limit that is replaced",
+                allowed_zh="应与被替换限额的卡种相同",
+            )
+    limit = Limit(
+        id=ids.new(),
+        book_id=book_id,
+        replaces_id=replaces_id,
+        created_at=clock.now(),
+        ended_at=None,
+        **msgspec.structs.asdict(new),
+    )
+    return limit if await store.insert_limit(pool, limit) else LIMIT_ENDED.refuse()
+
+
+def _check(new: NewLimit, slots: tuple[int, ...]) -> Refusal | None:
+    if (new.trailing_s is not None) != (new.period is Period.TRAILING):
+        return INVALID_FIELD.refuse(
+            "trailing_s",
+            allowed="is given for the period trailing, and for no other",
+            allowed_zh="仅在 period 为 trailing 时提供，且必须提供",
+        )
+    if new.period is Period.TRANSACTION and new.metric is Metric.COUNT:
+        return INVALID_FIELD.refuse(
+            "metric",
+            allowed="must be amount for the period transaction",
+            allowed_zh="period 为 transaction 时应为 amount",
+        )
+    if (refusal := _check_hours(new.hours)) is not None:
+        return refusal
+    if len(slots) > 1 and new.scope is not LimitScope.CARD and new.period is not Period.TRANSACTION:
+        return LIMIT_NEEDS_ONE_SLOT.refuse("scope", scope=new.scope.value)
+    return None
+
+
+class NewPlaceRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A place rule to be made; see :class:`kaquan.payments.places.PlaceRule`."""
+
+    programme_id: UUID
+    name: str
+    kind: PlaceRuleKind
+    holder: Holder
+    latitude_udeg: int | None
+    longitude_udeg: int | None
+    radius_m: int | None
+    max_speed_kmh: int | None
+    grace_m: int | None
+    hours: Hours | None
+
+
+def _check_hours(hours: Hours | None) -> Refusal | None:
+    if hours is not None and hours.from_minute == hours.to_minute:
+        return INVALID_FIELD.refuse(
+            "hours", allowed="must not end in the minute in which they begin", allowed_zh="开始与结束时间不得相同"
+        )
+    return None
+
+
+async def create_place_rule(
+    pool: Pool, clock: Clock, ids: Ids, *, book_id: int, new: NewPlaceRule
+) -> PlaceRule | Refusal:
+    """Make a place rule, which holds for spends that begin after the answer, in every process.
+
+    Refused: ``not_found`` (the programme), ``invalid_field``.
+    """
+    circle = {"latitude_udeg": new.latitude_udeg, "longitude_udeg": new.longitude_udeg, "radius_m": new.radius_m}
+    travel = {"max_speed_kmh": new.max_speed_kmh, "grace_m": new.grace_m}
+    wanted, unwanted = (travel, circle) if new.kind is PlaceRuleKind.TRAVEL else (circle, travel)
+    for name in [name for name, value in wanted.items() if value is None]:
+        return INVALID_FIELD.refuse(
+            name, allowed=f"is required for the kind {new.kind}", allowed_zh=f"kind 为 {new.kind} 时必填"
+        )
+    for name in [name for name, value in unwanted.items() if value is not None]:
+        return INVALID_FIELD.refuse(
+            name, allowed=f"is not given for the kind {new.kind}", allowed_zh=f"kind 为 {new.kind} 时不得提供"
+        )
+    if (refusal := _check_hours(new.hours)) is not None:
+        return refusal
+    programme = await cards.get_programme(pool, book_id=book_id, programme_id=new.programme_id)
+    if isinstance(programme, Refusal):
+        return NOT_FOUND.refuse("programme_id", what="programme")
+    rule = PlaceRule(
+        id=ids.new(), book_id=book_id, created_at=clock.now(), ended_at=None, **msgspec.structs.asdict(new)
+    )
+    await store.insert_place_rule(pool, rule)
+    return rule
+
+
+async def get_place_rule(pool: Pool, *, book_id: int, rule_id: UUID) -> PlaceRule | Refusal:
+    """The place rule with this id, in force or ended. Refused: ``not_found``."""
+    found = await store.load_place_rules(pool, _criteria(book_id, LimitSearch(limit=1), rule_id))
+    return found[0] if found else NOT_FOUND.refuse("id", what="place rule")
+
+
+async def list_place_rules(pool: Pool, *, book_id: int, search: LimitSearch) -> Page[PlaceRule]:
+    """Place rules of a book, the newest first."""
+    rows = await store.load_place_rules(pool, _criteria(book_id, search, None))
+    has_more = len(rows) > search.limit
+    return cut_page(rows, limit=search.limit, last_id=rows[search.limit - 1].id if has_more else None)
+
+
+async def end_place_rule(pool: Pool, clock: Clock, *, book_id: int, rule_id: UUID) -> PlaceRule | Refusal:
+    """End a place rule; one that has ended is returned as it is. Refused: ``not_found``."""
+    await store.end_place_rule(pool, book_id=book_id, rule_id=rule_id, at=clock.now())
+    return await get_place_rule(pool, book_id=book_id, rule_id=rule_id)
+
+
+async def get_limit(pool: Pool, *, book_id: int, limit_id: UUID) -> Limit | Refusal:
+    """The limit with this id, in force or ended. Refused: ``not_found``."""
+    found = await store.load_limits(pool, _criteria(book_id, LimitSearch(limit=1), limit_id))
+    return found[0] if found else NOT_FOUND.refuse("id", what="limit")
+
+
+async def list_limits(pool: Pool, *, book_id: int, search: LimitSearch) -> Page[Limit]:
+    """Limits of a book, the newest first."""
+    rows = await store.load_limits(pool, _criteria(book_id, search, None))
+    has_more = len(rows) > search.limit
+    return cut_page(rows, limit=search.limit, last_id=rows[search.limit - 1].id if has_more else None)
+
+
+def _criteria(book_id: int, search: LimitSearch, limit_id: UUID | None) -> dict[str, object]:
+    return {
+        "book_id": book_id,
+        "id": limit_id,
+        "programme_id": search.programme_id,
+        "in_force": search.status is LimitStatus.IN_FORCE or None,
+        "ended": search.status is LimitStatus.ENDED or None,
+        "after_id": search.after_id,
+        "created_after": search.created_after,
+        "created_before": search.created_before,
+        "limit": search.limit + 1,
+    }
+
+
+async def end_limit(pool: Pool, clock: Clock, *, book_id: int, limit_id: UUID) -> Limit | Refusal:
+    """End a limit; one that has ended is returned as it is. Refused: ``not_found``."""
+    await store.end_limit(pool, book_id=book_id, limit_id=limit_id, at=clock.now())
+    return await get_limit(pool, book_id=book_id, limit_id=limit_id)
