@@ -5,8 +5,9 @@ from uuid import UUID
 
 import structlog
 
-from kaquan.cards import CardFinder, Programmes
+from kaquan.cards import SYSTEM, CardFinder, Hand, Programmes, check_chosen_pin
 from kaquan.closing import RulesOf, refund_rules
+from kaquan.guesses import Guard
 from kaquan.kit.clock import Clock, SystemClock
 from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, open_pool
 from kaquan.kit.ids import Ids, SystemIds
@@ -17,7 +18,7 @@ from kaquan.parties.identity import IdentityProvider, default_rules, find_provid
 from kaquan.payments import LANES, Desk, Known, LimitBook
 from kaquan.policy import Policy
 from kaquan.settings import Settings, SettingsError
-from kaquan.vault import Keyring
+from kaquan.vault import Keyring, KeyringError
 
 REFRESH_EVERY_S = 1.0
 """How old a copy of reference data in memory may become; a payment refreshes it earlier when it learns of a change."""
@@ -69,6 +70,7 @@ class App:
             max_batch=settings.max_batch,
             max_queue=settings.max_queue,
         )
+        self.guesses = Guard(pool, clock, limit=settings.max_wrong_numbers, window_s=settings.wrong_numbers_window_s)
         self._refreshing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -85,7 +87,7 @@ class App:
         Raises UnsafeServerError on a server that could lose commits, KeyringError without a key ring, and the
         driver's errors if the database does not answer.
         """
-        keyring = Keyring.load(settings.keyring_path)
+        keyring = Keyring.load(settings.keyring_path, settings.keyring_passphrase)
         pool = open_pool(conninfo, min_size=2, max_size=settings.pool_size)
         await pool.open(wait=True, timeout=10)
         async with pool.connection() as connection:
@@ -113,6 +115,18 @@ class App:
             return NOT_FOUND.refuse("customer_id", what="customer")
         return None
 
+    async def check_pin(self, book_id: int, card_id: UUID, pin: str) -> bool | None:
+        """Whether this is the PIN that the card's holder has chosen; counts as a guess. None: none was chosen."""
+        return await check_chosen_pin(
+            self.pool,
+            Hand(self.clock, self.ids, SYSTEM),
+            self.keyring,
+            book_id=book_id,
+            slots=self.slots,
+            card_id=card_id,
+            pin=pin,
+        )
+
     async def refresh(self) -> None:
         """Read reference data that has changed."""
         await self.directory.refresh()
@@ -124,7 +138,13 @@ class App:
         while True:
             await asyncio.sleep(REFRESH_EVERY_S)
             try:
+                if self.keyring.refresh():
+                    _log.info("key ring read again", keys=repr(self.keyring))
+            except KeyringError as error:
+                _log.error("key ring cannot be read", error=str(error))  # the keys that are known stay
+            try:
                 await self.refresh()
+                await self.guesses.refresh()
             except Exception as error:
                 if not is_outage(error):
                     _log.error("refresh failed", exc_info=error)
@@ -138,6 +158,12 @@ class App:
         # any copy may have been refreshed without the others
         copies = (self.directory, self.programmes, self.limits, self.policy)
         return min(copy.version(book_id) for copy in copies)
+
+
+async def read_slots_of(pool: Pool) -> tuple[int, ...]:
+    """The slots of the installation, for commands that open no :class:`App`."""
+    async with pool.connection() as connection:
+        return await read_slots(connection)
 
 
 def _identity_provider(name: str) -> IdentityProvider:

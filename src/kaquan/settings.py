@@ -23,6 +23,8 @@ class Settings(msgspec.Struct, frozen=True):
     the role kaquan_app; one that migrates must own the database and be a member of kaquan_ledger too."""
     keyring: Path | None = None
     """File of the keys for card numbers; default: ``keyring.json`` in ``home``. Back it up apart from the database."""
+    keyring_passphrase: str | None = None
+    """What the key ring is sealed under, if it is; see ``kaquan vault protect``."""
     host: str = "127.0.0.1"
     port: int = 8420
     workers: int = 0
@@ -39,12 +41,24 @@ class Settings(msgspec.Struct, frozen=True):
     """Whether webhooks may go to private and local addresses, and over http: for trying things out."""
     idempotency_days: int = 30
     """How long the first answer to a key is kept."""
+    guesses_per_card: int = 1_000_000
+    """How many numbers a guesser must try at the least, on average, to meet one card; a batch that would make it fewer
+    is refused."""
+    max_wrong_numbers: int = 50
+    """Answers that one client gets to numbers, secrets and PINs that are wrong before it is told to wait (429)."""
+    wrong_numbers_window_s: int = 3_600
+    """How long it takes until a client that was told to wait has all those answers again."""
+    max_import_bytes: int = 16_777_216
+    """Size of a file of foreign cards at the most."""
     identity_provider: str = "sandbox"
     """The kind of provider that checks customers. The sandbox knows invented people and serves test books only."""
     identity_timeout_ms: int = 5_000
     """How long an identity provider may take to answer."""
     approval_hours: int = 72
     """How long a proposal waits for its approval and execution unless it says otherwise."""
+
+    def __repr__(self) -> str:
+        return f"Settings(home={str(self.home)!r})"  # some of them are secrets
 
     @property
     def processes(self) -> int:
@@ -64,6 +78,10 @@ _BOUNDS = {
     "max_queue": (1, 1_000_000),
     "max_body_bytes": (1_024, 16_777_216),
     "idempotency_days": (1, 3_650),
+    "guesses_per_card": (1_000, 1_000_000_000),
+    "max_wrong_numbers": (1, 100_000),
+    "wrong_numbers_window_s": (1, 86_400),
+    "max_import_bytes": (1_024, 268_435_456),
     "identity_timeout_ms": (10, 60_000),
     "approval_hours": (1, 2_160),
 }

@@ -13,6 +13,7 @@ from kaquan import parties
 from kaquan.doors.http import create_litestar
 from kaquan.doors.http.fields import uuid_of
 from kaquan.doors.http.money import MoneyFront, describe_money
+from kaquan.guesses import Guard
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.ledger import hash_request
@@ -159,6 +160,27 @@ async def test_a_spend_above_the_limit_asks_for_the_pin(desk: Desk) -> None:
     assert (await desk.purchase(501, pin=PIN, key="paid")).content == right.content
     problem(await desk.purchase(502, pin=PIN, key="paid"), 422, "idempotency_key_reused", "Idempotency-Key")
     await audits_hold(desk.town.conninfo)
+
+
+async def test_wrong_pins_are_counted_against_the_till(desk: Desk) -> None:
+    for app in desk.town.apps:
+        app.guesses = Guard(app.pool, app.clock, limit=2, window_s=3_600)
+    desk.second.headers["authorization"] = desk.client.headers["authorization"]  # one key at both processes
+    await desk.town.load(uuid_of(desk.card), 10_000)
+    done(await desk.of_card("pin", {"pin": PIN}))
+    counted = await desk.town.count("guesses_caller")
+    assert (await desk.purchase(501, pin=PIN)).status_code == 201
+    assert await desk.town.count("guesses_caller") == counted, "who is right is written down nowhere"
+    problem(await desk.purchase(501, pin=OTHER_PIN), 403, "pin_wrong", "pin")
+    assert (await desk.purchase(501, pin=PIN)).status_code == 201  # so that the PIN itself is not locked
+    problem(await desk.purchase(501, pin="420000"), 403, "pin_wrong", "pin")
+    before = await desk.everything()
+    # the third wrong one is not told, here or at another process, and not even a right one is looked at then
+    for client in (desk.client, desk.second, desk.client):
+        problem(await desk.purchase(501, pin="420001", client=client), 429, "too_many_wrong_answers")
+    problem(await desk.purchase(501, pin=PIN), 429, "too_many_wrong_answers")
+    assert await desk.everything() == before
+    assert (await desk.purchase(500)).status_code == 201, "without a PIN nothing is guessed"
 
 
 async def test_guesses_at_tills_of_two_processes_lock_the_pin(desk: Desk) -> None:

@@ -54,7 +54,7 @@ def test_a_code_has_one_meaning() -> None:
 def test_what_is_retryable_is_what_a_client_may_send_again() -> None:
     retryable = {code: of.http_status for code, of in OUTCOMES.items() if of.retryable}
     assert {"busy", "unavailable", "request_in_progress"} <= retryable.keys()
-    assert set(retryable.values()) == {409, 503}
+    assert set(retryable.values()) == {409, 429, 503}
 
 
 def test_every_refusal_gives_the_details_that_its_messages_name() -> None:

@@ -2,15 +2,17 @@
 
 It decides who may hold value and where it may be spent. It moves none but from one card to another, where a card is
 replaced or a person puts two together. Every change of a card leaves an event in the same commit. It never logs a card
-number, and only :func:`reveal_number` shows one, which leaves a trace.
+number; only :func:`reveal_number`, which leaves a trace, and :func:`print_cards`, whose caller leaves one, show any.
 """
 
 from kaquan.cards.accept import change_acceptance
+from kaquan.cards.adopt import adopt_cards, block_adopted_cards, hold_cards
 from kaquan.cards.balance import PocketBalance, list_balances
 from kaquan.cards.change import activate_card, block_card, unblock_card
 from kaquan.cards.change_programme import Approved, ProgrammeChange, change_programme
 from kaquan.cards.close import end_card, plan_closing, touch_pockets
 from kaquan.cards.create_programme import check_face_value, create_programme
+from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire, no_pin_chosen
 from kaquan.cards.events import list_events
 from kaquan.cards.find import CardFinder
 from kaquan.cards.gift import cancel_gift, claim_gift, expire_gifts, offer_gift
@@ -31,9 +33,19 @@ from kaquan.cards.look_up import (
     list_terms,
 )
 from kaquan.cards.loss import LossCause, card_found, put_losses_into_effect, report_loss
-from kaquan.cards.pin import PIN_REFUSALS, PinStatus, get_pin_status, set_pin, unlock_pin, verify_pin
+from kaquan.cards.pin import (
+    PIN_REFUSALS,
+    PinStatus,
+    check_chosen_pin,
+    get_pin_status,
+    set_pin,
+    unlock_pin,
+    verify_pin,
+)
+from kaquan.cards.print import PrintedCard, print_cards
 from kaquan.cards.programmes import Programmes
 from kaquan.cards.register import CustomerCheck, register_card, unbind_card
+from kaquan.cards.rekey import copy_lookups, count_lookups, drop_old_lookups
 from kaquan.cards.replace import replace_card
 from kaquan.cards.reveal import reveal_number
 from kaquan.cards.transfer import finish_transfers, transfer_balance
@@ -80,6 +92,7 @@ __all__ = [
     "Acceptance",
     "AcceptedMerchant",
     "Approved",
+    "Balance",
     "Batch",
     "BlockReason",
     "Card",
@@ -88,6 +101,7 @@ __all__ = [
     "CardFinder",
     "CardForm",
     "CardStatus",
+    "CheckPin",
     "ClaimedGift",
     "Clauses",
     "CustomerCheck",
@@ -106,10 +120,12 @@ __all__ = [
     "Pocket",
     "PocketBalance",
     "Press",
+    "PrintedCard",
     "Programme",
     "ProgrammeChange",
     "ProgrammeTerms",
     "Programmes",
+    "Proof",
     "Replacement",
     "Restriction",
     "Search",
@@ -118,18 +134,25 @@ __all__ = [
     "TransferKind",
     "TransferStatus",
     "activate_card",
+    "adopt_cards",
     "advance",
+    "block_adopted_cards",
     "block_card",
     "cancel_gift",
     "card_found",
     "change_acceptance",
     "change_programme",
+    "check_chosen_pin",
     "check_face_value",
     "check_law",
     "claim_gift",
+    "copy_lookups",
+    "count_lookups",
     "create_batch",
     "create_programme",
+    "drop_old_lookups",
     "end_card",
+    "enquire",
     "expire_gifts",
     "finish_transfers",
     "get_batch",
@@ -137,6 +160,7 @@ __all__ = [
     "get_card_by_number",
     "get_pin_status",
     "get_programme",
+    "hold_cards",
     "issue_card",
     "list_acceptance",
     "list_balances",
@@ -146,8 +170,10 @@ __all__ = [
     "list_pockets",
     "list_programmes",
     "list_terms",
+    "no_pin_chosen",
     "offer_gift",
     "plan_closing",
+    "print_cards",
     "put_losses_into_effect",
     "register_card",
     "replace_card",

@@ -28,18 +28,27 @@ class CardFinder:
         self._known: dict[UUID, tuple[int, UUID]] = {}
 
     async def resolve(self, numbers: Sequence[str]) -> list[tuple[int, UUID] | None]:
-        """Slot and id of the card behind each number, or None; one query per slot of numbers."""
-        lookups = [self._keyring.lookup(number) if is_number(number) else None for number in numbers]
+        """Slot and id of the card behind each number, or None; one query per slot of numbers (and look-up key)."""
+        # the oldest key first: what a rotation moves is under the new key before it is gone from under the old one
+        lookups = [self._keyring.lookups(number) if is_number(number) else [] for number in numbers]
+        found: list[tuple[int, UUID] | None] = [None] * len(lookups)
+        for nth in range(max((len(each) for each in lookups), default=0)):
+            asked = {n: each[nth][1] for n, each in enumerate(lookups) if found[n] is None and len(each) > nth}
+            under_key = await self._find(set(asked.values()))
+            for n, lookup in asked.items():
+                found[n] = under_key.get(lookup)
+        return found
+
+    async def _find(self, lookups: set[UUID]) -> dict[UUID, tuple[int, UUID]]:
         found = {lookup: self._known[lookup] for lookup in lookups if lookup in self._known}
         unknown: dict[int, set[UUID]] = {}
-        for lookup in lookups:
-            if lookup is not None and lookup not in found:
-                unknown.setdefault(slot_of(lookup, self._slots), set()).add(lookup)
+        for lookup in lookups - found.keys():
+            unknown.setdefault(slot_of(lookup, self._slots), set()).add(lookup)
         for slot, wanted in unknown.items():
             new = await store.load_numbers(self._pool, slot, list(wanted))
             found.update(new)
             self._remember(new)
-        return [None if lookup is None else found.get(lookup) for lookup in lookups]
+        return found
 
     def _remember(self, new: dict[UUID, tuple[int, UUID]]) -> None:
         self._known.update(new)

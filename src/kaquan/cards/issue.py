@@ -8,7 +8,7 @@ import msgspec
 from kaquan.cards import store
 from kaquan.cards.numbers import Draw, draw_numbers
 from kaquan.cards.outcomes import NUMBER_SPACE_TOO_SMALL, missing
-from kaquan.cards.store import MadeCard, Run
+from kaquan.cards.store import Lookup, MadeCard, Run
 from kaquan.cards.types import Card, NewCard, Search
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
@@ -34,22 +34,22 @@ class Press(msgspec.Struct, frozen=True):
 
         Long counts belong in a thread.
         """
-        keyring, slots = self.keyring, self.slots
-        made: list[MadeCard] = []
-        for number in draw_numbers(prefix, count, self.draw):
-            card_id = self.ids.new() if near is None else self.ids.new_near(near)
-            lookup = keyring.lookup(number)
-            made.append(
-                MadeCard(
-                    slot_of(card_id, slots),
-                    card_id,
-                    number[-4:],
-                    keyring.seal(number.encode(), card_id.bytes),
-                    slot_of(lookup, slots),
-                    lookup,
-                )
-            )
-        return made
+        return [
+            self.make_one(self.ids.new() if near is None else self.ids.new_near(near), number)
+            for number in draw_numbers(prefix, count, self.draw)
+        ]
+
+    def make_one(self, card_id: UUID, number: str) -> MadeCard:
+        """The card of this id with this number."""
+        return MadeCard(
+            slot_of(card_id, self.slots),
+            card_id,
+            number[-4:],
+            self.keyring.seal(number.encode(), card_id.bytes),
+            tuple(
+                Lookup(slot_of(lookup, self.slots), lookup, key_id) for key_id, lookup in self.keyring.lookups(number)
+            ),
+        )
 
 
 async def issue_card(pool: Pool, press: Press, clock: Clock, *, book_id: int, new: NewCard) -> Card | Refusal:

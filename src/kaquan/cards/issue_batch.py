@@ -1,11 +1,12 @@
 """Issue cards by the batch: a job for any number of runners, which goes on where it was stopped."""
 
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID
 
 from kaquan.cards import store
 from kaquan.cards.issue import MAX_DRAWS, Press
-from kaquan.cards.numbers import room_under
+from kaquan.cards.numbers import GUESSES_PER_CARD, room_under
 from kaquan.cards.outcomes import NUMBER_SPACE_TOO_SMALL, invalid, missing, taken
 from kaquan.cards.store import MadeCard, Run
 from kaquan.cards.types import Batch, NewBatch, Search
@@ -20,13 +21,21 @@ CHUNK_CARDS = 5_000
 
 
 async def create_batch(
-    pool: Pool, clock: Clock, ids: Ids, *, book_id: int, slots: tuple[int, ...], new: NewBatch
+    pool: Pool,
+    clock: Clock,
+    ids: Ids,
+    *,
+    book_id: int,
+    slots: tuple[int, ...],
+    new: NewBatch,
+    guesses_per_card: int = GUESSES_PER_CARD,
 ) -> Batch | Refusal:
     """A new batch, of which nothing is issued yet: :func:`run_batch` does that. All of its cards are under the terms
     of now.
 
     Refused: ``invalid_field`` (card_count), ``not_found`` (programme_id), ``already_exists`` (name),
-    ``number_space_too_small`` when the numbers under the programme's prefix would be too easy to guess.
+    ``number_space_too_small`` when the numbers under the programme's prefix would be too easy to guess: fewer than
+    ``guesses_per_card`` possible ones for each card. Batches of a book that are created at once take turns there.
     """
     if not 0 < new.card_count <= MAX_BATCH_CARDS:
         return invalid("card_count", f"must be from 1 to {MAX_BATCH_CARDS}", allowed_zh=f"应为 1 至 {MAX_BATCH_CARDS}")
@@ -34,16 +43,19 @@ async def create_batch(
     if not found:
         return missing("programme", "programme_id")
     prefix = found[0].number_prefix
-    room = room_under(prefix, await store.load_promised(pool, book_id, slots))
-    if new.card_count > room:
-        return NUMBER_SPACE_TOO_SMALL.refuse("card_count", prefix=prefix, room=max(room, 0), wanted=new.card_count)
     batch = Batch(
         ids.new(), book_id, new.programme_id, new.name, new.form, new.card_count, 0, clock.now(), None,
         found[0].version,
     )  # fmt: skip
-    refused_by = await store.post_batch(pool, batch)
+
+    def room_in(promised: Sequence[tuple[str, int]]) -> int:
+        return room_under(prefix, promised, guesses_per_card=guesses_per_card)
+
+    refused_by, room = await store.post_batch(pool, batch, slots=slots, room_in=room_in)
     if refused_by is None:
-        return batch
+        if new.card_count <= room:
+            return batch
+        return NUMBER_SPACE_TOO_SMALL.refuse("card_count", prefix=prefix, room=max(room, 0), wanted=new.card_count)
     assert refused_by == "cards_batch_name", refused_by
     (existing,) = await store.load_batches(pool, book_id, Search(name=new.name))
     return taken("name", new.name, prefix=Prefix.BATCH, existing=existing.id)

@@ -11,6 +11,9 @@ Draw = Callable[[int], bytes]
 """Gives that many unguessable bytes."""
 
 NUMBER_LENGTH = 19
+"""Of the numbers that are made here."""
+MIN_FOREIGN_LENGTH = 13
+"""Of numbers that were made elsewhere and imported; none is longer than ours (ISO/IEC 7812-1)."""
 MIN_PREFIX, MAX_PREFIX = 4, 8
 
 GUESSES_PER_CARD = 1_000_000
@@ -22,8 +25,18 @@ _DRAW_RANGE = 1 << 64
 
 
 def is_number(text: str) -> bool:
-    """Whether ``text`` has the shape of a card number; its check digit is not looked at."""
-    return len(text) == NUMBER_LENGTH and text.isascii() and text.isdigit()
+    """Whether ``text`` has the shape of a card number, ours or imported; its check digit is not looked at."""
+    return MIN_FOREIGN_LENGTH <= len(text) <= NUMBER_LENGTH and text.isascii() and text.isdigit()
+
+
+def has_check_digit(number: str) -> bool:
+    """Whether the last digit of a number of any length is the check digit of the others.
+
+    >>> has_check_digit("8888000000000001230"), has_check_digit("79927398713"), has_check_digit("79927398710")
+    (True, True, False)
+    """
+    digits = number.encode()[::-1]
+    return (sum(digits[1::2].translate(_DOUBLED)) + sum(digits[0::2].translate(_SINGLE))) % 10 == 0
 
 
 def check_digit(payload: str) -> str:
@@ -52,8 +65,10 @@ def draw_numbers(prefix: str, count: int, draw: Draw = secrets.token_bytes) -> l
     return numbers
 
 
-def room_under(prefix: str, promised: Sequence[tuple[str, int]]) -> int:
-    """How many more cards ``prefix`` has room for, with GUESSES_PER_CARD possible numbers for each card.
+def room_under(prefix: str, promised: Sequence[tuple[str, int]], *, guesses_per_card: int = GUESSES_PER_CARD) -> int:
+    """How many more cards ``prefix`` has room for, with so many possible numbers for each card.
+
+    A number that is guessed at random is then a card's with a chance of at most one in ``guesses_per_card``.
 
     ``promised`` are the prefixes of the book's programmes with the cards that they have or will have. Cards
     under a longer prefix all lie in this one; those under a shorter prefix by their even share, rounded up.
@@ -69,4 +84,4 @@ def room_under(prefix: str, promised: Sequence[tuple[str, int]]) -> int:
             there += count
         elif prefix.startswith(other):
             there += -(-count // 10 ** (len(prefix) - len(other)))
-    return int(10 ** (NUMBER_LENGTH - 1 - len(prefix))) // GUESSES_PER_CARD - there
+    return int(10 ** (NUMBER_LENGTH - 1 - len(prefix))) // guesses_per_card - there

@@ -137,6 +137,15 @@ FACE_VALUE_NOT_ALLOWED = outcome(
 )  # fmt: skip
 
 
+CARD_NOT_CONFIRMED = outcome(
+    "card_not_confirmed",
+    http=403,
+    iso="55",
+    en="This number and this secret or PIN do not open a card.",
+    zh="卡号与卡密或密码不符，或该卡不可用。",
+)
+
+
 def missing(what: str, field: str = "id") -> Refusal:
     """There is no such ``what`` in this book, whatever other books hold."""
     return NOT_FOUND.refuse(field, what=what)

@@ -138,6 +138,24 @@ async def verify_pin(pool: Pool, hand: Hand, keyring: Keyring, *, card: Card, pi
     return PinState.WRONG
 
 
+async def check_chosen_pin(
+    pool: Pool, hand: Hand, keyring: Keyring, *, book_id: int, slots: tuple[int, ...], card_id: UUID, pin: str
+) -> bool | None:
+    """Whether this is the PIN that the card's holder has chosen; None when none was, or there is no such card.
+
+    Counts as a guess, as :func:`verify_pin` does. Whatever comes out, the same statements run and one PIN is hashed,
+    which takes far longer than all the rest.
+    """
+    slot = slot_of(card_id, slots)
+    guess = await store.claim_guess(pool, book_id=book_id, slot=slot, card_id=card_id)
+    claimed = guess.attempt is not None
+    right = await pin_matches(keyring, guess.kept if claimed else None, pin, card_id.bytes)
+    locked = note_of(hand, CardEvent.PIN_LOCKED, book_id=book_id, slot=slot, card_id=card_id)
+    locks = not right and guess.attempt is not None and guess.attempt >= guess.max_attempts
+    await store.settle_guess(pool, locked, kept=guess.kept, is_right=right, locks=locks)
+    return None if guess.kept is None else right
+
+
 async def check_holder(
     pool: Pool, hand: Hand, keyring: Keyring, *, card: Card, pin: str, field: str = "pin"
 ) -> Refusal | None:

@@ -123,6 +123,10 @@ WITH added AS (
 )
 UPDATE parties_book SET version = version + 1 WHERE id IN (SELECT book_id FROM added);
 
+-- name: lock_programmes
+-- All of the book, in one order: prefixes lie in one another, so the room of one is the room of others.
+SELECT id FROM cards_programme WHERE book_id = %(book_id)s ORDER BY id FOR NO KEY UPDATE;
+
 -- name: promised_cards
 -- How many cards each programme of the book has or, by batches still running, will have.
 SELECT p.number_prefix,
@@ -164,14 +168,20 @@ WHERE book_id = %(book_id)s AND id = %(id)s
 RETURNING id, book_id, programme_id, name, form, card_count, issued_count, created_at, finished_at, terms_version;
 
 -- name: copy_numbers
-COPY cards_number (slot, lookup, card_slot, card_id) FROM STDIN;
+COPY cards_number (slot, lookup, card_slot, card_id, key_id) FROM STDIN;
 
 -- name: claim_numbers
-INSERT INTO cards_number (slot, lookup, card_slot, card_id)
+INSERT INTO cards_number (slot, lookup, card_slot, card_id, key_id)
 SELECT * FROM unnest(
-  %(slots)s::smallint[], %(lookups)s::uuid[], %(card_slots)s::smallint[], %(card_ids)s::uuid[])
+  %(slots)s::smallint[], %(lookups)s::uuid[], %(card_slots)s::smallint[], %(card_ids)s::uuid[], %(key_ids)s::text[])
 ON CONFLICT (slot, lookup) DO NOTHING
 RETURNING card_id;
+
+-- name: give_back_numbers
+DELETE FROM cards_number n
+USING unnest(%(slots)s::smallint[], %(lookups)s::uuid[], %(card_ids)s::uuid[]) AS given (slot, lookup, card_id)
+WHERE n.slot = given.slot AND n.lookup = given.lookup AND n.card_id = given.card_id
+  AND n.card_id = ANY (%(half)s::uuid[]);
 
 -- name: copy_cards
 COPY cards_card (slot, id, book_id, programme_id, batch_id, form, status, terms_version, number_last4, number_sealed,
@@ -252,6 +262,61 @@ SELECT ledger_touch_accounts_v1(%(slot)s::smallint, %(card_id)s::uuid);
 -- name: sealed_number
 SELECT number_sealed FROM cards_card WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s;
 
+-- name: numbers_to_copy
+SELECT c.id, c.number_sealed FROM cards_card c
+WHERE c.slot = %(slot)s AND c.id > %(after_id)s ORDER BY c.id LIMIT %(limit)s;
+
+-- name: drop_lookups
+DELETE FROM cards_number
+WHERE slot = %(slot)s AND lookup = ANY (
+  ARRAY (SELECT lookup FROM cards_number WHERE slot = %(slot)s AND key_id <> %(keep)s LIMIT %(limit)s));
+
+-- name: lookup_counts
+SELECT key_id, count(*) FROM cards_number WHERE slot = ANY (%(slots)s::smallint[]) GROUP BY key_id;
+
+-- name: card_count
+SELECT count(*) FROM cards_card WHERE slot = ANY (%(slots)s::smallint[]);
+
+-- name: sealed_cards
+SELECT c.id, c.number_sealed, s.secret_sealed, s.pin_sealed
+FROM cards_card c LEFT JOIN cards_secret s ON s.slot = c.slot AND s.card_id = c.id
+WHERE c.slot = %(slot)s AND c.batch_id = %(batch_id)s AND c.book_id = %(book_id)s AND c.id > %(after_id)s
+ORDER BY c.id LIMIT %(limit)s;
+
+-- name: insert_secrets
+INSERT INTO cards_secret AS s (slot, card_id, book_id, secret_sealed, pin_sealed, created_at)
+SELECT made.slot, made.card_id, %(book_id)s, made.secret, made.pin, %(created_at)s
+FROM unnest(%(slots)s::smallint[], %(card_ids)s::uuid[], %(secrets)s::bytea[], %(pins)s::bytea[])
+  AS made (slot, card_id, secret, pin)
+ON CONFLICT ON CONSTRAINT cards_secret_pkey DO UPDATE SET pin_sealed = excluded.pin_sealed
+WHERE s.pin_sealed IS NULL AND excluded.pin_sealed IS NOT NULL;
+
+-- name: secret
+SELECT secret_sealed, pin_sealed FROM cards_secret
+WHERE slot = %(slot)s AND card_id = %(card_id)s AND book_id = %(book_id)s;
+
+-- name: activate_adopted
+UPDATE cards_card SET status = 'active', activated_at = %(at)s, version = version + 1
+WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) AND status = 'issued'
+RETURNING id, book_id, status, version;
+
+-- name: block_adopted
+UPDATE cards_card SET status = 'blocked', status_reason = 'operator', version = version + 1
+WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) AND book_id = %(book_id)s AND status = ANY (%(blockable)s)
+RETURNING id, book_id, status, version;
+
+-- name: insert_events
+INSERT INTO cards_event (slot, card_id, id, book_id, kind, at, actor, reason, status, version, details)
+SELECT %(slot)s, e.card_id, e.id, e.book_id, %(kind)s, %(at)s, %(actor)s, %(reason)s, e.status, e.version, %(details)s
+FROM unnest(%(card_ids)s::uuid[], %(ids)s::uuid[], %(book_ids)s::integer[], %(statuses)s::text[],
+            %(versions)s::integer[]) AS e (card_id, id, book_id, status, version);
+
+-- name: adopted
+SELECT id FROM cards_card WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) ORDER BY id;
+
+-- name: hold_cards
+SELECT ledger_touch_accounts_v1(%(slot)s::smallint, id) FROM unnest(%(ids)s::uuid[]) AS held (id) ORDER BY id;
+
 -- name: cards_by_customer
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
@@ -299,6 +364,32 @@ RETURNING hash, attempts;
 
 -- name: pin
 SELECT hash, attempts FROM cards_pin WHERE slot = %(slot)s AND card_id = %(card_id)s AND book_id = %(book_id)s;
+
+-- name: claim_guess
+-- Both at once, for a card that may not be there: counts a guess if one is left, and tells what is kept in any case.
+WITH kept AS (
+  SELECT p.hash, p.attempts, g.pin_max_attempts
+  FROM cards_pin p
+  JOIN cards_card c ON c.slot = p.slot AND c.id = p.card_id AND c.book_id = p.book_id
+  JOIN cards_programme g ON g.book_id = c.book_id AND g.id = c.programme_id
+  WHERE p.slot = %(slot)s AND p.card_id = %(card_id)s AND p.book_id = %(book_id)s AND p.hash IS NOT NULL
+), claimed AS (
+  UPDATE cards_pin SET attempts = cards_pin.attempts + 1 FROM kept
+  WHERE slot = %(slot)s AND card_id = %(card_id)s AND book_id = %(book_id)s AND cards_pin.hash = kept.hash
+    AND cards_pin.attempts < kept.pin_max_attempts
+  RETURNING cards_pin.attempts
+)
+SELECT kept.hash, claimed.attempts, kept.pin_max_attempts FROM kept LEFT JOIN claimed ON true;
+
+-- name: settle_guess
+WITH reset AS (
+  UPDATE cards_pin SET attempts = 0
+  WHERE slot = %(slot)s AND card_id = %(card_id)s AND book_id = %(book_id)s AND hash = %(hash)s AND %(is_right)s
+)
+INSERT INTO cards_event (slot, card_id, id, book_id, kind, at, actor, reason, status, version, details)
+SELECT %(slot)s, %(card_id)s, %(id)s, %(book_id)s, %(kind)s, %(at)s, %(actor)s, %(reason)s, %(status)s, %(version)s,
+       %(details)s
+WHERE %(locks)s;
 
 -- name: reset_attempts
 -- After a right guess: only for the PIN that was guessed.

@@ -3,9 +3,9 @@
 Programmes and acceptance are reference data: what writes them also moves ``parties_book.version``.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
-from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,6 +14,7 @@ import psycopg
 from msgspec.structs import asdict
 from psycopg.types.json import Jsonb
 
+from kaquan.cards.life import MAY_HAPPEN
 from kaquan.cards.types import (
     Acceptance,
     Batch,
@@ -25,6 +26,7 @@ from kaquan.cards.types import (
     Event,
     Gift,
     GiftStatus,
+    Hand,
     Pocket,
     Programme,
     ProgrammeTerms,
@@ -39,6 +41,7 @@ from kaquan.kit.db import Connection, Params, Pool, constraint_of, load_queries
 from kaquan.ledger import (
     Account,
     AccountSpec,
+    FloorRule,
     Item,
     Lot,
     Posting,
@@ -51,8 +54,13 @@ from kaquan.ledger import (
 )
 from kaquan.ledger import post_batch as post_batch_of
 from kaquan.parties import Merchant
+from kaquan.vault import SealedColumn, declare_sealed
 
 _QUERIES = load_queries(__package__)
+
+SECRET_CONTEXT, PIN_CONTEXT = b"secret", b"pin"
+"""What a secret and a PIN are bound to, behind the card's id, so that neither opens as the other."""
+
 _SPLIT = "id", "book_id", "issuer_id", "code", "name", "currency", "number_prefix", "time_zone", "created_at"
 """What of a programme is the same under every version of its terms, as the queries give it."""
 
@@ -61,15 +69,25 @@ Write = Callable[[Connection], Awaitable[bool]]
 """One write of several that are one commit: whether it could be done; if not, none of them is."""
 
 
+class Lookup(NamedTuple):
+    """By what a number is found: the slot of the look-up itself, and the id of the key that it was made with."""
+
+    slot: int
+    lookup: UUID
+    key_id: str
+
+
 class MadeCard(NamedTuple):
-    """A card as it was made: to be stored, or thrown away if its number is taken."""
+    """A card as it was made: to be stored, or thrown away if its number is taken.
+
+    It has one look-up, or two while the look-up key is being changed.
+    """
 
     slot: int
     id: UUID
     number_last4: str
     number_sealed: bytes
-    lookup_slot: int
-    lookup: UUID
+    lookups: tuple[Lookup, ...]
 
 
 class Run(NamedTuple):
@@ -250,15 +268,26 @@ async def post_acceptance(
 # --- making cards
 
 
-async def load_promised(pool: Pool, book_id: int, slots: Sequence[int]) -> list[tuple[str, int]]:
-    """Per programme of the book: its prefix, and how many cards it has or its running batches will make."""
-    rows = await _read(pool, "promised_cards", {"book_id": book_id, "slots": list(slots)})
-    return [(prefix, count) for prefix, count in rows]
+async def post_batch(
+    pool: Pool, batch: Batch, *, slots: Sequence[int], room_in: Callable[[Sequence[tuple[str, int]]], int]
+) -> tuple[str | None, int]:
+    """Write a batch that has issued nothing yet, if there is room for it.
 
-
-async def post_batch(pool: Pool, batch: Batch) -> str | None:
-    """Write a batch that has issued nothing yet; the name of the constraint that refused it, or None."""
-    return await _write(pool, "insert_batch", asdict(batch))
+    ``room_in`` tells how many cards there is room for, from each programme's prefix with the cards that it has or that
+    its running batches will make. The programmes are locked meanwhile, so that two batches do not both take one room.
+    The name of the constraint that refused it, or None; and the room, which it was written into if that was enough.
+    """
+    room = 0
+    try:
+        async with pool.connection() as connection, connection.transaction():
+            await connection.execute(_QUERIES["lock_programmes"], {"book_id": batch.book_id})
+            rows = await _rows(connection, "promised_cards", {"book_id": batch.book_id, "slots": list(slots)})
+            room = room_in([(prefix, count) for prefix, count in rows])
+            if batch.card_count <= room:
+                await connection.execute(_QUERIES["insert_batch"], asdict(batch))
+    except psycopg.IntegrityError as error:
+        return constraint_of(error), room
+    return None, room
 
 
 async def post_cards(pool: Pool, cards: Sequence[MadeCard], run: Run) -> int:
@@ -286,17 +315,20 @@ async def post_batch_cards(pool: Pool, cards: Sequence[MadeCard], run: Run) -> B
 
 async def _store_cards(connection: Connection, cards: Sequence[MadeCard], run: Run) -> int:
     # in one order everywhere, so that two runs that meet in numbers never wait for each other
-    ordered = sorted(cards, key=attrgetter("lookup_slot", "lookup.int"))
+    ordered = sorted((*lookup, card.slot, card.id) for card in cards for lookup in card.lookups)
     try:
         async with connection.transaction():
             await _copy(
                 connection,
                 "copy_numbers",
-                [f"{card.lookup_slot}\t{card.lookup.hex}\t{card.slot}\t{card.id.hex}\n" for card in ordered],
+                [
+                    f"{slot}\t{lookup.hex}\t{card_slot}\t{card_id.hex}\t{key_id}\n"
+                    for slot, lookup, key_id, card_slot, card_id in ordered
+                ],
             )
     except psycopg.errors.UniqueViolation:
         # hardly ever: COPY takes all or nothing, at half the cost of the statement that leaves out what is taken
-        kept = await _claim_numbers(connection, ordered)
+        kept = await _claim_numbers(connection, cards, ordered)
         cards = [card for card in cards if card.id in kept]
     batch_id = run.batch_id.hex if run.batch_id is not None else r"\N"
     common = (
@@ -309,25 +341,24 @@ async def _store_cards(connection: Connection, cards: Sequence[MadeCard], run: R
         "copy_cards",
         [
             f"{slot}\t{card_id.hex}\t{common}\t{last4}\t\\\\x{sealed.hex()}\t{created_at}\n"
-            for slot, card_id, last4, sealed, _, _ in cards
+            for slot, card_id, last4, sealed, _ in cards
         ],
     )
     return len(cards)
 
 
-async def _claim_numbers(connection: Connection, cards: Sequence[MadeCard]) -> set[UUID]:
+async def _claim_numbers(
+    connection: Connection, cards: Sequence[MadeCard], ordered: Sequence[tuple[int, UUID, str, int, UUID]]
+) -> set[UUID]:
     """Write the numbers that are free; the ids of the cards that have theirs."""
-    rows = await _rows(
-        connection,
-        "claim_numbers",
-        {
-            "slots": [card.lookup_slot for card in cards],
-            "lookups": [card.lookup for card in cards],
-            "card_slots": [card.slot for card in cards],
-            "card_ids": [card.id for card in cards],
-        },
-    )
-    return {card_id for (card_id,) in rows}
+    slots, lookups, key_ids, card_slots, card_ids = (list(column) for column in zip(*ordered, strict=True))
+    numbers = {"slots": slots, "lookups": lookups, "key_ids": key_ids, "card_slots": card_slots, "card_ids": card_ids}
+    claimed = Counter(card_id for (card_id,) in await _rows(connection, "claim_numbers", numbers))
+    kept = {card.id for card in cards if claimed[card.id] == len(card.lookups)}
+    if half := [card_id for card_id in claimed if card_id not in kept]:
+        # the look-up key is being changed, and the number was free under one key alone: it is taken
+        await connection.execute(_QUERIES["give_back_numbers"], {**numbers, "half": half})
+    return kept
 
 
 async def _copy(connection: Connection, query: str, lines: Sequence[str]) -> None:
@@ -492,6 +523,205 @@ async def load_pockets(pool: Pool, *, book_id: int, slot: int, card_id: UUID) ->
         return await read_accounts_of_owner(connection, book_id=book_id, owner_id=card_id, slots=[slot])
 
 
+# --- keys
+
+NUMBER_SEALED = declare_sealed(
+    SealedColumn("cards_card", key=(("slot", "smallint"), ("id", "uuid")), column="number_sealed", context="id")
+)
+
+
+async def load_numbers_to_copy(pool: Pool, *, slot: int, after_id: UUID, limit: int) -> list[tuple[UUID, bytes]]:
+    """Ids and sealed numbers of the cards of a slot, in the order of their ids."""
+    rows = await _read(pool, "numbers_to_copy", {"slot": slot, "after_id": after_id, "limit": limit})
+    return [(card_id, bytes(sealed)) for card_id, sealed in rows]
+
+
+async def post_lookups(pool: Pool, cards: Sequence[tuple[int, UUID, Lookup]]) -> int:
+    """Write look-ups (slot and id of the card with each) that are not there yet; how many were not."""
+    ordered = sorted((*lookup, card_slot, card_id) for card_slot, card_id, lookup in cards)
+    slots, lookups, key_ids, card_slots, card_ids = (list(column) for column in zip(*ordered, strict=True))
+    numbers = {"slots": slots, "lookups": lookups, "key_ids": key_ids, "card_slots": card_slots, "card_ids": card_ids}
+    return len(await _read(pool, "claim_numbers", numbers))
+
+
+async def drop_lookups(pool: Pool, *, slot: int, keep: str, limit: int) -> int:
+    """Remove look-ups of one slot that another key than ``keep`` made; how many there were, ``limit`` at the most."""
+    async with pool.connection() as connection:
+        return (
+            await connection.execute(_QUERIES["drop_lookups"], {"slot": slot, "keep": keep, "limit": limit})
+        ).rowcount
+
+
+async def load_lookup_counts(pool: Pool, slots: Sequence[int]) -> dict[str, int]:
+    """How many look-ups each key has made."""
+    return dict(await _read(pool, "lookup_counts", {"slots": list(slots)}))
+
+
+async def load_card_count(pool: Pool, slots: Sequence[int]) -> int:
+    """How many cards there are, in every book."""
+    ((count,),) = await _read(pool, "card_count", {"slots": list(slots)})
+    return int(count)
+
+
+# --- secrets
+
+declare_sealed(
+    SealedColumn(
+        "cards_secret",
+        key=(("slot", "smallint"), ("card_id", "uuid")),
+        column="secret_sealed",
+        context="card_id",
+        suffix=SECRET_CONTEXT,
+    )
+)
+declare_sealed(
+    SealedColumn(
+        "cards_secret",
+        key=(("slot", "smallint"), ("card_id", "uuid")),
+        column="pin_sealed",
+        context="card_id",
+        suffix=PIN_CONTEXT,
+    )
+)
+
+
+class SealedCard(NamedTuple):
+    """What is kept of a card that is printed, all of it sealed; None is not made yet."""
+
+    slot: int
+    id: UUID
+    number: bytes
+    secret: bytes | None
+    pin: bytes | None
+
+
+async def load_sealed_cards(
+    pool: Pool, *, book_id: int, batch_id: UUID, slot: int, after_id: UUID, limit: int
+) -> list[SealedCard]:
+    """Cards of a batch in one slot, behind ``after_id`` in the order of their ids."""
+    rows = await _read(
+        pool,
+        "sealed_cards",
+        {"book_id": book_id, "batch_id": batch_id, "slot": slot, "after_id": after_id, "limit": limit},
+    )
+    return [
+        SealedCard(slot, card_id, bytes(number), _bytes(secret), _bytes(pin)) for card_id, number, secret, pin in rows
+    ]
+
+
+def _bytes(value: Any) -> bytes | None:
+    return None if value is None else bytes(value)
+
+
+async def post_secrets(
+    pool: Pool, made: Sequence[tuple[int, UUID, bytes, bytes | None]], *, book_id: int, created_at: datetime
+) -> None:
+    """Write secrets and PINs (slot and id of the card with each) where there are none; those that are there stay."""
+    slots, card_ids, secrets, pins = (list(column) for column in zip(*sorted(made), strict=True))
+    async with pool.connection() as connection:
+        await connection.execute(
+            _QUERIES["insert_secrets"],
+            {
+                "slots": slots,
+                "card_ids": card_ids,
+                "secrets": secrets,
+                "pins": pins,
+                "book_id": book_id,
+                "created_at": created_at,
+            },
+        )
+
+
+async def load_secret(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> tuple[bytes, bytes | None] | None:
+    """Secret and first PIN of a card as they are kept: sealed."""
+    rows = await _read(pool, "secret", {"book_id": book_id, "slot": slot, "card_id": card_id})
+    return (bytes(rows[0][0]), _bytes(rows[0][1])) if rows else None
+
+
+# --- foreign cards
+
+
+async def adopt_cards(
+    connection: Connection, cards: Sequence[MadeCard], run: Run, hand: Hand, *, currency: str
+) -> dict[UUID, dict[Pocket, int]]:
+    """Write foreign cards as active ones with their pockets and that they were activated, in the caller's transaction.
+
+    The accounts of each card's pockets; a card whose number is another one's is left out.
+    """
+    await _store_cards(connection, cards, run)
+    adopted: dict[UUID, dict[Pocket, int]] = {}
+    for slot in sorted({card.slot for card in cards}):
+        there = await _rows(
+            connection, "adopted", {"slot": slot, "ids": [card.id for card in cards if card.slot == slot]}
+        )
+        card_ids = [card_id for (card_id,) in there]
+        if not card_ids:
+            continue
+        changed = await _rows(connection, "activate_adopted", {"slot": slot, "ids": card_ids, "at": run.created_at})
+        await _add_changes(connection, hand, CardEvent.ACTIVATED, changed, slot=slot, at=run.created_at, details={})
+        asked = [
+            AccountSpec(run.book_id, card_id, pocket.account_kind, currency, FloorRule.CREDIT, lotted=True)
+            for card_id in card_ids
+            for pocket in Pocket
+        ]
+        accounts = await open_accounts(connection, slot=slot, asked=asked)
+        for n, card_id in enumerate(card_ids):
+            first = n * len(Pocket)
+            adopted[card_id] = dict(zip(Pocket, accounts[first : first + len(Pocket)], strict=True))
+    return adopted
+
+
+async def hold_cards(connection: Connection, *, slot: int, card_ids: Sequence[UUID]) -> None:
+    """Hold the pockets of cards until the caller's transaction ends; what was decided on them is decided anew."""
+    await connection.execute(_QUERIES["hold_cards"], {"slot": slot, "ids": list(card_ids)})
+
+
+async def block_adopted_cards(
+    connection: Connection, hand: Hand, *, book_id: int, slot: int, card_ids: Sequence[UUID], reason: str
+) -> None:
+    """Block cards that are held, in the caller's transaction; those that are blocked or have ended stay as they are.
+
+    ``reason`` stands in their events.
+    """
+    blockable = [status.value for status in MAY_HAPPEN[CardEvent.BLOCKED]]
+    params = {"slot": slot, "ids": list(card_ids), "book_id": book_id, "blockable": blockable}
+    changed = await _rows(connection, "block_adopted", params)
+    await _add_changes(
+        connection, hand, CardEvent.BLOCKED, changed, slot=slot, at=hand.clock.now(), reason=reason,
+        details={"block_reason": BlockReason.OPERATOR.value},
+    )  # fmt: skip
+
+
+async def _add_changes(
+    connection: Connection,
+    hand: Hand,
+    kind: CardEvent,
+    changed: Sequence[tuple[Any, ...]],
+    *,
+    slot: int,
+    at: datetime,
+    details: dict[str, Any],
+    reason: str | None = None,
+) -> None:
+    """One event for each card that was changed: its id, book, status and version as they are now."""
+    await connection.execute(
+        _QUERIES["insert_events"],
+        {
+            "slot": slot,
+            "card_ids": [card_id for card_id, *_ in changed],
+            "ids": [hand.ids.new() for _ in changed],
+            "book_ids": [book_id for _, book_id, *_ in changed],
+            "statuses": [status for _, _, status, _ in changed],
+            "versions": [version for *_, version in changed],
+            "kind": kind.value,
+            "at": at,
+            "actor": hand.actor,
+            "reason": reason,
+            "details": Jsonb(details),
+        },
+    )
+
+
 async def load_losses_due(pool: Pool, *, slot: int, until: datetime, limit: int) -> list[tuple[int, UUID]]:
     """Book and id of cards whose loss report is to be in effect by ``until``."""
     rows = await _read(pool, "losses_due", {"slot": slot, "until": until, "limit": limit})
@@ -530,6 +760,28 @@ async def claim_attempt(pool: Pool, card: Card, *, max_attempts: int) -> tuple[s
 async def reset_attempts(pool: Pool, card: Card, *, kept: str) -> None:
     """After a right guess."""
     await _read_nothing(pool, "reset_attempts", {**_of(card), "hash": kept})
+
+
+class Guess(NamedTuple):
+    """What is kept of a card's PIN (None: it has none), which guess this is (None: there is none left), of how many."""
+
+    kept: str | None
+    attempt: int | None
+    max_attempts: int
+
+
+async def claim_guess(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> Guess:
+    """As :func:`claim_attempt`, of a card that may not be there, in one statement."""
+    rows = await _read(pool, "claim_guess", {"slot": slot, "card_id": card_id, "book_id": book_id})
+    return Guess(*rows[0]) if rows else Guess(None, None, 0)
+
+
+async def settle_guess(pool: Pool, locked: Event, *, kept: str | None, is_right: bool, locks: bool) -> None:
+    """Forgive the guesses after a right one, or write that this one ``locked`` the PIN; one statement in any case."""
+    params = {
+        **asdict(locked), "details": Jsonb(locked.details), "hash": kept, "is_right": is_right, "locks": locks
+    }  # fmt: skip
+    await _read_nothing(pool, "settle_guess", params)
 
 
 def unlock_pin(card: Card, *, forget: bool) -> Write:
@@ -658,6 +910,10 @@ def post(posting: Posting, *, book_id: int, slot: int, at: datetime, origins: Se
 
 
 # --- gifts
+
+declare_sealed(
+    SealedColumn("cards_gift", key=(("slot", "smallint"), ("id", "uuid")), column="message_sealed", context="id")
+)
 
 
 def _gift(row: tuple[Any, ...]) -> Gift:

@@ -27,6 +27,8 @@ class Prefix(StrEnum):
     BATCH = "bat"
     TRANSACTION = "txn"
     KEY = "key"
+    EXPORT = "exp"
+    IMPORT = "imp"
     LIMIT = "lim"
     PLACE_RULE = "plr"
     OPERATOR = "opr"

@@ -277,6 +277,16 @@ async def extend_lot(
     return bool(row[0])
 
 
+async def read_accounts_of_owners(
+    connection: Connection, *, book_id: int, owner_ids: Sequence[UUID], slot: int
+) -> list[Account]:
+    """Every account of several owners in one slot."""
+    cursor = await connection.execute(
+        _SQL["read_accounts_of_owners"], {"slot": slot, "book_id": book_id, "owner_ids": list(owner_ids)}
+    )
+    return [_account(row) for row in await cursor.fetchall()]
+
+
 @asynccontextmanager
 async def one_snapshot(connection: Connection) -> AsyncIterator[None]:
     """What is read inside is read as of one moment."""

@@ -1,4 +1,4 @@
--- The schema at revision 0014, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0015, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -1065,10 +1065,13 @@ CREATE TABLE cards_number (
     slot smallint NOT NULL,
     lookup uuid NOT NULL,
     card_slot smallint NOT NULL,
-    card_id uuid NOT NULL
+    card_id uuid NOT NULL,
+    key_id text DEFAULT 'l1'::text NOT NULL COLLATE pg_catalog."C"
 );
 
 COMMENT ON COLUMN cards_number.lookup IS 'The first half of HMAC-SHA-256 of the number under the lookup key';
+
+COMMENT ON COLUMN cards_number.key_id IS 'The id in the key ring of the look-up key that made this entry';
 
 CREATE TABLE cards_pin (
     slot smallint NOT NULL,
@@ -1113,6 +1116,17 @@ COMMENT ON TABLE cards_programme_terms IS 'Every version of the terms of a progr
 COMMENT ON COLUMN cards_programme_terms.terms IS 'As JSON; a term that is not there has the value that means: nothing said';
 
 COMMENT ON COLUMN cards_programme_terms.changed_by IS 'Who made it: an API key (key_…) or system';
+
+CREATE TABLE cards_secret (
+    slot smallint NOT NULL,
+    card_id uuid NOT NULL,
+    book_id integer NOT NULL,
+    secret_sealed bytea NOT NULL,
+    pin_sealed bytea,
+    created_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE cards_secret IS 'Card secrets and first PINs, sealed; they are given out in a production file only';
 
 CREATE TABLE cards_transfer (
     slot smallint NOT NULL,
@@ -1272,6 +1286,60 @@ CREATE TABLE evidence_leaf (
 COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of each transaction and each approved change of rules, not yet ordered';
 
 COMMENT ON COLUMN evidence_leaf.salt IS 'Opens the commitment to the private fields of the transaction; null where there are none, or once they are forgotten';
+
+CREATE TABLE guesses_caller (
+    caller uuid NOT NULL,
+    full_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='70');
+
+COMMENT ON COLUMN guesses_caller.caller IS 'A hash of whoever is counted: an API key with an address, or a number';
+
+COMMENT ON COLUMN guesses_caller.full_at IS 'When all the wrong answers are forgiven; each one moves it by its share of the window';
+
+CREATE TABLE imports_file (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    programme_id uuid NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    sha256 text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    line_count integer NOT NULL,
+    bad_line_count integer NOT NULL,
+    principal_fen bigint NOT NULL,
+    bonus_fen bigint NOT NULL,
+    problems json NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT imports_file_status CHECK ((status = ANY (ARRAY['refused'::text, 'checked'::text, 'applying'::text, 'applied'::text, 'reversing'::text, 'reversed'::text])))
+);
+
+COMMENT ON COLUMN imports_file.problems IS 'Every bad line: its number, the column, its value masked, what is allowed';
+
+CREATE TABLE imports_line (
+    slot smallint NOT NULL,
+    import_id uuid NOT NULL,
+    line integer NOT NULL,
+    book_id integer NOT NULL,
+    card_id uuid NOT NULL,
+    number_sealed bytea,
+    number_last4 text NOT NULL COLLATE pg_catalog."C",
+    principal_fen bigint NOT NULL,
+    bonus_fen bigint NOT NULL,
+    principal_expires_at timestamp with time zone,
+    bonus_expires_at timestamp with time zone,
+    status text DEFAULT 'waiting'::text NOT NULL COLLATE pg_catalog."C",
+    transaction_id uuid,
+    reversal_id uuid,
+    CONSTRAINT imports_line_amounts CHECK (((principal_fen >= 0) AND (bonus_fen >= 0))),
+    CONSTRAINT imports_line_status CHECK ((status = ANY (ARRAY['waiting'::text, 'taken'::text, 'applied'::text, 'used'::text, 'reversed'::text])))
+);
+
+COMMENT ON COLUMN imports_line.number_sealed IS 'Until the card has it; bound to the card id';
+
+COMMENT ON COLUMN imports_line.status IS 'taken: its number became another card''s after the check; used: the card was used, so it was not reversed';
 
 CREATE SEQUENCE ledger_account_id
     START WITH 1
@@ -1904,6 +1972,27 @@ COMMENT ON TABLE policy_rule_set IS 'Every version, whole: the house rules of an
 
 COMMENT ON COLUMN policy_rule_set.owner_id IS 'The issuer; all zeros for the law of the book';
 
+CREATE TABLE production_export (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    batch_id uuid NOT NULL,
+    turn integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    with_pin boolean NOT NULL,
+    reader_fingerprint text NOT NULL COLLATE pg_catalog."C",
+    card_count integer NOT NULL,
+    size_bytes bigint NOT NULL,
+    sha256 text NOT NULL COLLATE pg_catalog."C",
+    exported_by text NOT NULL,
+    approval_id uuid,
+    exported_at timestamp with time zone NOT NULL,
+    CONSTRAINT production_export_first CHECK (((turn > 0) AND ((turn = 1) OR (approval_id IS NOT NULL))))
+);
+
+COMMENT ON COLUMN production_export.turn IS '1 for the first file of a batch; a later one needs an approval of its own';
+
+COMMENT ON COLUMN production_export.reader_fingerprint IS 'SHA-256 of the public key that the file was sealed to';
+
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_once UNIQUE NULLS NOT DISTINCT (programme_id, merchant_id, store_id);
 
@@ -1943,6 +2032,9 @@ ALTER TABLE ONLY cards_programme
 ALTER TABLE ONLY cards_programme_terms
     ADD CONSTRAINT cards_programme_terms_pkey PRIMARY KEY (programme_id, version);
 
+ALTER TABLE ONLY cards_secret
+    ADD CONSTRAINT cards_secret_pkey PRIMARY KEY (slot, card_id);
+
 ALTER TABLE ONLY cards_transfer
     ADD CONSTRAINT cards_transfer_key UNIQUE (slot, key_hash);
 
@@ -1972,6 +2064,18 @@ ALTER TABLE ONLY closing_terms
 
 ALTER TABLE ONLY evidence_leaf
     ADD CONSTRAINT evidence_leaf_pkey PRIMARY KEY (slot, transaction_id);
+
+ALTER TABLE ONLY guesses_caller
+    ADD CONSTRAINT guesses_caller_pkey PRIMARY KEY (caller);
+
+ALTER TABLE ONLY imports_file
+    ADD CONSTRAINT imports_file_name UNIQUE (book_id, name);
+
+ALTER TABLE ONLY imports_file
+    ADD CONSTRAINT imports_file_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY imports_line
+    ADD CONSTRAINT imports_line_pkey PRIMARY KEY (slot, import_id, line);
 
 ALTER TABLE ONLY ledger_account
     ADD CONSTRAINT ledger_account_one_per_owner UNIQUE (slot, owner_id, kind, currency);
@@ -2141,6 +2245,15 @@ ALTER TABLE ONLY policy_rule_set
 ALTER TABLE ONLY policy_rule_set
     ADD CONSTRAINT policy_rule_set_pkey PRIMARY KEY (book_id, owner_id, version);
 
+ALTER TABLE ONLY production_export
+    ADD CONSTRAINT production_export_approval UNIQUE (book_id, approval_id);
+
+ALTER TABLE ONLY production_export
+    ADD CONSTRAINT production_export_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY production_export
+    ADD CONSTRAINT production_export_turn UNIQUE (batch_id, turn);
+
 CREATE INDEX cards_card_batch ON cards_card USING btree (slot, batch_id, id) WHERE (batch_id IS NOT NULL);
 
 CREATE INDEX cards_card_customer ON cards_card USING btree (slot, customer_id, id) WHERE (customer_id IS NOT NULL);
@@ -2164,6 +2277,8 @@ CREATE INDEX closing_expired_lot_card ON closing_expired_lot USING btree (slot, 
 CREATE INDEX closing_payout_book ON closing_payout USING btree (slot, book_id, id);
 
 CREATE INDEX closing_payout_card ON closing_payout USING btree (slot, card_id, id);
+
+CREATE INDEX imports_line_open ON imports_line USING btree (slot, import_id, status, line);
 
 CREATE INDEX ledger_entry_credit ON ledger_entry USING btree (credit_account, transaction_id);
 
@@ -2237,6 +2352,9 @@ ALTER TABLE ONLY cards_programme_terms
 ALTER TABLE ONLY closing_terms
     ADD CONSTRAINT closing_terms_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
 
+ALTER TABLE ONLY imports_file
+    ADD CONSTRAINT imports_file_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
+
 ALTER TABLE ONLY parties_api_key
     ADD CONSTRAINT parties_api_key_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
 
@@ -2287,6 +2405,9 @@ ALTER TABLE ONLY policy_decision
 
 ALTER TABLE ONLY policy_rule_set
     ADD CONSTRAINT policy_rule_set_change FOREIGN KEY (change_id) REFERENCES policy_change(id);
+
+ALTER TABLE ONLY production_export
+    ADD CONSTRAINT production_export_batch FOREIGN KEY (batch_id) REFERENCES cards_batch(id);
 GRANT USAGE ON SCHEMA public TO kaquan_app;
 GRANT USAGE ON SCHEMA public TO kaquan_ledger;
 REVOKE ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) FROM PUBLIC;
@@ -2341,6 +2462,7 @@ GRANT UPDATE(finished_at) ON TABLE cards_batch TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(status) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(status_reason) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(number_sealed) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(expires_at) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(activated_at) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(version) ON TABLE cards_card TO kaquan_app;
@@ -2356,10 +2478,11 @@ GRANT UPDATE(terms_version) ON TABLE cards_card TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_event TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_gift TO kaquan_app;
 GRANT UPDATE(status) ON TABLE cards_gift TO kaquan_app;
+GRANT UPDATE(message_sealed) ON TABLE cards_gift TO kaquan_app;
 GRANT UPDATE(ended_at) ON TABLE cards_gift TO kaquan_app;
 GRANT UPDATE(claimed_by) ON TABLE cards_gift TO kaquan_app;
 GRANT UPDATE(new_card_id) ON TABLE cards_gift TO kaquan_app;
-GRANT SELECT,INSERT ON TABLE cards_number TO kaquan_app;
+GRANT SELECT,INSERT,DELETE ON TABLE cards_number TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_pin TO kaquan_app;
 GRANT UPDATE(hash) ON TABLE cards_pin TO kaquan_app;
 GRANT UPDATE(attempts) ON TABLE cards_pin TO kaquan_app;
@@ -2367,6 +2490,9 @@ GRANT UPDATE(set_at) ON TABLE cards_pin TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_programme TO kaquan_app;
 GRANT UPDATE(name) ON TABLE cards_programme TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_programme_terms TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_secret TO kaquan_app;
+GRANT UPDATE(secret_sealed) ON TABLE cards_secret TO kaquan_app;
+GRANT UPDATE(pin_sealed) ON TABLE cards_secret TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_transfer TO kaquan_app;
 GRANT UPDATE(status) ON TABLE cards_transfer TO kaquan_app;
 GRANT UPDATE(amount_fen) ON TABLE cards_transfer TO kaquan_app;
@@ -2395,6 +2521,15 @@ GRANT UPDATE(refund_values) ON TABLE closing_terms TO kaquan_app;
 GRANT UPDATE(changed_at) ON TABLE closing_terms TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_leaf TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_leaf TO kaquan_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE guesses_caller TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE imports_file TO kaquan_app;
+GRANT UPDATE(status) ON TABLE imports_file TO kaquan_app;
+GRANT UPDATE(finished_at) ON TABLE imports_file TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE imports_line TO kaquan_app;
+GRANT UPDATE(number_sealed) ON TABLE imports_line TO kaquan_app;
+GRANT UPDATE(status) ON TABLE imports_line TO kaquan_app;
+GRANT UPDATE(transaction_id) ON TABLE imports_line TO kaquan_app;
+GRANT UPDATE(reversal_id) ON TABLE imports_line TO kaquan_app;
 GRANT USAGE ON SEQUENCE ledger_account_id TO kaquan_ledger;
 GRANT SELECT,INSERT,UPDATE ON TABLE ledger_account TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_account TO kaquan_app;
@@ -2529,3 +2664,4 @@ GRANT SELECT ON TABLE policy_decision TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE policy_decision TO kaquan_ledger;
 GRANT SELECT ON TABLE policy_rule_set TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE policy_rule_set TO kaquan_ledger;
+GRANT SELECT,INSERT ON TABLE production_export TO kaquan_app;

@@ -13,6 +13,8 @@ from argon2.exceptions import VerifyMismatchError
 from kaquan.vault.keyring import Keyring
 
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+_NOBODYS = f"$argon2id$v=19$m={_HASHER.memory_cost},t={_HASHER.time_cost},p={_HASHER.parallelism}${'A' * 22}${'A' * 43}"
+"""Stands for a PIN that there is not: none matches it, and finding that out takes as long as with any other."""
 _THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pin")
 
 
@@ -22,11 +24,11 @@ async def hash_pin(keyring: Keyring, pin: str, context: bytes) -> str:
     return await asyncio.get_running_loop().run_in_executor(_THREADS, _HASHER.hash, secret)
 
 
-async def pin_matches(keyring: Keyring, kept: str, pin: str, context: bytes) -> bool:
-    """Whether ``pin`` is the one behind what was kept."""
+async def pin_matches(keyring: Keyring, kept: str | None, pin: str, context: bytes) -> bool:
+    """Whether ``pin`` is the one behind what was kept; with None it is not, which takes as long to tell."""
     secret = keyring.peppered(pin, context)
     try:
-        await asyncio.get_running_loop().run_in_executor(_THREADS, _HASHER.verify, kept, secret)
+        await asyncio.get_running_loop().run_in_executor(_THREADS, _HASHER.verify, kept or _NOBODYS, secret)
     except VerifyMismatchError:
         return False
     return True

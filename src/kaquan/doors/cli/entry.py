@@ -8,13 +8,17 @@ import typer
 from kaquan.doors.bench import bench_app
 from kaquan.doors.cli.commands.approval import approval_app
 from kaquan.doors.cli.commands.audit import audit
+from kaquan.doors.cli.commands.batch import batch_app
 from kaquan.doors.cli.commands.card import card_app
 from kaquan.doors.cli.commands.db import db_app
 from kaquan.doors.cli.commands.demo import demo
+from kaquan.doors.cli.commands.imports import import_app
 from kaquan.doors.cli.commands.key import key_app
 from kaquan.doors.cli.commands.operator import operator_app
 from kaquan.doors.cli.commands.policy import policy_app
+from kaquan.doors.cli.commands.production import production_app
 from kaquan.doors.cli.commands.serve import serve
+from kaquan.doors.cli.commands.vault import vault_app
 from kaquan.doors.cli.failures import sentence_of
 from kaquan.doors.cli.output import AsJson, complain, print_json
 from kaquan.doors.logs import configure_logs
@@ -32,6 +36,10 @@ app.command()(audit)
 app.add_typer(card_app, name="card")
 app.add_typer(db_app, name="db")
 app.add_typer(key_app, name="key")
+app.add_typer(vault_app, name="vault")
+app.add_typer(batch_app, name="batch")
+app.add_typer(production_app, name="production")
+app.add_typer(import_app, name="import")
 app.add_typer(operator_app, name="operator")
 app.add_typer(approval_app, name="approval")
 app.add_typer(policy_app, name="policy")

@@ -102,7 +102,7 @@ def prepare_to_serve(settings: Settings, conninfo: str) -> None:
     asyncio.run(on_pool(conninfo, _check_durability))
     path = settings.keyring_path
     if path.exists():
-        Keyring.load(path)
+        Keyring.load(path, settings.keyring_passphrase)
         return
     if store.has_cards(conninfo):
         raise KeyringError(
@@ -110,7 +110,7 @@ def prepare_to_serve(settings: Settings, conninfo: str) -> None:
             "restore its backup or name it with KAQUAN_KEYRING. / 缺少密钥文件，请从备份恢复。"
         )
     make_home(settings.home)
-    Keyring.create(path)
+    Keyring.create(path, settings.keyring_passphrase)
     note(f"A new key ring: {path}. Back it up apart from the database. / 已生成密钥文件，请与数据库分开备份。")
 
 

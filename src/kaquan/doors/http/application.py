@@ -18,6 +18,8 @@ from kaquan.doors.http.card_life import CARD_LIFE_CONTROLLERS
 from kaquan.doors.http.cards import CARD_CONTROLLERS
 from kaquan.doors.http.closing import CLOSING_CONTROLLERS
 from kaquan.doors.http.customers import CustomerController
+from kaquan.doors.http.enquiries import EnquiryController
+from kaquan.doors.http.imports import ImportController
 from kaquan.doors.http.issuers import IssuerController
 from kaquan.doors.http.ledger import LEDGER_CONTROLLERS
 from kaquan.doors.http.limits import LIMIT_CONTROLLERS
@@ -30,6 +32,7 @@ from kaquan.doors.http.outcomes import BODY_TOO_LARGE, METHOD_NOT_ALLOWED
 from kaquan.doors.http.payments import PAYMENT_CONTROLLERS
 from kaquan.doors.http.policy import PolicyController
 from kaquan.doors.http.problems import RefusedError, problem_response
+from kaquan.doors.http.production import ProductionController
 from kaquan.doors.http.request import ApiRequest
 from kaquan.doors.http.staff import STAFF_CONTROLLERS
 from kaquan.doors.http.stores import StoreController
@@ -51,6 +54,9 @@ CONTROLLERS: list[type[Controller]] = [
     AuditTrailController,
     *CARD_CONTROLLERS,
     *CARD_LIFE_CONTROLLERS,
+    ProductionController,
+    EnquiryController,
+    ImportController,
     *PAYMENT_CONTROLLERS,
     *LIMIT_CONTROLLERS,
     *LEDGER_CONTROLLERS,

@@ -43,6 +43,7 @@ from kaquan.cards.outcomes import (
 )
 from kaquan.cards.types import DEFAULT_PIN_ATTEMPTS
 from kaquan.doors.http.answers import answer, answer_page
+from kaquan.doors.http.callers import caller_of_key
 from kaquan.doors.http.fields import (
     AmountFen,
     BatchId,
@@ -77,6 +78,7 @@ from kaquan.doors.http.programme_fields import (
 from kaquan.doors.http.programme_terms import TermsChange, TermsVersionView, read_change, show_version
 from kaquan.doors.http.reading import decode_body, read_body, read_bytes, read_path, read_query, same_fields
 from kaquan.doors.http.request import ApiRequest, actor_of, app_of
+from kaquan.guesses import TOO_MANY_WRONG_ANSWERS
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import ALREADY_EXISTS, BUSY, NOT_FOUND, Refusal
@@ -93,7 +95,9 @@ MAX_PLACES = 500
 """Places in one change of acceptance; it keeps the body below the size limit."""
 MAX_TRADES = 100
 
-CardNumber = Annotated[str, Meta(pattern=r"^[0-9]{19}$(?!\n)", description="19 digits", extra={"zh": " 19 位数字"})]
+CardNumber = Annotated[
+    str, Meta(pattern=r"^[0-9]{13,19}$(?!\n)", description="13 to 19 digits", extra={"zh": " 13 到 19 位数字"})
+]
 Last4 = Annotated[str, Meta(pattern=r"^[0-9]{4}$(?!\n)", description="4 digits", extra={"zh": " 4 位数字"})]
 
 
@@ -495,7 +499,13 @@ class BatchController(Controller):
             card_count=asked.card_count,
         )
         made = await cards.create_batch(
-            app.pool, app.clock, app.ids, book_id=request.user.book_id, slots=app.slots, new=new
+            app.pool,
+            app.clock,
+            app.ids,
+            book_id=request.user.book_id,
+            slots=app.slots,
+            new=new,
+            guesses_per_card=app.settings.guesses_per_card,
         )
         return answer(made, show_batch, status=201)
 
@@ -671,12 +681,20 @@ class CardController(Controller):
         page = await cards.list_cards(app.pool, book_id=request.user.book_id, slots=app.slots, search=search)
         return answer_page(page, show_card)
 
-    @post("/search", **operation(Scope.CARDS_READ, body=NumberSearch, answer=Page[CardView]))
+    @post(
+        "/search",
+        **operation(Scope.CARDS_READ, body=NumberSearch, answer=Page[CardView], refusals=[TOO_MANY_WRONG_ANSWERS]),
+    )
     async def search_cards(self, request: ApiRequest) -> Response[bytes]:
-        """Find the card with this number: a list of one, or of none."""
+        """Find the card with this number: a list of one, or of none; a key gets so many empty ones, then 429."""
         asked = await read_body(request, NumberSearch)
         app = app_of(request)
+        caller = caller_of_key(request.user)
+        if (waits := app.guesses.must_wait(caller)) is not None:
+            return problem_response(waits)
         found = await cards.get_card_by_number(app.pool, app.finder, book_id=request.user.book_id, number=asked.number)
+        if found is None and (waits := await app.guesses.note_failure(caller)) is not None:
+            return problem_response(waits)
         return answer_page(Page([] if found is None else [found]), show_card)
 
     @get(

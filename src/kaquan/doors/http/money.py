@@ -22,6 +22,7 @@ from msgspec import Meta
 from kaquan.cards import PIN_REFUSALS, UNUSABLE, CardStatus, Hand, PinState, Pocket, get_card, verify_pin
 from kaquan.cards.outcomes import PIN_REQUIRED
 from kaquan.doors.http.auth import identify, permit
+from kaquan.doors.http.callers import caller_of_key
 from kaquan.doors.http.fields import AmountFen, CardId, Pin, Reference, TerminalId, TransactionId, uuid_of
 from kaquan.doors.http.metrics import count_request
 from kaquan.doors.http.once import read_key
@@ -30,6 +31,7 @@ from kaquan.doors.http.operation import Operation
 from kaquan.doors.http.outcomes import BODY_TOO_LARGE, FORBIDDEN, IDEMPOTENCY_KEY_MISSING
 from kaquan.doors.http.problems import PROBLEM_TYPE, problem_bytes, problem_headers
 from kaquan.doors.http.reading import explain
+from kaquan.guesses import TOO_MANY_WRONG_ANSWERS
 from kaquan.kit.db import is_outage
 from kaquan.kit.ids import Prefix, read_id, show_id
 from kaquan.kit.money import MAX_FEN
@@ -252,8 +254,18 @@ async def _card_of(asked: _Asked) -> UUID | Refusal:
         )
     if body.card_id is not None:
         return uuid_of(body.card_id)
+    # A caller who gave too many wrong numbers is told to wait before this one is looked up. Those who are right pay one
+    # look into a dictionary for it (0.1 µs); only a wrong number costs a statement.
+    caller = caller_of_key(asked.principal)
+    if (waits := asked.app.guesses.must_wait(caller)) is not None:
+        return waits
     (found,) = await asked.app.finder.resolve([body.card_number])
-    return NOT_FOUND.refuse("card_number", what="card") if found is None else found[1]
+    return found[1] if found is not None else await _unknown_number(asked.app, caller)
+
+
+async def _unknown_number(app: "App", caller: UUID) -> Refusal:
+    """What a wrong number is told, as long as there are answers left for wrong ones."""
+    return await app.guesses.note_failure(caller) or NOT_FOUND.refuse("card_number", what="card")
 
 
 def _when(asked: _Asked) -> datetime | Refusal | None:
@@ -297,6 +309,8 @@ async def _read_spend(asked: _Asked) -> Command | Refusal:
         return card_id
     body = asked.body
     pin = PinState.NOT_GIVEN if body.pin is None else await _check_pin(asked, card_id)
+    if isinstance(pin, Refusal):
+        return pin
     if isinstance(body, AuthorizationRequest):
         return Spend(
             card_id, body.amount_fen, place, when, body.reference, True, body.expires_in_s, _not_before(asked), pin,
@@ -314,10 +328,11 @@ def _device_of(asked: _Asked) -> UUID | None:
     return None if device is None else hash_key(asked.principal.book_id, f"device\n{device}")
 
 
-async def _check_pin(asked: _Asked, card_id: UUID) -> PinState:
+async def _check_pin(asked: _Asked, card_id: UUID) -> PinState | Refusal:
     """What the PIN of a spend is worth, where the programme asks for one: a slow hash, in a thread.
 
     A request that has its answer already gets that answer, whatever became of the PIN: it is not a guess again.
+    A wrong one is counted like a wrong number. Refused: ``too_many_wrong_answers``.
     """
     app, book_id = asked.app, asked.principal.book_id
     card = await get_card(app.pool, book_id=book_id, slots=app.slots, card_id=card_id)
@@ -333,10 +348,15 @@ async def _check_pin(asked: _Asked, card_id: UUID) -> PinState:
     async with app.pool.connection() as connection:
         if await read_answers(connection, slot=card.slot, key_hashes=[asked.key.key_hash]):
             return PinState.NOT_GIVEN
+    caller = caller_of_key(asked.principal)
+    if (waits := app.guesses.must_wait(caller)) is not None:
+        return waits
     hand = Hand(app.clock, app.ids, show_id(Prefix.KEY, asked.principal.key_id))
-    return await verify_pin(
+    state = await verify_pin(
         app.pool, hand, app.keyring, card=card, pin=asked.body.pin, max_attempts=programme.pin_max_attempts
     )
+    refused_for_now = await app.guesses.note_failure(caller) if state is PinState.WRONG else None
+    return refused_for_now or state
 
 
 async def _read_capture(asked: _Asked) -> Command | Refusal:
@@ -386,7 +406,7 @@ class Route(NamedTuple):
     refusals: tuple[Outcome, ...]
 
 
-_CARD = (refused.BACKDATING_FORBIDDEN, NOT_FOUND, *UNUSABLE.values())
+_CARD = (TOO_MANY_WRONG_ANSWERS, refused.BACKDATING_FORBIDDEN, NOT_FOUND, *UNUSABLE.values())
 _PLACE = (
     STORE_OUT_OF_SCOPE,
     refused.OUTSIDE_AREA,
@@ -536,7 +556,11 @@ class MoneyFront:
         command = await route.read(_Asked(app, principal, body, target, app.clock.now(), request_key))
         if isinstance(command, Refusal):
             return command
-        return await app.desk.submit(Request(principal.book_id, command, request_key, route.render))
+        result = await app.desk.submit(Request(principal.book_id, command, request_key, route.render))
+        if result.status == 404 and getattr(body, "card_number", None) is not None:
+            # a number of another book's card: told as one that there is not, and counted so
+            return await _unknown_number(app, caller_of_key(principal))
+        return result
 
     async def _identify(self, authorization: bytes | None) -> Principal | Refusal:
         directory = self._app.directory

@@ -44,6 +44,8 @@ KEY_PARAMETER: dict[str, Any] = {
 
 PathItems = dict[str, dict[str, Any]]
 
+_MEDIA_TYPES: Mapping[Any, str] = {str: "text/plain", bytes: "application/octet-stream"}
+
 _PARAMETER_TYPE = re.compile(r":\w+}")
 
 
@@ -126,7 +128,7 @@ def common_refusals(operation: Operation) -> set[Outcome]:
     if operation.scope is not None:
         found |= {UNAUTHENTICATED, FORBIDDEN}
     if operation.body is not None:
-        found |= {MALFORMED_JSON, BODY_TOO_LARGE, INVALID_FIELD}
+        found |= {BODY_TOO_LARGE, INVALID_FIELD} | ({MALFORMED_JSON} if operation.body is not bytes else set())
     if operation.query is not None or operation.path:
         found.add(INVALID_FIELD)
     if operation.path:
@@ -172,7 +174,7 @@ def _describe(
     components: Mapping[str, Any],
 ) -> dict[str, Any]:
     text = (handler.fn.__doc__ or "").strip()
-    media_type = "text/plain" if operation.answer is str else "application/json"
+    media_type = _MEDIA_TYPES.get(operation.answer, "application/json")
     described: dict[str, Any] = {
         "operationId": handler.fn.__name__,
         "tags": handler.resolve_tags(),
@@ -205,7 +207,7 @@ def _describe(
     if operation.body is not None:
         described["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": schema_of[operation.body]}},
+            "content": {_MEDIA_TYPES.get(operation.body, "application/json"): {"schema": schema_of[operation.body]}},
         }
     return described
 

@@ -82,12 +82,14 @@ def _fixed_bytes(outcome: Outcome) -> bytes:
 
 
 def problem_headers(refusal: Refusal) -> dict[str, str]:
-    """The headers that HTTP asks for with some statuses (RFC 9110: 401 and 405; Retry-After with 503)."""
+    """The headers that HTTP asks for with some statuses (RFC 9110: 401 and 405; Retry-After with 429, 503)."""
     status = refusal.outcome.http_status
     if status == 401:
         return {"www-authenticate": 'Bearer realm="kaquan"'}
     if status == 405:
         return {"allow": refusal.details["allow"]}
+    if status == 429:
+        return {"retry-after": str(refusal.details["retry_after_s"])}
     if status == 503:
         return {"retry-after": str(RETRY_AFTER_S)}
     return {}

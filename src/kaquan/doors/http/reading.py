@@ -30,6 +30,16 @@ _MISSING = re.compile(r"^Object missing required field `([^`]*)`")
 _STEP = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
 
 
+async def read_file(request: ApiRequest, *, limit: int) -> bytearray:
+    """The body as it is, of ``limit`` bytes at the most. Raises RefusedError."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise RefusedError(BODY_TOO_LARGE.refuse(limit=limit))
+    return body
+
+
 async def read_body(request: ApiRequest, type_: type[T]) -> T:
     """The body as ``type_``. Raises RefusedError."""
     return decode_body(await read_bytes(request), type_)
@@ -37,13 +47,7 @@ async def read_body(request: ApiRequest, type_: type[T]) -> T:
 
 async def read_bytes(request: ApiRequest) -> bytes:
     """The body as it was sent. Raises RefusedError when it is too large."""
-    limit = app_of(request).settings.max_body_bytes
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise RefusedError(BODY_TOO_LARGE.refuse(limit=limit))
-    return bytes(body)
+    return bytes(await read_file(request, limit=app_of(request).settings.max_body_bytes))
 
 
 def decode_body(body: bytes, type_: type[T]) -> T:

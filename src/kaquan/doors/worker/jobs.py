@@ -19,6 +19,8 @@ from kaquan.cards import (
 )
 from kaquan.closing import LOOK_BACK, expire_lots, find_dormant, remind_of_ends
 from kaquan.doors.worker.metrics import AUDIT_FINDINGS, AUDITED_AT, JOB_RESULTS
+from kaquan.guesses import forget_guesses
+from kaquan.imports import run_import, unfinished_imports
 from kaquan.kit.db import app_conninfo
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import Refusal
@@ -105,6 +107,15 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
         return await find_dormant(app.pool, app.clock, app.ids, app.slots)
 
     @periodic(EVERY_5_SECONDS)
+    async def run_imports() -> int:
+        press = Press(app.keyring, app.slots, app.ids)
+        done = 0
+        for book_id, import_id in await unfinished_imports(app.pool):
+            result = await run_import(app.pool, press, app.clock, book_id=book_id, import_id=import_id)
+            done += 0 if isinstance(result, Refusal) else result.line_count
+        return done
+
+    @periodic(EVERY_5_SECONDS)
     async def put_losses_in_effect() -> int:
         return await put_losses_into_effect(app.pool, app.clock, app.ids, slots=app.slots)
 
@@ -137,6 +148,10 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     async def forget_old_answers() -> int:
         before = app.clock.now() - timedelta(days=app.settings.idempotency_days)
         return await forget_answers(app.pool, app.slots, before=before)
+
+    @periodic(EVERY_NIGHT)
+    async def forget_wrong_answers() -> int:
+        return await forget_guesses(app.pool, now=app.clock.now())
 
     @periodic(EVERY_NIGHT)
     async def keep_checkpoints() -> int:

@@ -11,7 +11,7 @@ from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.parties.customers import store
 from kaquan.parties.customers.create import document_taken
 from kaquan.parties.customers.numbers import read_personal
-from kaquan.parties.customers.sealing import mask_row, open_row, seal_into
+from kaquan.parties.customers.sealing import document_lookups, mask_row, open_row, seal_into
 from kaquan.parties.customers.types import (
     Customer,
     CustomerChange,
@@ -74,9 +74,11 @@ async def correct_customer(
             before={"level": row.level},
             after={"level": level, "fields": sorted(changed)},
         )
-        posted = await store.post_customer_change(pool, corrected, history, action)
+        posted = await store.post_customer_change(
+            pool, corrected, history, action, document_lookups=document_lookups(keyring, book_id, after)
+        )
         if posted is None:
-            return await document_taken(pool, corrected, after)
+            return await document_taken(pool, keyring, corrected, after)
         if posted:
             return mask_row(corrected, keyring)
     return BUSY.refuse()

@@ -9,7 +9,7 @@ from kaquan.kit.outcomes import Refusal
 from kaquan.parties.customers import store
 from kaquan.parties.customers.mask import mask_document
 from kaquan.parties.customers.numbers import read_personal
-from kaquan.parties.customers.sealing import mask_row, seal_into
+from kaquan.parties.customers.sealing import document_lookups, mask_row, seal_into
 from kaquan.parties.customers.types import (
     Customer,
     CustomerChange,
@@ -49,9 +49,9 @@ async def create_customer(
         subject_id=row.id,
         after=fields_of(personal),
     )
-    if await store.post_customer(pool, row, action):
+    if await store.post_customer(pool, row, action, document_lookups=document_lookups(keyring, book_id, personal)):
         return mask_row(row, keyring)
-    return await document_taken(pool, row, personal)
+    return await document_taken(pool, keyring, row, personal)
 
 
 def fields_of(personal: Personal) -> dict[str, Any]:
@@ -59,12 +59,14 @@ def fields_of(personal: Personal) -> dict[str, Any]:
     return {"fields": [str(field) for field in PersonalField if getattr(personal, field) is not None]}
 
 
-async def document_taken(pool: Pool, row: SealedCustomer, personal: Personal) -> Refusal:
+async def document_taken(pool: Pool, keyring: Keyring, row: SealedCustomer, personal: Personal) -> Refusal:
     """Whose the document is already."""
-    assert row.document_lookup is not None
     assert personal.document is not None
     existing = await store.load_by_lookup(
-        pool, book_id=row.book_id, phone_lookup=None, document_lookup=row.document_lookup
+        pool,
+        book_id=row.book_id,
+        phone_lookups=None,
+        document_lookups=document_lookups(keyring, row.book_id, personal),
     )
     masked = mask_document(personal.document.number)
     # it may have been corrected or forgotten since: then there is nobody to name, and the next try succeeds

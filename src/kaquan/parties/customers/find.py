@@ -7,7 +7,7 @@ from kaquan.kit.outcomes import Refusal
 from kaquan.kit.paging import Page, cut_page
 from kaquan.parties.customers import store
 from kaquan.parties.customers.numbers import read_phone
-from kaquan.parties.customers.sealing import lookup_of, mask_row
+from kaquan.parties.customers.sealing import lookups_of, mask_row
 from kaquan.parties.customers.types import Attempt, Customer, CustomerSearch, LevelChange
 from kaquan.parties.outcomes import missing
 from kaquan.vault import Keyring
@@ -31,11 +31,11 @@ async def find_customers(
         read = read_phone(phone)
         if isinstance(read, Refusal):
             return read
-        number = lookup_of(keyring, book_id=book_id, field="phone", value=read)
+        number = lookups_of(keyring, book_id=book_id, field="phone", value=read)
     document = None
     if document_number is not None:
-        document = lookup_of(keyring, book_id=book_id, field="document", value=document_number.upper())
-    rows = await store.load_by_lookup(pool, book_id=book_id, phone_lookup=number, document_lookup=document)
+        document = lookups_of(keyring, book_id=book_id, field="document", value=document_number.upper())
+    rows = await store.load_by_lookup(pool, book_id=book_id, phone_lookups=number, document_lookups=document)
     return [mask_row(row, keyring) for row in rows]
 
 
@@ -43,8 +43,8 @@ async def list_customers(pool: Pool, keyring: Keyring, *, book_id: int, search: 
     """Customers of a book, masked, the newest first; ``search`` may narrow by level, last four and time."""
     phone = document = None
     if search.last4 is not None:
-        phone = lookup_of(keyring, book_id=book_id, field="phone_last4", value=search.last4)
-        document = lookup_of(keyring, book_id=book_id, field="document_last4", value=search.last4)
+        phone = lookups_of(keyring, book_id=book_id, field="phone_last4", value=search.last4)
+        document = lookups_of(keyring, book_id=book_id, field="document_last4", value=search.last4)
     rows = await store.load_customers(pool, book_id=book_id, search=search, phone_last4=phone, document_last4=document)
     has_more = len(rows) > search.limit
     shown = [mask_row(row, keyring) for row in rows[: search.limit + 1]]

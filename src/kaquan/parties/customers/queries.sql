@@ -26,8 +26,8 @@ SELECT book_id, id, name, phone, document_kind, document, phone_lookup, phone_la
   created_at, forgotten_at, retained_until, retained_by, version
 FROM parties_customer
 WHERE book_id = %(book_id)s
-  AND phone_lookup = %(phone_lookup)s  -- if phone_lookup
-  AND document_lookup = %(document_lookup)s  -- if document_lookup
+  AND phone_lookup = ANY (%(phone_lookups)s::uuid[])  -- if phone_lookups
+  AND document_lookup = ANY (%(document_lookups)s::uuid[])  -- if document_lookups
 ORDER BY id DESC LIMIT 200;
 
 -- name: customers
@@ -39,8 +39,12 @@ WHERE book_id = %(book_id)s
   AND created_at > %(created_after)s  -- if created_after
   AND created_at < %(created_before)s  -- if created_before
   AND level = %(level)s  -- if level
-  AND (phone_last4 = %(phone_last4)s OR document_last4 = %(document_last4)s)  -- if last4
+  AND (phone_last4 = ANY (%(phone_last4)s::uuid[]) OR document_last4 = ANY (%(document_last4)s::uuid[]))  -- if last4
 ORDER BY id DESC LIMIT %(limit)s;
+
+-- name: document_taken
+SELECT FROM parties_customer
+WHERE book_id = %(book_id)s AND document_lookup = ANY (%(document_lookups)s::uuid[]) AND id <> %(id)s;
 
 -- name: overdue
 SELECT book_id, id, name, phone, document_kind, document, phone_lookup, phone_last4, document_lookup, document_last4, level,

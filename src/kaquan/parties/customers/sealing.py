@@ -6,7 +6,10 @@ from msgspec.structs import replace
 
 from kaquan.parties.customers.mask import mask_document, mask_name, mask_phone
 from kaquan.parties.customers.types import Customer, Document, Personal, SealedCustomer
-from kaquan.vault import Keyring
+from kaquan.vault import Keyring, RowLookup, SealedColumn, declare_sealed
+
+PURPOSE = b"customer"
+"""The purpose under which customers are looked up."""
 
 
 def seal_into(row: SealedCustomer, personal: Personal, keyring: Keyring) -> SealedCustomer:
@@ -54,13 +57,51 @@ def mask_row(row: SealedCustomer, keyring: Keyring) -> Customer:
     )
 
 
-def lookup_of(keyring: Keyring, *, book_id: int, field: str, value: str) -> UUID:
-    """The keyed HMAC by which a value of a field is found in one book; in another book it is another."""
-    return keyring.lookup(f"customer/{book_id}/{field}/{value}")
+def lookups_of(keyring: Keyring, *, book_id: int, field: str, value: str) -> list[UUID]:
+    """The keyed hashes by which a value of a field is found in one book; in another book they are others.
+
+    There is one, or two while the look-up key is being changed: a row is found by either.
+    """
+    return [lookup for _, lookup in keyring.lookups(_text(book_id, field, value), PURPOSE)]
+
+
+def document_lookups(keyring: Keyring, book_id: int, personal: Personal) -> list[UUID]:
+    """By what the document of a person would be found, if they have one."""
+    document = personal.document
+    return [] if document is None else lookups_of(keyring, book_id=book_id, field="document", value=document.number)
 
 
 def _lookup(keyring: Keyring, book_id: int, field: str, value: str | None) -> UUID | None:
-    return None if value is None else lookup_of(keyring, book_id=book_id, field=field, value=value)
+    return None if value is None else keyring.lookup(_text(book_id, field, value), PURPOSE)
+
+
+def _text(book_id: int, field: str, value: str) -> str:
+    return f"{book_id}/{field}/{value}"
+
+
+def _whole(field: str) -> RowLookup:
+    return RowLookup(f"{field}_lookup", lambda key, value: _text(key[0], field, value), PURPOSE)
+
+
+def _last4(field: str) -> RowLookup:
+    return RowLookup(f"{field}_last4", lambda key, value: _text(key[0], f"{field}_last4", value[-4:]), PURPOSE)
+
+
+for _field, _lookups in (
+    ("name", ()),
+    ("phone", (_whole("phone"), _last4("phone"))),
+    ("document", (_whole("document"), _last4("document"))),
+):
+    declare_sealed(
+        SealedColumn(
+            "parties_customer",
+            key=(("book_id", "integer"), ("id", "uuid")),
+            column=_field,
+            context="id",
+            prefix=b"customer/" + _field.encode() + b"/",
+            lookups=_lookups,
+        )
+    )
 
 
 def _seal(keyring: Keyring, id_: UUID, field: str, value: str | None) -> bytes | None:

@@ -22,10 +22,12 @@ TRIES = 5
 _DOCUMENT_TAKEN = "parties_customer_document"
 
 
-async def post_customer(pool: Pool, row: SealedCustomer, action: Action) -> bool:
-    """Whether the customer was written: not when the document is somebody else's."""
+async def post_customer(pool: Pool, row: SealedCustomer, action: Action, *, document_lookups: Sequence[UUID]) -> bool:
+    """Whether the customer was written: not when the document, found by one of its look-ups, is somebody else's."""
     try:
         async with pool.connection() as connection, connection.transaction():
+            if await _is_taken(connection, row, document_lookups):
+                return False
             await connection.execute(_QUERIES["insert_customer"], asdict(row))
             await write_action(connection, action)
     except psycopg.errors.UniqueViolation as error:
@@ -35,13 +37,28 @@ async def post_customer(pool: Pool, row: SealedCustomer, action: Action) -> bool
     return True
 
 
+async def _is_taken(connection: Connection, row: SealedCustomer, document_lookups: Sequence[UUID]) -> bool:
+    """Whether somebody else has the document, under another look-up key: under the same one the constraint tells."""
+    if len(document_lookups) < 2:
+        return False
+    params = {"book_id": row.book_id, "id": row.id, "document_lookups": list(document_lookups)}
+    return (await connection.execute(_QUERIES["document_taken"], params)).rowcount > 0
+
+
 async def post_customer_change(
-    pool: Pool, row: SealedCustomer, history: LevelChange | None, action: Action
+    pool: Pool,
+    row: SealedCustomer,
+    history: LevelChange | None,
+    action: Action,
+    *,
+    document_lookups: Sequence[UUID] = (),
 ) -> bool | None:
     """Whether it was written: not when the row is no longer the version it was made from; None when the document is
     somebody else's."""
     try:
         async with pool.connection() as connection, connection.transaction():
+            if await _is_taken(connection, row, document_lookups):
+                return None
             changed = (await connection.execute(_QUERIES["change_customer"], asdict(row))).rowcount > 0
             if changed:
                 await _write_history(connection, history)
@@ -70,14 +87,20 @@ async def load_customer(pool: Pool, *, book_id: int, id_: UUID) -> SealedCustome
 
 
 async def load_by_lookup(
-    pool: Pool, *, book_id: int, phone_lookup: UUID | None, document_lookup: UUID | None
+    pool: Pool, *, book_id: int, phone_lookups: list[UUID] | None, document_lookups: list[UUID] | None
 ) -> list[SealedCustomer]:
-    params = {"book_id": book_id, "phone_lookup": phone_lookup, "document_lookup": document_lookup}
+    """Who is found by one of each that is given."""
+    params = {"book_id": book_id, "phone_lookups": phone_lookups, "document_lookups": document_lookups}
     return [_customer(row) for row in await _read(pool, "customers_by_lookup", params)]
 
 
 async def load_customers(
-    pool: Pool, *, book_id: int, search: CustomerSearch, phone_last4: UUID | None, document_last4: UUID | None
+    pool: Pool,
+    *,
+    book_id: int,
+    search: CustomerSearch,
+    phone_last4: list[UUID] | None,
+    document_last4: list[UUID] | None,
 ) -> list[SealedCustomer]:
     """One more than the limit, if there are."""
     params = {

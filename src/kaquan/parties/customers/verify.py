@@ -13,7 +13,7 @@ from kaquan.kit.outcomes import BUSY, INVALID_FIELD, Refusal
 from kaquan.parties.customers import store
 from kaquan.parties.customers.attempts import Guard, checks_left, plan_claim
 from kaquan.parties.customers.numbers import read_phone
-from kaquan.parties.customers.sealing import lookup_of, open_row
+from kaquan.parties.customers.sealing import open_row
 from kaquan.parties.customers.types import (
     Attempt,
     LevelChange,
@@ -87,7 +87,7 @@ async def verify_customer(
     subjects = [id_]
     if evidence.bank_card_number is not None:
         number = evidence.bank_card_number
-        subjects.append(lookup_of(keyring, book_id=book_id, field="bank_card", value=number))
+        subjects.append(keyring.subject(f"bank card/{book_id}/{number}"))
     guards = await _claim(pool, clock, attempt=attempt, subjects=sorted(subjects), rules=rules)
     if isinstance(guards, Refusal):
         return guards

@@ -3,7 +3,7 @@
 It never does what an approval allows: who does it claims the approval in the transaction of the deed itself.
 """
 
-from kaquan.parties.staff.claim import claim_approval
+from kaquan.parties.staff.claim import check_approval, claim_approval
 from kaquan.parties.staff.decide import approve, reject, withdraw
 from kaquan.parties.staff.expire import expire_approvals
 from kaquan.parties.staff.find import get_approval, list_approvals
@@ -42,6 +42,7 @@ __all__ = [
     "Role",
     "approve",
     "change_operator",
+    "check_approval",
     "claim_approval",
     "create_operator",
     "every_operator",

@@ -70,6 +70,8 @@ class ApprovalKind(StrEnum):
     """What needs a second person."""
 
     BATCH_ISSUE = "batch_issue"
+    BATCH_EXPORT = "batch_export"
+    """Another production file of a batch; the payload says in which form and to whose key."""
     ADJUSTMENT = "adjustment"
     LIMIT_CHANGE = "limit_change"
     UNBLOCKING = "unblocking"
