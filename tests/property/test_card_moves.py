@@ -31,7 +31,7 @@ def account(number: int, posted_fen: int, version: int) -> Account:
 
 
 @st.composite
-def holdings(draw: st.DrawFn, numbers: tuple[int, int]) -> list[Held]:
+def holdings(draw: st.DrawFn, numbers: tuple[int, int, int]) -> list[Held]:
     held = []
     for pocket, number in zip(Pocket, numbers, strict=True):
         lots = []
@@ -83,7 +83,7 @@ def numbers_are_free(move: Move, target: list[Held]) -> bool:
     )
 
 
-@given(holdings((11, 12)), holdings((21, 22)))
+@given(holdings((11, 12, 13)), holdings((21, 22, 23)))
 def test_in_one_slot_every_lot_arrives_as_it_left(source: list[Held], target: list[Held]) -> None:
     move = plan_across(source, target, transaction_id=OUT, at=AT)
     assert come(move, target) == gone(source)
@@ -95,7 +95,7 @@ def test_in_one_slot_every_lot_arrives_as_it_left(source: list[Held], target: li
     assert all(guard.version == versions[guard.account_id] for guard in move.posting.guards)
 
 
-@given(holdings((11, 12)), holdings((21, 22)))
+@given(holdings((11, 12, 13)), holdings((21, 22, 23)))
 def test_over_two_slots_what_left_arrives_and_nothing_stays_between(source: list[Held], target: list[Held]) -> None:
     out = plan_leaving(source, clearing=CLEARING_HERE, transaction_id=OUT, at=AT)
     entries = [
