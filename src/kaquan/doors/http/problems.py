@@ -82,13 +82,13 @@ def _fixed_bytes(outcome: Outcome) -> bytes:
 
 
 def problem_headers(refusal: Refusal) -> dict[str, str]:
-    """The headers that HTTP asks for with some statuses (RFC 9110: 401 and 405; Retry-After with 429, 503)."""
+    """The headers that HTTP asks for with some statuses (RFC 9110: 401, 405, 503; RFC 6585: 429, if it is known)."""
     status = refusal.outcome.http_status
     if status == 401:
         return {"www-authenticate": 'Bearer realm="kaquan"'}
     if status == 405:
         return {"allow": refusal.details["allow"]}
-    if status == 429:
+    if status == 429 and "retry_after_s" in refusal.details:
         return {"retry-after": str(refusal.details["retry_after_s"])}
     if status == 503:
         return {"retry-after": str(RETRY_AFTER_S)}
