@@ -28,9 +28,10 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 AS_ROOT = os.geteuid() == 0
 SERVERS: list[Path | None] = [None, *find_system_binaries()[:1]]
 OWNER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from kaquan.kit.embedded import EmbeddedPostgres
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test process may have been told to ignore it
 db = EmbeddedPostgres(Path(sys.argv[1]), bin_dir=Path(sys.argv[2]) if sys.argv[2] else None)
 db.start()
 print(db.status().pid, db.status().owned, flush=True)
