@@ -21,6 +21,15 @@ from kaquan.kit.ids import Ids, SystemIds
 from kaquan.migrations import migrate
 
 
+@pytest.fixture(scope="session", autouse=True)
+def reachable_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Root's embedded servers run as somebody else, who must be able to enter the folders of this run."""
+    base = tmp_path_factory.getbasetemp()
+    for folder in (base, base.parent, base.parent.parent):
+        if folder.owner() == Path("~").expanduser().owner() and folder != Path(tempfile.gettempdir()):
+            folder.chmod(0o711)
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """The conninfo of a server whose login may do anything."""
