@@ -54,7 +54,11 @@ async def test_a_file_is_checked_applied_and_reversed(api: Api, live: httpx.Asyn
     (card,) = (await live.post("/v1/cards/search", json={"number": numbers[0]})).json()["data"]
     assert card["status"] == "active"
     pockets = (await live.get(f"/v1/cards/{card['id']}/accounts")).json()["data"]
-    assert {pocket["pocket"]: pocket["available_fen"] for pocket in pockets} == {"principal": 1_250, "bonus": 100}
+    assert {pocket["pocket"]: pocket["available_fen"] for pocket in pockets} == {
+        "principal": 1_250,
+        "bonus": 100,
+        "restricted": 0,
+    }
     assert (await live.get(f"{address}/used-cards")).json()["data"] == []
     back = await live.post(f"{address}/reverse")
     assert (back.status_code, back.json()["status"]) == (200, "reversing")

@@ -110,6 +110,14 @@ class Model:
     def copy(self) -> "Model":
         return deepcopy(self)
 
+    def lots(self) -> dict[tuple[int, int, str], tuple[int, int]]:
+        """What remains in each lot and is reserved of it, by card, load and pocket."""
+        return {
+            (card, lot.name, lot.pocket): (lot.remaining_fen, lot.reserved_fen)
+            for card, of in self.cards.items()
+            for lot in of.lots
+        }
+
     def payable_fen(self, shop: int) -> int:
         """What a shop is owed."""
         return sum(paid.captured_fen - paid.refunded_fen for paid in self.payments.values() if paid.shop == shop)

@@ -125,7 +125,11 @@ async def test_cards_come_in_with_their_balances(world: World) -> None:
     for number in foreign:
         card_id = await world.card(number)
         assert card_id is not None
-        assert await world.town.held(card_id) == {"card_principal": Held(500, 0), "card_bonus": Held(20, 0)}
+        assert await world.town.held(card_id) == {
+            "card_principal": Held(500, 0),
+            "card_bonus": Held(20, 0),
+            "card_restricted": Held(0, 0),
+        }
     # they are cards like others
     assert card_id is not None
     paid = await world.town.purchase(card_id, 510)

@@ -12,13 +12,13 @@ from kaquan.cards.change import activate_card, block_card, unblock_card
 from kaquan.cards.change_programme import Approved, ProgrammeChange, change_programme
 from kaquan.cards.close import end_card, plan_closing, touch_pockets
 from kaquan.cards.create_programme import check_face_value, create_programme
-from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire, no_pin_chosen
+from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire
 from kaquan.cards.events import list_events
 from kaquan.cards.find import CardFinder
 from kaquan.cards.gift import cancel_gift, claim_gift, expire_gifts, offer_gift
 from kaquan.cards.issue import Press, issue_card
 from kaquan.cards.issue_batch import create_batch, run_batch, unfinished_batches
-from kaquan.cards.law import check_law, scheme_of
+from kaquan.cards.law import check_law, jurisdiction_of, scheme_of
 from kaquan.cards.life import MAY_HAPPEN, UNUSABLE, advance
 from kaquan.cards.look_up import (
     get_batch,
@@ -162,6 +162,7 @@ __all__ = [
     "get_programme",
     "hold_cards",
     "issue_card",
+    "jurisdiction_of",
     "list_acceptance",
     "list_balances",
     "list_batches",
@@ -170,7 +171,6 @@ __all__ = [
     "list_pockets",
     "list_programmes",
     "list_terms",
-    "no_pin_chosen",
     "offer_gift",
     "plan_closing",
     "print_cards",

@@ -50,11 +50,6 @@ CheckPin = Callable[[int, UUID, str], Awaitable[bool | None]]
 holds. It is asked of cards that there are not, too, and must then take as long."""
 
 
-async def no_pin_chosen(book_id: int, card_id: UUID, pin: str) -> bool | None:
-    """Where holders choose no PINs the first one holds."""
-    return None
-
-
 async def enquire(
     pool: Pool,
     keyring: Keyring,
@@ -64,7 +59,7 @@ async def enquire(
     slots: tuple[int, ...],
     number: str,
     proof: Proof,
-    check_pin: CheckPin = no_pin_chosen,
+    check_pin: CheckPin,
 ) -> Balance | Refusal:
     """The balance of the card with this number, for who knows its secret or its PIN.
 

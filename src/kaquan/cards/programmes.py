@@ -9,6 +9,7 @@ from kaquan.cards import store
 from kaquan.cards.accept import find_outsiders
 from kaquan.cards.types import Programme
 from kaquan.kit.db import Pool
+from kaquan.parties import load_book_versions
 from kaquan.policy import RuleBook, released_book
 
 Rules = Callable[[int, UUID], RuleBook]
@@ -32,7 +33,7 @@ class Programmes:
 
     async def refresh(self) -> None:
         """Read again every book whose version has moved; one small query when none has."""
-        for book_id, version in (await store.load_book_versions(self._pool)).items():
+        for book_id, version in (await load_book_versions(self._pool)).items():
             known = self._books.get(book_id)
             if known is None or known[0] != version:
                 # The version was read before the rows: they may be newer than it, and are then read again.

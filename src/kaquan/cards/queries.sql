@@ -75,9 +75,6 @@ ORDER BY m.id;
 SELECT programme_id, merchant_id, store_id FROM cards_acceptance
 WHERE book_id = %(book_id)s AND programme_id = ANY (%(programmes)s::uuid[]);
 
--- name: book_versions
-SELECT id, version FROM parties_book;
-
 -- name: known_places
 -- Which of the asked merchants are of this book, and whose the asked stores are.
 SELECT m.id, NULL::uuid FROM parties_merchant m
@@ -368,10 +365,11 @@ SELECT hash, attempts FROM cards_pin WHERE slot = %(slot)s AND card_id = %(card_
 -- name: claim_guess
 -- Both at once, for a card that may not be there: counts a guess if one is left, and tells what is kept in any case.
 WITH kept AS (
-  SELECT p.hash, p.attempts, g.pin_max_attempts
+  SELECT p.hash, p.attempts,
+         coalesce((t.terms ->> 'pin_max_attempts')::integer, %(default_attempts)s) AS pin_max_attempts
   FROM cards_pin p
   JOIN cards_card c ON c.slot = p.slot AND c.id = p.card_id AND c.book_id = p.book_id
-  JOIN cards_programme g ON g.book_id = c.book_id AND g.id = c.programme_id
+  JOIN cards_programme_terms t ON t.programme_id = c.programme_id AND t.version = c.terms_version
   WHERE p.slot = %(slot)s AND p.card_id = %(card_id)s AND p.book_id = %(book_id)s AND p.hash IS NOT NULL
 ), claimed AS (
   UPDATE cards_pin SET attempts = cards_pin.attempts + 1 FROM kept

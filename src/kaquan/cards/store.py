@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from kaquan.cards.life import MAY_HAPPEN
 from kaquan.cards.types import (
+    DEFAULT_PIN_ATTEMPTS,
     Acceptance,
     Batch,
     BlockReason,
@@ -200,11 +201,6 @@ async def load_merchants(
     """Those of ``merchants`` that are of this book, and all that have a store of ``trades``."""
     params = {"book_id": book_id, "merchants": list(merchants), "trades": list(trades)}
     return [Merchant(*row) for row in await _read(pool, "merchants_of_law", params)]
-
-
-async def load_book_versions(pool: Pool) -> dict[int, int]:
-    """The version of each book's reference data."""
-    return dict(await _read(pool, "book_versions"))
 
 
 async def load_known_places(
@@ -772,7 +768,8 @@ class Guess(NamedTuple):
 
 async def claim_guess(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> Guess:
     """As :func:`claim_attempt`, of a card that may not be there, in one statement."""
-    rows = await _read(pool, "claim_guess", {"slot": slot, "card_id": card_id, "book_id": book_id})
+    params = {"slot": slot, "card_id": card_id, "book_id": book_id, "default_attempts": DEFAULT_PIN_ATTEMPTS}
+    rows = await _read(pool, "claim_guess", params)
     return Guess(*rows[0]) if rows else Guess(None, None, 0)
 
 

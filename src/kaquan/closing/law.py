@@ -3,7 +3,7 @@
 from datetime import date
 from uuid import UUID
 
-from kaquan.cards import Card, CardForm, Pocket
+from kaquan.cards import Card, CardForm, Pocket, Programme, jurisdiction_of, scheme_of
 from kaquan.closing import store
 from kaquan.closing.refund_rules import Cause, Figure, Pricing, RefundRules, RulesError, read_refund_rules
 from kaquan.closing.types import Holding, RulesOf
@@ -11,7 +11,6 @@ from kaquan.kit.db import Pool
 from kaquan.kit.outcomes import Refusal
 from kaquan.parties import Issuer, get_issuer
 from kaquan.policy import (
-    LAW_JURISDICTION,
     CardClass,
     Condition,
     Fact,
@@ -20,7 +19,6 @@ from kaquan.policy import (
     Policy,
     Question,
     Scheme,
-    read_jurisdiction,
     show_source,
 )
 
@@ -41,18 +39,19 @@ _DUTIES = {
 }
 
 
-def law_question(issuer: Issuer, *, on: date) -> Question:
-    """What policy is asked of an issuer's refunds, but for the metric and the card.
+def law_question(issuer: Issuer, programme: Programme, *, on: date) -> Question:
+    """What policy is asked of a programme's refunds, but for the metric and the card.
 
-    An issuer without a province is asked about by the law of the nation alone. One with a payment licence issues cards
-    that are taken by others, which have a law of their own.
+    A programme that has not declared how it is run is taken for what its issuer may do: with a payment licence,
+    multi-purpose.
     """
-    known = None if issuer.province is None else read_jurisdiction(issuer.province)
+    licensed = issuer.payment_licence is not None
     return Question(
         Metric.REFUND_PAID_LESS_REDEEMED,
-        known or LAW_JURISDICTION,
+        jurisdiction_of(issuer),
         on,
-        scheme=Scheme.SINGLE_PURPOSE if issuer.payment_licence is None else Scheme.MULTI_PURPOSE,
+        scheme=scheme_of(programme.operating_mode, licensed=licensed)
+        or (Scheme.MULTI_PURPOSE if licensed else Scheme.SINGLE_PURPOSE),
         issuer_class=None if issuer.issuer_class is None else IssuerClass(issuer.issuer_class.value),
     )
 
@@ -116,7 +115,9 @@ def refund_rules(pool: Pool, policy: Policy) -> RulesOf:
         issuer = await get_issuer(pool, book_id=programme.book_id, id_=programme.issuer_id)
         assert not isinstance(issuer, Refusal), "a programme has an issuer"
         terms = await store.load_terms(pool, book_id=programme.book_id, programme_id=programme.id)
-        law = legal_figures(policy, programme.book_id, issuer.id, of_card(law_question(issuer, on=on), holding))
+        law = legal_figures(
+            policy, programme.book_id, issuer.id, of_card(law_question(issuer, programme, on=on), holding)
+        )
         try:
             return read_refund_rules(() if terms is None else terms.refund_values, law)
         except RulesError as missing:

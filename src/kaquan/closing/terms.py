@@ -44,7 +44,7 @@ async def set_terms(
     if terms.refund_values:
         issuer = await get_issuer(pool, book_id=book_id, id_=programme.issuer_id)
         assert not isinstance(issuer, Refusal), "a programme has an issuer"
-        question = law_question(issuer, on=day_of(clock.now(), programme.time_zone))
+        question = law_question(issuer, programme, on=day_of(clock.now(), programme.time_zone))
         for card_class in CardClass:
             law = legal_figures(policy, book_id, issuer.id, question._replace(card_class=card_class))
             if (refused := check_values(terms.refund_values, law)) is not None:

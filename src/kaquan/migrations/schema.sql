@@ -746,7 +746,10 @@ DECLARE
   v_trailed smallint[];
   v_status smallint[];
 BEGIN
-  v_counted := payments_use_limits_v1(p_slot, p_uses, p_use_keys, p_status);
+  v_counted := p_status;
+  IF p_use_keys > 0 THEN
+    v_counted := payments_use_limits_v1(p_slot, p_uses, p_use_keys, p_status);
+  END IF;
   v_trailed := v_counted;
   IF cardinality(p_trail_uses) > 0 THEN
     v_trailed := payments_use_trails_v1(p_slot, p_trail_uses, v_counted);
@@ -754,10 +757,10 @@ BEGIN
   v_status := payments_post_batch_v1(
     p_slot, p_recorded_at, p_items, p_answers, p_legs, p_new_lots, p_versioned, p_lots, p_others, p_limited,
     v_trailed, p_new, p_changes);
-  IF v_status <> v_counted THEN
+  IF p_use_keys > 0 AND v_status <> v_counted THEN
     PERFORM payments_return_uses_v1(p_slot, p_uses, v_counted, v_status);
   END IF;
-  IF v_status <> v_trailed THEN
+  IF cardinality(p_trail_uses) > 0 AND v_status <> v_trailed THEN
     PERFORM payments_return_trails_v1(p_slot, p_trail_uses, v_trailed, v_status);
   END IF;
   -- the card's pocket is locked by now, and with it this row
@@ -1549,17 +1552,6 @@ CREATE TABLE notices_notice (
 
 COMMENT ON COLUMN notices_notice.body IS 'The message, the same bytes for every attempt';
 
-CREATE TABLE parties_allowance (
-    book_id integer NOT NULL,
-    customer_id uuid NOT NULL,
-    metric text NOT NULL COLLATE pg_catalog."C",
-    period text NOT NULL COLLATE pg_catalog."C",
-    used_fen bigint NOT NULL,
-    CONSTRAINT parties_allowance_used CHECK ((used_fen >= 0))
-);
-
-COMMENT ON TABLE parties_allowance IS 'What a customer has used up over all their cards, counted in the transaction of the deed';
-
 CREATE TABLE parties_api_key (
     id uuid NOT NULL,
     book_id integer NOT NULL,
@@ -2119,9 +2111,6 @@ ALTER TABLE ONLY notices_endpoint
 ALTER TABLE ONLY notices_notice
     ADD CONSTRAINT notices_notice_pkey PRIMARY KEY (slot, id);
 
-ALTER TABLE ONLY parties_allowance
-    ADD CONSTRAINT parties_allowance_pkey PRIMARY KEY (book_id, customer_id, metric, period);
-
 ALTER TABLE ONLY parties_api_key
     ADD CONSTRAINT parties_api_key_pkey PRIMARY KEY (id);
 
@@ -2565,8 +2554,6 @@ GRANT UPDATE(secret_sealed) ON TABLE notices_endpoint TO kaquan_app;
 GRANT UPDATE(old_secret_sealed) ON TABLE notices_endpoint TO kaquan_app;
 GRANT UPDATE(old_secret_until) ON TABLE notices_endpoint TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE notices_notice TO kaquan_app;
-GRANT SELECT,INSERT ON TABLE parties_allowance TO kaquan_app;
-GRANT UPDATE(used_fen) ON TABLE parties_allowance TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_api_key TO kaquan_app;
 GRANT UPDATE(revoked_at) ON TABLE parties_api_key TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_approval TO kaquan_app;

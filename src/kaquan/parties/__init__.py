@@ -12,7 +12,7 @@ from kaquan.parties.keys import issue_key, list_keys, revoke_key
 from kaquan.parties.merchants import change_merchant, create_merchant, get_merchant, list_merchants
 from kaquan.parties.scheme import Scheme, SchemeRule, SchemeRules, fit_scheme
 from kaquan.parties.stores import change_store, create_store, get_store, list_stores
-from kaquan.parties.tenants import create_tenant, get_tenant, list_tenants
+from kaquan.parties.tenants import create_tenant, get_tenant, list_tenants, load_book_versions
 from kaquan.parties.terminals import change_terminal, create_terminal, get_terminal, list_terminals
 from kaquan.parties.types import (
     ApiKey,
@@ -87,6 +87,7 @@ __all__ = [
     "list_stores",
     "list_tenants",
     "list_terminals",
+    "load_book_versions",
     "revoke_key",
     "time_zones",
 ]

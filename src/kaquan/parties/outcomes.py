@@ -91,13 +91,6 @@ CUSTOMER_CHANGED = outcome(
     en="What is known of the customer changed while it was checked; check again.",
     zh="核验期间客户信息已变更，请重新核验。",
 )
-PERSON_LIMIT_EXCEEDED = outcome(
-    "person_limit_exceeded",
-    http=409,
-    iso="61",
-    en="Over all cards of this person the limit is {limit_fen} fen, of which {left_fen} are left.",
-    zh="此人名下全部卡的限额为 {limit_fen} 分，剩余 {left_fen} 分。",
-)
 IDENTITY_PROVIDER_MISSING = outcome(
     "identity_provider_missing",
     http=409,

@@ -31,3 +31,8 @@ async def get_tenant(pool: Pool, name: str) -> tuple[Tenant, dict[Mode, Book]] |
 async def list_tenants(pool: Pool) -> list[Tenant]:
     """Every tenant, the oldest first."""
     return await store.load_tenants(pool)
+
+
+async def load_book_versions(pool: Pool) -> dict[int, int]:
+    """The version of each book's reference data: what a copy in memory is compared with."""
+    return {book.id: book.version for book in await store.load_books(pool)}

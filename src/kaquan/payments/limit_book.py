@@ -1,9 +1,9 @@
 """How limits are made and ended, and every book's in memory, compiled, so that a payment asks the database for none."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -15,7 +15,8 @@ from kaquan.kit.ids import Ids, Prefix
 from kaquan.kit.outcomes import INVALID_FIELD, NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, Page, cut_page
 from kaquan.ledger import slot_of
-from kaquan.parties import Place
+from kaquan.parties import Place, load_book_versions
+from kaquan.parties.staff import Approve
 from kaquan.parties.trail import SYSTEM, Actor, record_action
 from kaquan.payments import store
 from kaquan.payments.limits import (
@@ -38,8 +39,7 @@ from kaquan.payments.limits import (
 from kaquan.payments.outcomes import LIMIT_ENDED, LIMIT_NEEDS_ONE_SLOT
 from kaquan.payments.places import PlaceRule, PlaceRuleKind
 
-Approve = Callable[[Connection], Awaitable[Refusal | None]]
-"""Claims an approval in the transaction of what it allows."""
+Rule = TypeVar("Rule", Limit, PlaceRule)
 
 CompiledPlaces = dict[tuple[UUID, bool], tuple[PlaceRule, ...]]
 Compiled = dict[tuple[UUID, Movement, bool], LimitSet]
@@ -52,14 +52,21 @@ class LimitBook:
         self._pool = pool
         self._books: dict[int, tuple[int, Compiled]] = {}
         self._places: dict[int, CompiledPlaces] = {}
+        self._tracks_places = False
 
     async def refresh(self) -> None:
         """Read again the limits of every book whose version has moved; one small query when none has."""
-        for book_id, version in (await store.load_book_versions(self._pool)).items():
+        for book_id, version in (await load_book_versions(self._pool)).items():
             known = self._books.get(book_id)
             if known is None or known[0] != version:
                 # The version was read before the rows: they may be newer than it, and are then read again.
                 self._places[book_id] = _compile_places(await store.load_place_rules_in_force(self._pool, book_id))
+                self._tracks_places = any(
+                    rule.kind is PlaceRuleKind.TRAVEL
+                    for places in self._places.values()
+                    for rules in places.values()
+                    for rule in rules
+                )
                 self._books[book_id] = (version, _compile(await store.load_limits_in_force(self._pool, book_id)))
 
     def get(self, book_id: int, programme_id: UUID, movement: Movement, registered: bool) -> LimitSet:
@@ -74,12 +81,7 @@ class LimitBook:
 
     def tracks_places(self) -> bool:
         """Whether any rule of any book wants to know where a card was last."""
-        return any(
-            rule.kind is PlaceRuleKind.TRAVEL
-            for known in self._places.values()
-            for rules in known.values()
-            for rule in rules
-        )
+        return self._tracks_places
 
     def version(self, book_id: int) -> int:
         """The version of the book whose limits are known; 0 for a book that no refresh has seen."""
@@ -333,9 +335,7 @@ async def get_place_rule(pool: Pool, *, book_id: int, rule_id: UUID) -> PlaceRul
 
 async def list_place_rules(pool: Pool, *, book_id: int, search: LimitSearch) -> Page[PlaceRule]:
     """Place rules of a book, the newest first."""
-    rows = await store.load_place_rules(pool, _criteria(book_id, search, None))
-    has_more = len(rows) > search.limit
-    return cut_page(rows, limit=search.limit, last_id=rows[search.limit - 1].id if has_more else None)
+    return _cut(await store.load_place_rules(pool, _criteria(book_id, search, None)), search)
 
 
 async def end_place_rule(
@@ -368,7 +368,10 @@ async def get_limit(pool: Pool, *, book_id: int, limit_id: UUID) -> Limit | Refu
 
 async def list_limits(pool: Pool, *, book_id: int, search: LimitSearch) -> Page[Limit]:
     """Limits of a book, the newest first."""
-    rows = await store.load_limits(pool, _criteria(book_id, search, None))
+    return _cut(await store.load_limits(pool, _criteria(book_id, search, None)), search)
+
+
+def _cut(rows: Sequence[Rule], search: LimitSearch) -> Page[Rule]:
     has_more = len(rows) > search.limit
     return cut_page(rows, limit=search.limit, last_id=rows[search.limit - 1].id if has_more else None)
 

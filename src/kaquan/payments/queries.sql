@@ -124,9 +124,6 @@ SELECT id, book_id, programme_id, name, kind, holder, latitude_udeg, longitude_u
        from_minute, to_minute, created_at, ended_at
 FROM payments_place_rule WHERE book_id = %(book_id)s AND ended_at IS NULL ORDER BY id;
 
--- name: book_versions
-SELECT id, version FROM parties_book;
-
 -- name: find_overdue
 SELECT id, book_id FROM payments_payment
 WHERE slot = %(slot)s AND status = 'open' AND expires_at <= %(now)s ORDER BY expires_at LIMIT %(limit)s;

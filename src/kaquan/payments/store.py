@@ -312,12 +312,6 @@ async def load_place_rules_in_force(pool: Pool, book_id: int) -> list[PlaceRule]
         return [_place_rule(row) for row in await cursor.fetchall()]
 
 
-async def load_book_versions(pool: Pool) -> dict[int, int]:
-    """The version of each book's reference data."""
-    async with pool.connection() as connection:
-        return dict(await (await connection.execute(_SQL["book_versions"])).fetchall())
-
-
 APPLIED, ANSWERED = PostStatus.APPLIED.value, PostStatus.ANSWERED.value
 OVER_LIMIT = 4
 """Besides the statuses of the ledger: a limit leaves no room for it."""

@@ -1,6 +1,6 @@
 """What an operator may not do alone: the approval that a request names is executed in the commit of what it allows."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kaquan.doors.http.fields import uuid_of
@@ -8,9 +8,7 @@ from kaquan.doors.http.request import ApiRequest, actor_of, app_of
 from kaquan.kit.db import Connection
 from kaquan.kit.outcomes import Refusal
 from kaquan.parties.outcomes import APPROVAL_REQUIRED
-from kaquan.parties.staff import ApprovalKind, claim_approval
-
-Approve = Callable[[Connection], Awaitable[Refusal | None]]
+from kaquan.parties.staff import ApprovalKind, Approve, claim_approval
 
 
 def four_eyes(

@@ -21,7 +21,7 @@ from kaquan.doors.http.fields import (
     TerminalId,
     uuid_of,
 )
-from kaquan.doors.http.four_eyes import Approve, four_eyes
+from kaquan.doors.http.four_eyes import four_eyes
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
 from kaquan.doors.http.problems import problem_response
@@ -33,7 +33,7 @@ from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.kit.paging import Page
 from kaquan.parties import Scope
 from kaquan.parties.outcomes import APPROVAL_FOR_SOMETHING_ELSE, APPROVAL_NOT_APPROVED, APPROVAL_REQUIRED
-from kaquan.parties.staff import ApprovalKind
+from kaquan.parties.staff import ApprovalKind, Approve
 from kaquan.payments import (
     Holder,
     Hours,

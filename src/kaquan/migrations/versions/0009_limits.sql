@@ -336,7 +336,10 @@ DECLARE
   v_trailed smallint[];
   v_status smallint[];
 BEGIN
-  v_counted := payments_use_limits_v1(p_slot, p_uses, p_use_keys, p_status);
+  v_counted := p_status;
+  IF p_use_keys > 0 THEN
+    v_counted := payments_use_limits_v1(p_slot, p_uses, p_use_keys, p_status);
+  END IF;
   v_trailed := v_counted;
   IF cardinality(p_trail_uses) > 0 THEN
     v_trailed := payments_use_trails_v1(p_slot, p_trail_uses, v_counted);
@@ -344,10 +347,10 @@ BEGIN
   v_status := payments_post_batch_v1(
     p_slot, p_recorded_at, p_items, p_answers, p_legs, p_new_lots, p_versioned, p_lots, p_others, p_limited,
     v_trailed, p_new, p_changes);
-  IF v_status <> v_counted THEN
+  IF p_use_keys > 0 AND v_status <> v_counted THEN
     PERFORM payments_return_uses_v1(p_slot, p_uses, v_counted, v_status);
   END IF;
-  IF v_status <> v_trailed THEN
+  IF cardinality(p_trail_uses) > 0 AND v_status <> v_trailed THEN
     PERFORM payments_return_trails_v1(p_slot, p_trail_uses, v_trailed, v_status);
   END IF;
   -- the card's pocket is locked by now, and with it this row

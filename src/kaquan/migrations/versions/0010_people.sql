@@ -212,18 +212,7 @@ CREATE TABLE parties_identity_guard (
 COMMENT ON TABLE parties_identity_guard IS
   'How often a customer, or a bank card (by its keyed HMAC), was checked: counted before the provider is asked';
 
-CREATE TABLE parties_allowance (
-  book_id     integer NOT NULL,
-  customer_id uuid    NOT NULL,
-  metric      text    NOT NULL COLLATE "C",
-  period      text    NOT NULL COLLATE "C",
-  used_fen    bigint  NOT NULL,
-  CONSTRAINT parties_allowance_pkey PRIMARY KEY (book_id, customer_id, metric, period),
-  CONSTRAINT parties_allowance_used CHECK (used_fen >= 0)
-);
-COMMENT ON TABLE parties_allowance IS 'What a customer has used up over all their cards, counted in the transaction of the deed';
-
-GRANT SELECT, INSERT ON parties_allowance, parties_operator, parties_approval, parties_audit, parties_customer, parties_level_change,
+GRANT SELECT, INSERT ON parties_operator, parties_approval, parties_audit, parties_customer, parties_level_change,
   parties_identity_attempt, parties_identity_guard TO kaquan_app;
 GRANT UPDATE (issuer_class, legal_name, legal_code, group_code, brand, province, filing_number, filed_on,
   business_started_on, calendar, payment_licence, version) ON parties_issuer TO kaquan_app;
@@ -233,6 +222,5 @@ GRANT UPDATE (name, roles, store_ids, status, version) ON parties_operator TO ka
 GRANT UPDATE (status, decided_by, decided_at, decided_why, executed_at) ON parties_approval TO kaquan_app;
 GRANT UPDATE (name, phone, document_kind, document, phone_lookup, phone_last4, document_lookup, document_last4, level,
   forgotten_at, retained_until, retained_by, version) ON parties_customer TO kaquan_app;
-GRANT UPDATE (used_fen) ON parties_allowance TO kaquan_app;
 GRANT UPDATE (result, code, ended_at) ON parties_identity_attempt TO kaquan_app;
 GRANT UPDATE (mismatches, pending, checks, day, claimed_at, version) ON parties_identity_guard TO kaquan_app;

@@ -4,14 +4,12 @@ Names, phones and document numbers are sealed at rest, found by keyed HMACs and 
 exports them leaves a line in the trail. It never decides what a level is good for: rooms above do.
 """
 
-from kaquan.parties.customers.allowance import claim_allowance, give_allowance_back
 from kaquan.parties.customers.attempts import Guard, plan_claim
 from kaquan.parties.customers.correct import correct_customer, level_after
 from kaquan.parties.customers.create import create_customer
 from kaquan.parties.customers.export import export_customer
 from kaquan.parties.customers.find import find_customers, get_customer, list_attempts, list_customers, list_levels
 from kaquan.parties.customers.forget import erase_retained, forget_customer
-from kaquan.parties.customers.mask import mask_document, mask_name, mask_phone
 from kaquan.parties.customers.numbers import normalize_name, read_document, read_phone
 from kaquan.parties.customers.reveal import reveal_customer
 from kaquan.parties.customers.types import (
@@ -46,7 +44,6 @@ __all__ = [
     "Proof",
     "Retention",
     "Verification",
-    "claim_allowance",
     "correct_customer",
     "create_customer",
     "erase_retained",
@@ -54,14 +51,10 @@ __all__ = [
     "find_customers",
     "forget_customer",
     "get_customer",
-    "give_allowance_back",
     "level_after",
     "list_attempts",
     "list_customers",
     "list_levels",
-    "mask_document",
-    "mask_name",
-    "mask_phone",
     "normalize_name",
     "plan_claim",
     "read_document",

@@ -7,7 +7,6 @@ from kaquan.kit.db import Pool
 from kaquan.kit.ids import Ids, Prefix
 from kaquan.kit.outcomes import Refusal
 from kaquan.parties.customers import store
-from kaquan.parties.customers.mask import mask_document
 from kaquan.parties.customers.numbers import read_personal
 from kaquan.parties.customers.sealing import document_lookups, mask_row, seal_into
 from kaquan.parties.customers.types import (
@@ -21,7 +20,7 @@ from kaquan.parties.customers.types import (
 from kaquan.parties.identity import IdentityLevel
 from kaquan.parties.outcomes import taken
 from kaquan.parties.trail import SYSTEM, Actor, new_action
-from kaquan.vault import Keyring
+from kaquan.vault import Keyring, mask_identity
 
 
 async def create_customer(
@@ -68,7 +67,7 @@ async def document_taken(pool: Pool, keyring: Keyring, row: SealedCustomer, pers
         phone_lookups=None,
         document_lookups=document_lookups(keyring, row.book_id, personal),
     )
-    masked = mask_document(personal.document.number)
+    masked = mask_identity(personal.document.number)
     # it may have been corrected or forgotten since: then there is nobody to name, and the next try succeeds
     found = existing[0].id if existing else row.id
     return taken("document.number", masked, prefix=Prefix.CUSTOMER, existing=found)

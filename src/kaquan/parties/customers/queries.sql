@@ -90,17 +90,3 @@ UPDATE parties_identity_guard SET version = version + 1, pending = greatest(pend
   mismatches = CASE %(result)s WHEN 'matched' THEN 0 WHEN 'mismatched' THEN mismatches + 1 ELSE mismatches END
 WHERE book_id = %(book_id)s AND subject = %(subject)s
 RETURNING subject, mismatches, pending, checks, day, claimed_at, version;
-
--- name: claim_allowance
-INSERT INTO parties_allowance AS a (book_id, customer_id, metric, period, used_fen)
-SELECT %(book_id)s, %(customer_id)s, %(metric)s, %(period)s, %(amount_fen)s WHERE %(amount_fen)s <= %(limit_fen)s
-ON CONFLICT ON CONSTRAINT parties_allowance_pkey DO UPDATE SET used_fen = a.used_fen + excluded.used_fen
-WHERE a.used_fen + excluded.used_fen <= %(limit_fen)s;
-
--- name: used
-SELECT used_fen FROM parties_allowance
-WHERE book_id = %(book_id)s AND customer_id = %(customer_id)s AND metric = %(metric)s AND period = %(period)s;
-
--- name: give_allowance_back
-UPDATE parties_allowance SET used_fen = greatest(used_fen - %(amount_fen)s, 0)
-WHERE book_id = %(book_id)s AND customer_id = %(customer_id)s AND metric = %(metric)s AND period = %(period)s;

@@ -4,9 +4,8 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from kaquan.parties.customers.mask import mask_document, mask_name, mask_phone
 from kaquan.parties.customers.types import Customer, Document, Personal, SealedCustomer
-from kaquan.vault import Keyring, RowLookup, SealedColumn, declare_sealed
+from kaquan.vault import Keyring, RowLookup, SealedColumn, declare_sealed, mask_identity, mask_name, mask_phone
 
 PURPOSE = b"customer"
 """The purpose under which customers are looked up."""
@@ -48,7 +47,7 @@ def mask_row(row: SealedCustomer, keyring: Keyring) -> Customer:
         name_masked=None if personal.name is None else mask_name(personal.name),
         phone_masked=None if personal.phone is None else mask_phone(personal.phone),
         document_kind=row.document_kind,
-        document_masked=None if personal.document is None else mask_document(personal.document.number),
+        document_masked=None if personal.document is None else mask_identity(personal.document.number),
         level=row.level,
         created_at=row.created_at,
         forgotten_at=row.forgotten_at,

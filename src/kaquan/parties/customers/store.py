@@ -8,7 +8,7 @@ from uuid import UUID
 import psycopg
 from msgspec.structs import asdict, replace
 
-from kaquan.kit.db import Connection, Params, Pool, constraint_of, given, load_queries
+from kaquan.kit.db import Connection, Pool, constraint_of, given, load_queries
 from kaquan.parties.customers.attempts import Guard, fresh_guard
 from kaquan.parties.customers.types import Attempt, CustomerSearch, LevelChange, LevelReason, SealedCustomer
 from kaquan.parties.identity import CheckResult, DocumentKind, IdentityLevel
@@ -206,20 +206,6 @@ async def settle(
             told = {**(action.after or {}), "level": (action.before or {}).get("level"), "customer_changed": True}
             await write_action(connection, replace(action, after=told))
     return guards, still_true
-
-
-async def claim_allowance(connection: Connection, params: Params) -> bool:
-    """Whether the amount fitted and was counted."""
-    return (await connection.execute(_QUERIES["claim_allowance"], params)).rowcount > 0
-
-
-async def load_used(connection: Connection, params: Params) -> int:
-    row = await (await connection.execute(_QUERIES["used"], params)).fetchone()
-    return 0 if row is None else int(row[0])
-
-
-async def give_allowance_back(connection: Connection, params: Params) -> None:
-    await connection.execute(_QUERIES["give_allowance_back"], params)
 
 
 async def _read(pool: Pool, query: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:

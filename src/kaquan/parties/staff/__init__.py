@@ -3,7 +3,7 @@
 It never does what an approval allows: who does it claims the approval in the transaction of the deed itself.
 """
 
-from kaquan.parties.staff.claim import check_approval, claim_approval
+from kaquan.parties.staff.claim import Approve, check_approval, claim_approval
 from kaquan.parties.staff.decide import approve, reject, withdraw
 from kaquan.parties.staff.expire import expire_approvals
 from kaquan.parties.staff.find import get_approval, list_approvals
@@ -34,6 +34,7 @@ __all__ = [
     "ApprovalKind",
     "ApprovalSearch",
     "ApprovalStatus",
+    "Approve",
     "NewApproval",
     "Operator",
     "OperatorChange",

@@ -1,6 +1,6 @@
 """Claim an approval: the deed it allows is done once, in the transaction that claims it."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,9 @@ from kaquan.parties.staff import store
 from kaquan.parties.staff.propose import hash_payload
 from kaquan.parties.staff.types import Approval, ApprovalKind, ApprovalStatus
 from kaquan.parties.trail import Actor, record_action
+
+Approve = Callable[[Connection], Awaitable[Refusal | None]]
+"""Claims an approval in the transaction of what it allows; a refusal if it does not allow that."""
 
 
 async def claim_approval(
