@@ -265,9 +265,14 @@ async def post_acceptance(
 
 
 async def post_batch(
-    pool: Pool, batch: Batch, *, slots: Sequence[int], room_in: Callable[[Sequence[tuple[str, int]]], int]
+    pool: Pool,
+    batch: Batch,
+    *,
+    slots: Sequence[int],
+    room_in: Callable[[Sequence[tuple[str, int]]], int],
+    also: Sequence[Write] = (),
 ) -> tuple[str | None, int]:
-    """Write a batch that has issued nothing yet, if there is room for it.
+    """Write a batch that has issued nothing yet, if there is room for it, and ``also`` with it: all or nothing.
 
     ``room_in`` tells how many cards there is room for, from each programme's prefix with the cards that it has or that
     its running batches will make. The programmes are locked meanwhile, so that two batches do not both take one room.
@@ -281,6 +286,11 @@ async def post_batch(
             room = room_in([(prefix, count) for prefix, count in rows])
             if batch.card_count <= room:
                 await connection.execute(_QUERIES["insert_batch"], asdict(batch))
+                for write in also:
+                    if not await write(connection):
+                        raise _NotDoneError
+    except _NotDoneError:
+        return None, room
     except psycopg.IntegrityError as error:
         return constraint_of(error), room
     return None, room
