@@ -1,8 +1,9 @@
 """Floor 5: programmes with their acceptance, card numbers, batches, the life of a card, its pockets.
 
 It decides who may hold value and where it may be spent. It moves none but from one card to another, where a card is
-replaced or a person puts two together. Every change of a card leaves an event in the same commit. It never logs a card
-number; only :func:`reveal_number`, which leaves a trace, and :func:`print_cards`, whose caller leaves one, show any.
+replaced or a person puts two together, and by the hands of two operators (``cards.adjustments``). Every change of a
+card leaves an event in the same commit. It never logs a card number; only :func:`reveal_number`, which leaves a trace,
+and :func:`print_cards`, whose caller leaves one, show any.
 """
 
 from kaquan.cards.accept import change_acceptance
@@ -12,6 +13,7 @@ from kaquan.cards.change import activate_card, block_card, unblock_card
 from kaquan.cards.change_programme import Approved, ProgrammeChange, change_programme
 from kaquan.cards.close import end_card, plan_closing, touch_pockets
 from kaquan.cards.create_programme import check_face_value, create_programme
+from kaquan.cards.days import end_of_day
 from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire
 from kaquan.cards.events import list_events
 from kaquan.cards.find import CardFinder
@@ -152,6 +154,7 @@ __all__ = [
     "create_programme",
     "drop_old_lookups",
     "end_card",
+    "end_of_day",
     "enquire",
     "expire_gifts",
     "finish_transfers",

@@ -1,0 +1,27 @@
+-- Adjustments: what two operators put on a card or took from it by hand. A new
+-- table: no lock that anybody waits for.
+
+CREATE TABLE cards_adjustment (
+  slot        smallint    NOT NULL,
+  id          uuid        NOT NULL,
+  book_id     integer     NOT NULL,
+  card_id     uuid        NOT NULL,
+  pocket      text        NOT NULL COLLATE "C",
+  direction   text        NOT NULL COLLATE "C",
+  amount_fen  bigint      NOT NULL,
+  currency    text        NOT NULL COLLATE "C",
+  reason      text        NOT NULL COLLATE "C",
+  note        text        NOT NULL,
+  approval_id uuid        NOT NULL,
+  made_by     text        NOT NULL COLLATE "C",
+  made_at     timestamptz NOT NULL,
+  CONSTRAINT cards_adjustment_pkey PRIMARY KEY (slot, id),
+  CONSTRAINT cards_adjustment_approval UNIQUE (slot, approval_id),
+  CONSTRAINT cards_adjustment_direction CHECK (direction IN ('credit', 'debit')),
+  CONSTRAINT cards_adjustment_amount CHECK (amount_fen > 0)
+);
+COMMENT ON TABLE cards_adjustment IS 'Corrections by hand, each with the approval that allowed it; the id is that of the transaction';
+CREATE INDEX cards_adjustment_card ON cards_adjustment (slot, card_id, id);
+CREATE INDEX cards_adjustment_book ON cards_adjustment (slot, book_id, id);
+
+GRANT SELECT, INSERT ON cards_adjustment TO kaquan_app;
