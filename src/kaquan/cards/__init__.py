@@ -49,6 +49,7 @@ from kaquan.cards.programmes import Programmes
 from kaquan.cards.register import CustomerCheck, register_card, unbind_card
 from kaquan.cards.rekey import copy_lookups, count_lookups, drop_old_lookups
 from kaquan.cards.replace import replace_card
+from kaquan.cards.retain import find_retention
 from kaquan.cards.reveal import reveal_number
 from kaquan.cards.transfer import finish_transfers, transfer_balance
 from kaquan.cards.types import (
@@ -157,6 +158,7 @@ __all__ = [
     "end_of_day",
     "enquire",
     "expire_gifts",
+    "find_retention",
     "finish_transfers",
     "get_batch",
     "get_card",

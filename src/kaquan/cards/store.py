@@ -423,6 +423,18 @@ async def load_cards(pool: Pool, book_id: int, slots: Sequence[int], search: Sea
     return sorted(cards, key=lambda card: card.id.int, reverse=True)[: criteria["limit"]]
 
 
+async def load_terms_of_customer(
+    pool: Pool, *, book_id: int, slots: Sequence[int], customer_id: UUID
+) -> list[tuple[UUID, int]]:
+    """Programme and version of the terms of every card that somebody has or had."""
+    found: set[tuple[UUID, int]] = set()
+    params = {"book_id": book_id, "customer_id": customer_id, "customer_hex": customer_id.hex}
+    for slot in slots:
+        for programme_id, version in await _read(pool, "terms_of_customer", {**params, "slot": slot}):
+            found.add((programme_id, version))
+    return sorted(found)
+
+
 class _NotDoneError(Exception):
     """Takes a transaction back."""
 

@@ -2285,6 +2285,8 @@ CREATE INDEX cards_card_programme ON cards_card USING btree (slot, programme_id,
 
 CREATE INDEX cards_card_replaced ON cards_card USING btree (slot, id) WHERE (status = 'replaced'::text);
 
+CREATE INDEX cards_event_registered ON cards_event USING btree (slot, ((details ->> 'customer_id'::text))) WHERE (kind = 'registered'::text);
+
 CREATE INDEX cards_gift_open ON cards_gift USING btree (slot, expires_at) WHERE (status = 'open'::text);
 
 CREATE INDEX cards_transfer_from ON cards_transfer USING btree (slot, from_card_id, id);

@@ -1,5 +1,6 @@
--- Adjustments: what two operators put on a card or took from it by hand. A new
--- table: no lock that anybody waits for.
+-- Adjustments: what two operators put on a card or took from it by hand. And whose cards were, so that what the law asks
+-- to keep of a person is known when they are forgotten. A new table; the index on cards_event takes a lock that changes of
+-- cards wait for while it is built.
 
 CREATE TABLE cards_adjustment (
   slot        smallint    NOT NULL,
@@ -23,5 +24,7 @@ CREATE TABLE cards_adjustment (
 COMMENT ON TABLE cards_adjustment IS 'Corrections by hand, each with the approval that allowed it; the id is that of the transaction';
 CREATE INDEX cards_adjustment_card ON cards_adjustment (slot, card_id, id);
 CREATE INDEX cards_adjustment_book ON cards_adjustment (slot, book_id, id);
+
+CREATE INDEX cards_event_registered ON cards_event (slot, (details ->> 'customer_id')) WHERE kind = 'registered';
 
 GRANT SELECT, INSERT ON cards_adjustment TO kaquan_app;
