@@ -1,9 +1,9 @@
 """Floor 5: programmes with their acceptance, card numbers, batches, the life of a card, its pockets.
 
 It decides who may hold value and where it may be spent. It moves none but from one card to another, where a card is
-replaced or a person puts two together, and by the hands of two operators (``cards.adjustments``). Every change of a
-card leaves an event in the same commit. It never logs a card number; only :func:`reveal_number`, which leaves a trace,
-and :func:`print_cards`, whose caller leaves one, show any.
+replaced or a person puts two together, by the hands of two operators (``cards.adjustments``), and where its terms ask a
+fee for a service. Every change of a card leaves an event in the same commit. It never logs a card number; only
+:func:`reveal_number`, which leaves a trace, and :func:`print_cards`, whose caller leaves one, show any.
 """
 
 from kaquan.cards.accept import change_acceptance
@@ -66,6 +66,9 @@ from kaquan.cards.types import (
     ClaimedGift,
     Clauses,
     Event,
+    Fee,
+    FeeKind,
+    Fees,
     Gift,
     GiftStatus,
     Hand,
@@ -109,6 +112,9 @@ __all__ = [
     "Clauses",
     "CustomerCheck",
     "Event",
+    "Fee",
+    "FeeKind",
+    "Fees",
     "Gift",
     "GiftStatus",
     "Hand",

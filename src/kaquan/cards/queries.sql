@@ -433,6 +433,15 @@ FROM cards_transfer
 WHERE slot = %(slot)s AND status IN ('open', 'out') AND created_at <= %(until)s
 ORDER BY created_at LIMIT %(limit)s;
 
+-- name: insert_fee
+INSERT INTO cards_fee (slot, id, book_id, card_id, kind, amount_fen, currency, transfer_id, charged_at)
+VALUES (%(slot)s, %(id)s, %(book_id)s, %(card_id)s, %(kind)s, %(amount_fen)s, %(currency)s, %(transfer_id)s,
+        %(charged_at)s);
+
+-- name: fee_of_transfer
+SELECT slot, id, book_id, card_id, kind, amount_fen, currency, transfer_id, charged_at
+FROM cards_fee WHERE slot = %(slot)s AND transfer_id = %(transfer_id)s;
+
 -- name: change_transfer
 UPDATE cards_transfer
 SET status = %(status)s, amount_fen = %(amount_fen)s, out_id = %(out_id)s, in_id = %(in_id)s,

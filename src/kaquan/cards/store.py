@@ -25,6 +25,8 @@ from kaquan.cards.types import (
     CardForm,
     CardStatus,
     Event,
+    Fee,
+    FeeKind,
     Gift,
     GiftStatus,
     Hand,
@@ -926,6 +928,44 @@ def post(posting: Posting, *, book_id: int, slot: int, at: datetime, origins: Se
         return True
 
     return write
+
+
+# --- fees
+
+
+def add_fee(fee: Fee) -> Write:
+    """Write that a fee was charged."""
+
+    async def write(connection: Connection) -> bool:
+        await connection.execute(_QUERIES["insert_fee"], asdict(fee))
+        return True
+
+    return write
+
+
+def end_charged(before: Card, after: Card, event: Event, fee: Write) -> Write:
+    """Write a card as it is after ``event`` that a fee was taken before: the card is locked, the fee taken, and then
+    the pockets are touched, in the order in which every change of a card takes its locks."""
+
+    async def write(connection: Connection) -> bool:
+        if not await change_card(connection, before, after):
+            return False
+        await _add_event(connection, event)
+        if not await fee(connection):
+            return False
+        await touch_pockets(connection, before)
+        return True
+
+    return write
+
+
+async def load_fee(pool: Pool, *, slot: int, transfer_id: UUID) -> Fee | None:
+    """The fee of the replacement that a transfer belongs to."""
+    for slot_, id_, book_id, card_id, kind, *rest in await _read(
+        pool, "fee_of_transfer", {"slot": slot, "transfer_id": transfer_id}
+    ):
+        return Fee(slot_, id_, book_id, card_id, FeeKind(kind), *rest)
+    return None
 
 
 # --- gifts

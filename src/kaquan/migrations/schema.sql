@@ -1066,6 +1066,23 @@ COMMENT ON COLUMN cards_event.version IS 'The version of the card that this even
 
 COMMENT ON COLUMN cards_event.details IS 'What a person may see: no number, PIN, token or message';
 
+CREATE TABLE cards_fee (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    card_id uuid NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    amount_fen bigint NOT NULL,
+    currency text NOT NULL COLLATE pg_catalog."C",
+    transfer_id uuid NOT NULL,
+    charged_at timestamp with time zone NOT NULL,
+    CONSTRAINT cards_fee_amount CHECK ((amount_fen > 0))
+);
+
+COMMENT ON TABLE cards_fee IS 'Fees that cards paid for a service; the id is that of the transaction';
+
+COMMENT ON COLUMN cards_fee.transfer_id IS 'The transfer of the balance to the new card: a replacement is charged once';
+
 CREATE TABLE cards_gift (
     slot smallint NOT NULL,
     id uuid NOT NULL,
@@ -2029,6 +2046,12 @@ ALTER TABLE ONLY cards_card
 ALTER TABLE ONLY cards_event
     ADD CONSTRAINT cards_event_pkey PRIMARY KEY (slot, card_id, id);
 
+ALTER TABLE ONLY cards_fee
+    ADD CONSTRAINT cards_fee_once UNIQUE (slot, transfer_id);
+
+ALTER TABLE ONLY cards_fee
+    ADD CONSTRAINT cards_fee_pkey PRIMARY KEY (slot, id);
+
 ALTER TABLE ONLY cards_gift
     ADD CONSTRAINT cards_gift_pkey PRIMARY KEY (slot, id);
 
@@ -2498,6 +2521,7 @@ GRANT UPDATE(replaces_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(replaced_by_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(terms_version) ON TABLE cards_card TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_event TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_fee TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_gift TO kaquan_app;
 GRANT UPDATE(status) ON TABLE cards_gift TO kaquan_app;
 GRANT UPDATE(message_sealed) ON TABLE cards_gift TO kaquan_app;

@@ -1,7 +1,7 @@
 """Adjust a card by hand: decided on its pockets as they are, posted with the approval of another person."""
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from kaquan.cards.adjustments import store
@@ -10,7 +10,7 @@ from kaquan.cards.adjustments.types import Adjustment, Direction, NewAdjustment
 from kaquan.cards.change import MAX_PLANS, Permission, programme_of
 from kaquan.cards.days import end_of_day
 from kaquan.cards.life import UNUSABLE
-from kaquan.cards.move import held_fen
+from kaquan.cards.move import held_fen, take_free
 from kaquan.cards.outcomes import CARD_EXPIRED, invalid, missing
 from kaquan.cards.store import Holding, load_card, load_holdings, post_together
 from kaquan.cards.types import SYSTEM, Card, CardStatus, Pocket, Programme
@@ -18,7 +18,7 @@ from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import Ids, Prefix, show_id
 from kaquan.kit.outcomes import BUSY, Refusal
-from kaquan.ledger import AccountSpec, Answer, Effect, Guard, Leg, Lot, NewLot, Posting, RequestKey, slot_of
+from kaquan.ledger import AccountSpec, Answer, Effect, Guard, Leg, NewLot, Posting, RequestKey, slot_of
 from kaquan.parties.staff import Approve
 from kaquan.parties.trail import Actor, record_action
 
@@ -29,8 +29,6 @@ KIND = "adjustment"
 
 ADJUSTABLE = frozenset({CardStatus.ACTIVE, CardStatus.BLOCKED, CardStatus.LOST})
 """A card may be wrong while nobody can use it: what a block was about is often why it is corrected."""
-
-_FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 def plan_adjustment(
@@ -74,7 +72,7 @@ def plan_adjustment(
         lots.append(NewLot(pocket.id, lot, paid_fen, given_fen, expires_at))
         legs = [Leg(Effect.POST, account, None, pocket.id, lot, new.amount_fen)]
     else:
-        legs = _take(found.lots, pocket.id, account, new.amount_fen, now)
+        legs = take_free(found.lots, pocket.id, account, new.amount_fen, now)
         available_fen = sum(leg.amount_fen for leg in legs)
         if available_fen < new.amount_fen:
             return ADJUSTMENT_EXCEEDS_BALANCE.refuse("amount_fen", available_fen=available_fen)
@@ -88,17 +86,6 @@ def plan_adjustment(
         lots=lots,
         reference=new.note,
     )
-
-
-def _take(lots: Iterable[Lot], pocket: int, account: int, amount_fen: int, now: datetime) -> list[Leg]:
-    """What can be taken of ``amount_fen``, lot by lot."""
-    legs = []
-    for lot in sorted(lots, key=lambda lot: (lot.expires_at or _FOREVER, lot.lot)):
-        part_fen = min(lot.available_fen, amount_fen)
-        if part_fen > 0 and (lot.expires_at is None or lot.expires_at > now):
-            legs.append(Leg(Effect.POST, pocket, lot.lot, account, None, part_fen))
-            amount_fen -= part_fen
-    return legs
 
 
 async def adjust_card(

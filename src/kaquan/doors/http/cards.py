@@ -20,6 +20,7 @@ from kaquan.cards import (
     CardForm,
     CardStatus,
     Clauses,
+    Fees,
     Hand,
     OperatingMode,
     Pocket,
@@ -70,6 +71,7 @@ from kaquan.doors.http.programme_fields import (
     ClauseFields,
     CustomRange,
     Denominations,
+    FeeFields,
     RestrictionFields,
     ValidDays,
     read_range,
@@ -140,6 +142,7 @@ class NewProgramme(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     custom_range_fen: CustomRange | None = None
     restricted_to: RestrictionFields | None = None
     clauses: ClauseFields = ClauseFields()
+    fees: FeeFields = FeeFields()
 
 
 class ProgrammeQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -171,6 +174,7 @@ class ProgrammeView(msgspec.Struct, frozen=True):
     custom_range_fen: list[int] | None
     restricted_to: RestrictionFields | None
     clauses: ClauseFields
+    fees: FeeFields
     version: int
     effective_from: datetime
     time_zone: str
@@ -231,6 +235,7 @@ def show_programme(programme: Programme) -> ProgrammeView:
         custom_range_fen=None if programme.custom_range_fen is None else list(programme.custom_range_fen),
         restricted_to=show_restriction(programme.restricted_to),
         clauses=same_fields(programme.clauses, ClauseFields),
+        fees=same_fields(programme.fees, FeeFields),
         version=programme.version,
         effective_from=programme.effective_from or programme.created_at,
         time_zone=programme.time_zone,
@@ -289,6 +294,7 @@ class ProgrammeController(Controller):
             custom_range_fen=read_range(asked.custom_range_fen),
             restricted_to=read_restriction(asked.restricted_to),
             clauses=same_fields(asked.clauses, Clauses),
+            fees=same_fields(asked.fees, Fees),
         )
         made = await cards.create_programme(
             app.pool,

@@ -488,6 +488,7 @@ class TermsFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     closing_notice_days: Number | None = None
     terms_change_notice_days: Number | None = None
     fee_change_notice_days: Number | None = None
+    replacement_fee_fen: Number | None = None
     rebate_cap_bp: Number | None = None
     voucher_validity_max_days: Number | None = None
     lottery_prize_cap_fen: Number | None = None
