@@ -28,7 +28,7 @@ async def town(own_database: str) -> AsyncIterator[Town]:
     town = await Town.found(own_database, clock=HandClock(), slots=SLOTS, principal_valid_days=30)
     app = town.apps[0]
     await closing.set_terms(
-        app.pool, app.clock, app.policy, book_id=town.book_id, programme_id=town.programme.id, terms=TERMS
+        app.pool, app.clock, app.ids, app.policy, book_id=town.book_id, programme_id=town.programme.id, terms=TERMS
     )
     swept, extended, closed = [await town.new_card(load_fen=10_000, bonus_fen=100) for _ in range(3)]
     pending = await town.new_card(load_fen=5_000)

@@ -62,7 +62,7 @@ async def town(own_database: str) -> AsyncIterator[Town]:
     )
     app = town.apps[0]
     done = await closing.set_terms(
-        app.pool, app.clock, app.policy, book_id=town.book_id, programme_id=town.programme.id, terms=TERMS
+        app.pool, app.clock, app.ids, app.policy, book_id=town.book_id, programme_id=town.programme.id, terms=TERMS
     )
     assert done == TERMS
     yield town
@@ -584,7 +584,7 @@ async def test_where_no_rule_is_known_nothing_is_quoted(town: Town) -> None:
     card_id = await town.new_card(load_fen=1_000)
     bare = Terms(remind_days=(5,))
     done = await closing.set_terms(
-        app.pool, app.clock, app.policy, book_id=town.book_id, programme_id=town.programme.id, terms=bare
+        app.pool, app.clock, app.ids, app.policy, book_id=town.book_id, programme_id=town.programme.id, terms=bare
     )
     assert done == bare
     assert (await quote(town, card_id, HOLDER)).amount_fen == 1_000
@@ -622,7 +622,7 @@ async def test_terms_weaker_than_the_law_are_refused(town: Town) -> None:
     async def put(*values: Figure) -> Any:
         terms = Terms(refund_values=values)
         return await closing.set_terms(
-            app.pool, app.clock, app.policy, book_id=town.book_id, programme_id=town.programme.id, terms=terms
+            app.pool, app.clock, app.ids, app.policy, book_id=town.book_id, programme_id=town.programme.id, terms=terms
         )
 
     for name, value, rule_id in (

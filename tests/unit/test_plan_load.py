@@ -24,10 +24,10 @@ from tests.unit.plan_facts import (
     refused,
 )
 
-from kaquan.cards import CardStatus, Pocket
+from kaquan.cards import CardStatus, Pocket, end_of_day
 from kaquan.ledger import Effect, Guard, Leg, NewLot
 from kaquan.payments import Load, PaymentKind, PocketAmount
-from kaquan.payments.load import end_of_day, plan_load
+from kaquan.payments.load import plan_load
 
 
 def test_money_and_bonus_open_a_lot_each() -> None:

@@ -1,8 +1,9 @@
 """Floor 5: programmes with their acceptance, card numbers, batches, the life of a card, its pockets.
 
 It decides who may hold value and where it may be spent. It moves none but from one card to another, where a card is
-replaced or a person puts two together. Every change of a card leaves an event in the same commit. It never logs a card
-number; only :func:`reveal_number`, which leaves a trace, and :func:`print_cards`, whose caller leaves one, show any.
+replaced or a person puts two together, by the hands of two operators (``cards.adjustments``), and where its terms ask a
+fee for a service. Every change of a card leaves an event in the same commit. It never logs a card number; only
+:func:`reveal_number`, which leaves a trace, and :func:`print_cards`, whose caller leaves one, show any.
 """
 
 from kaquan.cards.accept import change_acceptance
@@ -12,6 +13,7 @@ from kaquan.cards.change import activate_card, block_card, unblock_card
 from kaquan.cards.change_programme import Approved, ProgrammeChange, change_programme
 from kaquan.cards.close import end_card, plan_closing, touch_pockets
 from kaquan.cards.create_programme import check_face_value, create_programme
+from kaquan.cards.days import end_of_day
 from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire
 from kaquan.cards.events import list_events
 from kaquan.cards.find import CardFinder
@@ -47,6 +49,7 @@ from kaquan.cards.programmes import Programmes
 from kaquan.cards.register import CustomerCheck, register_card, unbind_card
 from kaquan.cards.rekey import copy_lookups, count_lookups, drop_old_lookups
 from kaquan.cards.replace import replace_card
+from kaquan.cards.retain import find_retention
 from kaquan.cards.reveal import reveal_number
 from kaquan.cards.transfer import finish_transfers, transfer_balance
 from kaquan.cards.types import (
@@ -63,6 +66,9 @@ from kaquan.cards.types import (
     ClaimedGift,
     Clauses,
     Event,
+    Fee,
+    FeeKind,
+    Fees,
     Gift,
     GiftStatus,
     Hand,
@@ -106,6 +112,9 @@ __all__ = [
     "Clauses",
     "CustomerCheck",
     "Event",
+    "Fee",
+    "FeeKind",
+    "Fees",
     "Gift",
     "GiftStatus",
     "Hand",
@@ -152,8 +161,10 @@ __all__ = [
     "create_programme",
     "drop_old_lookups",
     "end_card",
+    "end_of_day",
     "enquire",
     "expire_gifts",
+    "find_retention",
     "finish_transfers",
     "get_batch",
     "get_card",

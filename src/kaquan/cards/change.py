@@ -9,12 +9,26 @@ from kaquan.cards.life import plan_activation, plan_block, plan_unblock
 from kaquan.cards.outcomes import missing
 from kaquan.cards.store import Write
 from kaquan.cards.types import BlockReason, Card, CardEvent, Event, Hand, Programme, Search
-from kaquan.kit.db import Pool
+from kaquan.kit.db import Connection, Pool
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.ledger import AccountSpec, FloorRule, slot_of
+from kaquan.parties.staff import Approve
 
 MAX_PLANS = 8
 """A change that was decided on a card that has changed since is decided again so many times."""
+
+
+class Permission:
+    """An approval among the writes of one commit, which is taken back with them; tells why it was refused."""
+
+    def __init__(self, approve: Approve | None) -> None:
+        self._approve = approve
+        self.refused: Refusal | None = None
+
+    async def claim(self, connection: Connection) -> bool:
+        """Whether the change may be made; without an approval to ask for it may."""
+        self.refused = None if self._approve is None else await self._approve(connection)
+        return self.refused is None
 
 
 async def activate_card(
@@ -66,14 +80,29 @@ async def block_card(
 
 
 async def unblock_card(
-    pool: Pool, hand: Hand, *, book_id: int, slots: tuple[int, ...], card_id: UUID, note: str | None = None
+    pool: Pool,
+    hand: Hand,
+    *,
+    book_id: int,
+    slots: tuple[int, ...],
+    card_id: UUID,
+    note: str | None = None,
+    approve: Approve | None = None,
 ) -> Card | Refusal:
     """Take a card back to where it was before it was blocked; one that is not blocked stays as it is.
 
-    Refused: ``not_found``, ``card_closed``.
+    ``approve`` is asked in the commit of the change. Refused: ``not_found``, what ``approve`` refuses.
     """
     return await apply_change(
-        pool, hand, CardEvent.UNBLOCKED, plan_unblock, book_id=book_id, slots=slots, card_id=card_id, reason=note
+        pool,
+        hand,
+        CardEvent.UNBLOCKED,
+        plan_unblock,
+        book_id=book_id,
+        slots=slots,
+        card_id=card_id,
+        reason=note,
+        approve=approve,
     )
 
 
@@ -89,11 +118,12 @@ async def apply_change(
     reason: str | None = None,
     details: dict[str, Any] | None = None,
     also: Callable[[Card], Sequence[Write]] | None = None,
+    approve: Approve | None = None,
 ) -> Card | Refusal:
     """Load a card, plan, and write it with its event in one commit; planned again when it changed meanwhile.
 
-    ``also`` gives what else is written in that commit, for the card as it will be. A card that stays as it is writes
-    nothing. Refused: ``not_found``, what ``plan`` refuses, ``busy``.
+    ``also`` gives what else is written in that commit, for the card as it will be, and ``approve`` is asked in it. A
+    card that stays as it is writes nothing. Refused: ``not_found``, what ``plan`` and ``approve`` refuse, ``busy``.
     """
     slot = slot_of(card_id, slots)
     for _ in range(MAX_PLANS):
@@ -105,8 +135,11 @@ async def apply_change(
             return after
         opening = await pockets_of(pool, card) if event is CardEvent.ACTIVATED else ()
         changed = store.change(card, after, event_of(hand, event, after, reason, details), opening=opening)
-        if await store.post_together(pool, changed, *(also(after) if also is not None else ())):
+        permission = Permission(approve)
+        if await store.post_together(pool, changed, permission.claim, *(also(after) if also is not None else ())):
             return after
+        if permission.refused is not None:
+            return permission.refused
     return BUSY.refuse()
 
 

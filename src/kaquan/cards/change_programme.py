@@ -38,8 +38,8 @@ from kaquan.policy import RuleBook, released_book
 
 
 class ProgrammeChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What of the terms changes; UNSET leaves a term as it is, None takes it away. ``clauses`` holds those that change
-    by their names."""
+    """What of the terms changes; UNSET leaves a term as it is, None takes it away. ``clauses`` and ``fees`` hold those
+    that change by their names."""
 
     spend_order: tuple[Pocket, ...] | UnsetType = UNSET
     max_balance_fen: int | UnsetType | None = UNSET
@@ -55,6 +55,7 @@ class ProgrammeChange(msgspec.Struct, frozen=True, kw_only=True):
     custom_range_fen: tuple[int, int] | UnsetType | None = UNSET
     restricted_to: Restriction | UnsetType | None = UNSET
     clauses: Mapping[str, int | None] | UnsetType = UNSET
+    fees: Mapping[str, int] | UnsetType = UNSET
 
 
 class Approved(msgspec.Struct, frozen=True):
@@ -72,6 +73,8 @@ def plan_change(before: ProgrammeTerms, change: ProgrammeChange) -> ProgrammeTer
             return invalid(field, "may change but not be taken away", allowed_zh="可以变更，但不能取消")
     if "clauses" in given:
         given["clauses"] = replace(before.clauses, **given["clauses"])
+    if "fees" in given:
+        given["fees"] = replace(before.fees, **given["fees"])
     after = replace(before, **given)
     return check_values(after) or after
 

@@ -78,7 +78,13 @@ def check_values(terms: ProgrammeTerms) -> Refusal | None:
                 f"must be from 1 to {MAX_VALID_DAYS} days, or absent",
                 allowed_zh=f"应为 1 至 {MAX_VALID_DAYS} 天，或不填",
             )
-    return _check_security(terms) or _check_faces(terms) or _check_restriction(terms) or _check_clauses(terms)
+    return (
+        _check_security(terms)
+        or _check_faces(terms)
+        or _check_restriction(terms)
+        or _check_clauses(terms)
+        or _check_fees(terms)
+    )
 
 
 def _check_order(terms: ProgrammeTerms) -> Refusal | None:
@@ -148,6 +154,13 @@ def _check_clauses(terms: ProgrammeTerms) -> Refusal | None:
             return invalid(
                 f"clauses.{name}", f"must be from 0 to {most}, or absent", allowed_zh=f"应为 0 至 {most}，或不填"
             )
+    return None
+
+
+def _check_fees(terms: ProgrammeTerms) -> Refusal | None:
+    for name, value in asdict(terms.fees).items():
+        if not 0 <= value <= MAX_FEN:
+            return invalid(f"fees.{name}", f"must be from 0 to {MAX_FEN}", allowed_zh=f"应为 0 至 {MAX_FEN}")
     return None
 
 

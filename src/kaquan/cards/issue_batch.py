@@ -5,15 +5,18 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from kaquan.cards import store
+from kaquan.cards.change import Permission
 from kaquan.cards.issue import MAX_DRAWS, Press
 from kaquan.cards.numbers import GUESSES_PER_CARD, room_under
 from kaquan.cards.outcomes import NUMBER_SPACE_TOO_SMALL, invalid, missing, taken
 from kaquan.cards.store import MadeCard, Run
 from kaquan.cards.types import Batch, NewBatch, Search
 from kaquan.kit.clock import Clock
-from kaquan.kit.db import Pool
-from kaquan.kit.ids import Ids, Prefix
+from kaquan.kit.db import Connection, Pool
+from kaquan.kit.ids import Ids, Prefix, show_id
 from kaquan.kit.outcomes import Refusal
+from kaquan.parties.staff import Approve
+from kaquan.parties.trail import SYSTEM, Actor, new_action, write_action
 
 MAX_BATCH_CARDS = 10_000_000
 CHUNK_CARDS = 5_000
@@ -29,13 +32,16 @@ async def create_batch(
     slots: tuple[int, ...],
     new: NewBatch,
     guesses_per_card: int = GUESSES_PER_CARD,
+    by: Actor = SYSTEM,
+    approve: Approve | None = None,
 ) -> Batch | Refusal:
     """A new batch, of which nothing is issued yet: :func:`run_batch` does that. All of its cards are under the terms
     of now.
 
-    Refused: ``invalid_field`` (card_count), ``not_found`` (programme_id), ``already_exists`` (name),
-    ``number_space_too_small`` when the numbers under the programme's prefix would be too easy to guess: fewer than
-    ``guesses_per_card`` possible ones for each card. Batches of a book that are created at once take turns there.
+    ``approve`` is asked in the commit that makes it, and what it refuses is refused. Refused besides: ``invalid_field``
+    (card_count), ``not_found`` (programme_id), ``already_exists`` (name), ``number_space_too_small`` when the numbers
+    under the programme's prefix would be too easy to guess: fewer than ``guesses_per_card`` possible ones for each
+    card. Batches of a book that are created at once take turns there.
     """
     if not 0 < new.card_count <= MAX_BATCH_CARDS:
         return invalid("card_count", f"must be from 1 to {MAX_BATCH_CARDS}", allowed_zh=f"应为 1 至 {MAX_BATCH_CARDS}")
@@ -51,7 +57,26 @@ async def create_batch(
     def room_in(promised: Sequence[tuple[str, int]]) -> int:
         return room_under(prefix, promised, guesses_per_card=guesses_per_card)
 
-    refused_by, room = await store.post_batch(pool, batch, slots=slots, room_in=room_in)
+    permission = Permission(approve)
+
+    async def record(connection: Connection) -> bool:
+        told = {
+            "programme_id": show_id(Prefix.PROGRAMME, batch.programme_id),
+            "name": batch.name,
+            "form": batch.form,
+            "card_count": batch.card_count,
+        }
+        action = new_action(
+            clock, ids, book_id=book_id, by=by, kind="batch.created", prefix=Prefix.BATCH, subject_id=batch.id,
+            after=told,
+        )  # fmt: skip
+        await write_action(connection, action)
+        return True
+
+    also = (permission.claim, record)
+    refused_by, room = await store.post_batch(pool, batch, slots=slots, room_in=room_in, also=also)
+    if permission.refused is not None:
+        return permission.refused
     if refused_by is None:
         if new.card_count <= room:
             return batch

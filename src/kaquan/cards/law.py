@@ -28,7 +28,11 @@ from kaquan.policy import (
 from kaquan.policy import Scheme as LegalScheme
 from kaquan.policy.outcomes import TERMS_BREAK_RULE
 
-_FIELDS = {"cap_fen": "max_balance_fen", "validity_days": "principal_valid_days"}
+_FIELDS = {
+    "cap_fen": "max_balance_fen",
+    "validity_days": "principal_valid_days",
+    "replacement_fee_fen": "fees.replacement_fen",
+}
 """What policy calls a term that has another name here."""
 
 _MODES = {
@@ -81,6 +85,7 @@ def terms_of(issuer: Issuer, terms: ProgrammeTerms, *, on: date) -> Terms:
         cap_fen=terms.max_balance_fen,
         denominations_fen=(*terms.denominations_fen, *(terms.custom_range_fen or ())),
         validity_days=terms.principal_valid_days,
+        replacement_fee_fen=terms.fees.replacement_fen or None,
         **asdict(terms.clauses),
     )
 

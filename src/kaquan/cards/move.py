@@ -5,7 +5,7 @@ an authorization has set aside stays, and follows when it is given back (``forwa
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -42,6 +42,21 @@ class _Piece(NamedTuple):
     amount_fen: int
     debit_account: int
     debit_lot: int | None
+
+
+_FOREVER = datetime.max.replace(tzinfo=UTC)
+
+
+def take_free(lots: Iterable[Lot], pocket: int, account: int, amount_fen: int, now: datetime) -> list[Leg]:
+    """What can be taken of ``amount_fen`` out of a pocket to ``account``, lot by lot: what is free and has not expired,
+    first what expires soonest."""
+    legs = []
+    for lot in sorted(lots, key=lambda lot: (lot.expires_at or _FOREVER, lot.lot)):
+        part_fen = min(lot.available_fen, amount_fen)
+        if part_fen > 0 and (lot.expires_at is None or lot.expires_at > now):
+            legs.append(Leg(Effect.POST, pocket, lot.lot, account, None, part_fen))
+            amount_fen -= part_fen
+    return legs
 
 
 def free_fen(holdings: Iterable[Holding]) -> int:

@@ -110,6 +110,12 @@ REPLACEMENT_NOT_USABLE = outcome(
     en="{field}: the new card must be of the same programme and form, issued, and not yet activated.",
     zh="{field}：新卡须为同一卡种、同一形态、已制卡且尚未激活。",
 )  # fmt: skip
+FEE_NOT_COVERED = outcome(
+    "fee_not_covered", http=409, iso="51",
+    en="The fee of {fee_fen} is more than the {available_fen} that is free in the card's principal; collect it "
+    "otherwise or let it go, and ask again with waive_fee.",
+    zh="手续费 {fee_fen} 超过本金户可用余额 {available_fen}；请另行收取或免收，并以 waive_fee 重新提交。",
+)  # fmt: skip
 CARDS_DO_NOT_MATCH = outcome(
     "cards_do_not_match", http=409, iso="57",
     en="{field}: balance moves only between two cards of one programme that are registered to one person and whose "

@@ -314,6 +314,16 @@ SELECT id FROM cards_card WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) O
 -- name: hold_cards
 SELECT ledger_touch_accounts_v1(%(slot)s::smallint, id) FROM unnest(%(ids)s::uuid[]) AS held (id) ORDER BY id;
 
+-- name: terms_of_customer
+-- The terms of the cards that somebody has, and of those that were registered to them before.
+SELECT DISTINCT c.programme_id, c.terms_version FROM cards_card c
+WHERE c.slot = %(slot)s AND c.book_id = %(book_id)s AND c.customer_id = %(customer_id)s
+UNION
+SELECT c.programme_id, c.terms_version FROM cards_event e
+JOIN cards_card c ON c.slot = e.slot AND c.id = e.card_id
+WHERE e.slot = %(slot)s AND e.book_id = %(book_id)s AND e.kind = 'registered'
+  AND e.details ->> 'customer_id' = %(customer_hex)s;
+
 -- name: cards_by_customer
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
@@ -422,6 +432,15 @@ SELECT slot, id, book_id, kind, status, from_card_id, to_card_id, amount_fen, ou
 FROM cards_transfer
 WHERE slot = %(slot)s AND status IN ('open', 'out') AND created_at <= %(until)s
 ORDER BY created_at LIMIT %(limit)s;
+
+-- name: insert_fee
+INSERT INTO cards_fee (slot, id, book_id, card_id, kind, amount_fen, currency, transfer_id, charged_at)
+VALUES (%(slot)s, %(id)s, %(book_id)s, %(card_id)s, %(kind)s, %(amount_fen)s, %(currency)s, %(transfer_id)s,
+        %(charged_at)s);
+
+-- name: fee_of_transfer
+SELECT slot, id, book_id, card_id, kind, amount_fen, currency, transfer_id, charged_at
+FROM cards_fee WHERE slot = %(slot)s AND transfer_id = %(transfer_id)s;
 
 -- name: change_transfer
 UPDATE cards_transfer

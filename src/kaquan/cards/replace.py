@@ -5,13 +5,15 @@ old card is refused. Then the transfer is carried out, by this caller or by the 
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from kaquan.cards import store
 from kaquan.cards.change import MAX_PLANS, event_of, pocket_accounts, programme_of
+from kaquan.cards.fees import ACCOUNT as FEES
+from kaquan.cards.fees import plan_fee, replacement_fee_fen
 from kaquan.cards.issue import Press
 from kaquan.cards.life import plan_replacement
 from kaquan.cards.outcomes import REPLACEMENT_NOT_USABLE, missing
@@ -22,16 +24,18 @@ from kaquan.cards.types import (
     CardEvent,
     CardForm,
     CardStatus,
+    Fee,
+    FeeKind,
     Hand,
     Programme,
     Replacement,
     Transfer,
     TransferKind,
 )
-from kaquan.kit.db import Pool
+from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import BUSY, Refusal
-from kaquan.ledger import RequestKey, slot_of
+from kaquan.ledger import AccountSpec, Posting, RequestKey, slot_of
 
 
 class Successor(NamedTuple):
@@ -71,16 +75,20 @@ async def replace_card(
     card_id: UUID,
     new_card_id: UUID | None = None,
     reason: str,
+    waive_fee: bool = False,
     key: RequestKey | None = None,
     claim: Claim | None = None,
 ) -> Replacement | Refusal:
     """Replace a card, active, lost or expired; under the same ``key`` it is replaced once.
 
+    The fee of its terms is taken from the card in the commit that ends it, unless it is waived: it was collected
+    otherwise, or let go. A gift that is claimed and a card that has expired cost nothing.
+
     Without ``new_card_id`` a digital card is made for a digital one; a physical card takes one of a batch. The new card
     is the holder's; it has no PIN yet. What an authorization has set aside on the old card follows when it is given
     back, and so does what is refunded later.
-    Refused: ``not_found``, ``replacement_not_usable``, the codes of cards that cannot be replaced, ``busy`` (also when
-    every number that was drawn is taken).
+    Refused: ``not_found``, ``replacement_not_usable``, ``fee_not_covered``, the codes of cards that cannot be replaced,
+    ``busy`` (also when every number that was drawn is taken).
     """
     slot = slot_of(card_id, slots)
     for _ in range(MAX_PLANS):
@@ -100,10 +108,59 @@ async def replace_card(
         if isinstance(successor, Refusal):
             return successor
         transfer = new_transfer(hand, TransferKind.REPLACEMENT, source=old, target_id=successor.card.id, key=key)
-        writes = _writes(hand, programme, old, successor, transfer, reason=reason, claim=claim)
+        due_fen = 0 if claim is not None else replacement_fee_fen(old, programme)
+        charge = None
+        if due_fen and not waive_fee:
+            charge = await _charge(pool, hand, programme, old, transfer, due_fen)
+        if isinstance(charge, Refusal):
+            return charge
+        writes = _writes(
+            hand, programme, old, successor, transfer,
+            reason=reason, claim=claim, charge=charge, waived_fen=due_fen if waive_fee else 0,
+        )  # fmt: skip
         if await store.post_together(pool, *writes):
             return await _finish(pool, hand, slots=slots, transfer=transfer)
     return BUSY.refuse()
+
+
+class Charge(NamedTuple):
+    """A fee with the posting that takes it."""
+
+    fee: Fee
+    posting: Posting
+
+    def write(self) -> Write:
+        """Take the fee, and write that it was taken; not done if the pocket has moved."""
+        post = store.post(
+            self.posting, book_id=self.fee.book_id, slot=self.fee.slot, at=self.fee.charged_at, origins=()
+        )
+        add = store.add_fee(self.fee)
+
+        async def write(connection: Connection) -> bool:
+            return await post(connection) and await add(connection)
+
+        return write
+
+
+async def _charge(
+    pool: Pool, hand: Hand, programme: Programme, old: Card, transfer: Transfer, due_fen: int
+) -> Charge | Refusal:
+    """What the fee takes of the card as it is. Refused: ``fee_not_covered``."""
+    holdings = await store.load_holdings(pool, book_id=old.book_id, slot=old.slot, card_id=old.id)
+    asked = AccountSpec(old.book_id, programme.issuer_id, FEES, programme.currency)
+    account = await store.open_clearing(pool, slot=old.slot, asked=asked)
+    now = hand.clock.now()
+    posting = plan_fee(
+        holdings, kind=FeeKind.REPLACEMENT, fee_fen=due_fen, account=account,
+        transaction_id=hand.ids.new_near(old.id), now=now,
+    )  # fmt: skip
+    if isinstance(posting, Refusal):
+        return posting
+    fee = Fee(
+        old.slot, posting.transaction_id, old.book_id, old.id, FeeKind.REPLACEMENT, due_fen, programme.currency,
+        transfer.id, now,
+    )  # fmt: skip
+    return Charge(fee, posting)
 
 
 async def _successor(
@@ -137,6 +194,8 @@ def _writes(
     *,
     reason: str,
     claim: Claim | None,
+    charge: Charge | None,
+    waived_fen: int,
 ) -> list[Write]:
     now = hand.clock.now()
     ended = plan_replacement(old, by=successor.card.id, claimed=claim is not None)
@@ -156,13 +215,21 @@ def _writes(
     )
     linked = {"replaces_card_id": show_id(Prefix.CARD, old.id)}
     began = event_of(hand, CardEvent.ACTIVATED, new, reason, linked)
-    replaced = event_of(
-        hand, CardEvent.REPLACED, ended, reason, {"new_card_id": show_id(Prefix.CARD, successor.card.id)}
-    )
+    details: dict[str, Any] = {"new_card_id": show_id(Prefix.CARD, successor.card.id)}
+    if charge is not None:
+        details |= {
+            "fee_fen": charge.fee.amount_fen,
+            "fee_transaction_id": show_id(Prefix.TRANSACTION, charge.fee.id),
+        }
+    if waived_fen:
+        details |= {"fee_waived_fen": waived_fen}
+    replaced = event_of(hand, CardEvent.REPLACED, ended, reason, details)
     return [
         *successor.writes,
         store.change(successor.card, new, began, opening=pocket_accounts(new, programme)),
-        store.change(old, ended, replaced),
+        store.change(old, ended, replaced)
+        if charge is None
+        else store.end_charged(old, ended, replaced, charge.write()),
         store.add_transfer(transfer),
         *(() if claim is None else claim.also(new)),
     ]
@@ -179,4 +246,5 @@ async def _finish(pool: Pool, hand: Hand, *, slots: tuple[int, ...], transfer: T
         card = await store.load_card(pool, book_id=finished.book_id, slot=slot, card_id=card_id)
         assert card is not None, "cards are never removed"
         cards.append(card)
-    return Replacement(cards[0], cards[1], finished)
+    fee = await store.load_fee(pool, slot=finished.slot, transfer_id=finished.id)
+    return Replacement(cards[0], cards[1], finished, fee)

@@ -25,6 +25,8 @@ from kaquan.cards.types import (
     CardForm,
     CardStatus,
     Event,
+    Fee,
+    FeeKind,
     Gift,
     GiftStatus,
     Hand,
@@ -265,9 +267,14 @@ async def post_acceptance(
 
 
 async def post_batch(
-    pool: Pool, batch: Batch, *, slots: Sequence[int], room_in: Callable[[Sequence[tuple[str, int]]], int]
+    pool: Pool,
+    batch: Batch,
+    *,
+    slots: Sequence[int],
+    room_in: Callable[[Sequence[tuple[str, int]]], int],
+    also: Sequence[Write] = (),
 ) -> tuple[str | None, int]:
-    """Write a batch that has issued nothing yet, if there is room for it.
+    """Write a batch that has issued nothing yet, if there is room for it, and ``also`` with it: all or nothing.
 
     ``room_in`` tells how many cards there is room for, from each programme's prefix with the cards that it has or that
     its running batches will make. The programmes are locked meanwhile, so that two batches do not both take one room.
@@ -281,6 +288,11 @@ async def post_batch(
             room = room_in([(prefix, count) for prefix, count in rows])
             if batch.card_count <= room:
                 await connection.execute(_QUERIES["insert_batch"], asdict(batch))
+                for write in also:
+                    if not await write(connection):
+                        raise _NotDoneError
+    except _NotDoneError:
+        return None, room
     except psycopg.IntegrityError as error:
         return constraint_of(error), room
     return None, room
@@ -411,6 +423,18 @@ async def load_cards(pool: Pool, book_id: int, slots: Sequence[int], search: Sea
         for slot in slots:
             cards += map(_card, await _rows(connection, query, {**criteria, "slot": slot}))
     return sorted(cards, key=lambda card: card.id.int, reverse=True)[: criteria["limit"]]
+
+
+async def load_terms_of_customer(
+    pool: Pool, *, book_id: int, slots: Sequence[int], customer_id: UUID
+) -> list[tuple[UUID, int]]:
+    """Programme and version of the terms of every card that somebody has or had."""
+    found: set[tuple[UUID, int]] = set()
+    params = {"book_id": book_id, "customer_id": customer_id, "customer_hex": customer_id.hex}
+    for slot in slots:
+        for programme_id, version in await _read(pool, "terms_of_customer", {**params, "slot": slot}):
+            found.add((programme_id, version))
+    return sorted(found)
 
 
 class _NotDoneError(Exception):
@@ -904,6 +928,44 @@ def post(posting: Posting, *, book_id: int, slot: int, at: datetime, origins: Se
         return True
 
     return write
+
+
+# --- fees
+
+
+def add_fee(fee: Fee) -> Write:
+    """Write that a fee was charged."""
+
+    async def write(connection: Connection) -> bool:
+        await connection.execute(_QUERIES["insert_fee"], asdict(fee))
+        return True
+
+    return write
+
+
+def end_charged(before: Card, after: Card, event: Event, fee: Write) -> Write:
+    """Write a card as it is after ``event`` that a fee was taken before: the card is locked, the fee taken, and then
+    the pockets are touched, in the order in which every change of a card takes its locks."""
+
+    async def write(connection: Connection) -> bool:
+        if not await change_card(connection, before, after):
+            return False
+        await _add_event(connection, event)
+        if not await fee(connection):
+            return False
+        await touch_pockets(connection, before)
+        return True
+
+    return write
+
+
+async def load_fee(pool: Pool, *, slot: int, transfer_id: UUID) -> Fee | None:
+    """The fee of the replacement that a transfer belongs to."""
+    for slot_, id_, book_id, card_id, kind, *rest in await _read(
+        pool, "fee_of_transfer", {"slot": slot, "transfer_id": transfer_id}
+    ):
+        return Fee(slot_, id_, book_id, card_id, FeeKind(kind), *rest)
+    return None
 
 
 # --- gifts

@@ -162,6 +162,13 @@ class Clauses(msgspec.Struct, frozen=True, kw_only=True):
     interest_to_holders_allowed: bool | None = None
 
 
+class Fees(msgspec.Struct, frozen=True, kw_only=True):
+    """What the holder pays the issuer for a service, out of the card; 0 is nothing. Only what is really charged stands
+    here: the fee for a new card in the place of one that is in use or lost."""
+
+    replacement_fen: int = 0
+
+
 class ProgrammeTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What of a programme has versions: a card keeps those that it was issued under. See :class:`Programme`."""
 
@@ -179,6 +186,7 @@ class ProgrammeTerms(msgspec.Struct, frozen=True, kw_only=True):
     custom_range_fen: tuple[int, int] | None = None
     restricted_to: Restriction | None = None
     clauses: Clauses = Clauses()
+    fees: Fees = Fees()
 
 
 class NewProgramme(ProgrammeTerms, frozen=True, kw_only=True):
@@ -237,6 +245,7 @@ class Programme(msgspec.Struct, frozen=True):
     effective_from: datetime | None = None
     accepted_trades: frozenset[str] = frozenset()
     outsiders: frozenset[UUID] = frozenset()
+    fees: Fees = Fees()
 
     def accepts_at(self, merchant_id: UUID, store_id: UUID, trade: str | None = None) -> bool:
         """Whether its cards are taken at this store of this merchant, which deals in ``trade``."""
@@ -413,12 +422,33 @@ class Transfer(msgspec.Struct, frozen=True):
     finished_at: datetime | None
 
 
+class FeeKind(StrEnum):
+    """What a fee was for."""
+
+    REPLACEMENT = "replacement"
+
+
+class Fee(msgspec.Struct, frozen=True):
+    """A fee that a card paid; ``id`` is that of its transaction, ``transfer_id`` that of the replacement's balance."""
+
+    slot: int
+    id: UUID
+    book_id: int
+    card_id: UUID
+    kind: FeeKind
+    amount_fen: int
+    currency: str
+    transfer_id: UUID
+    charged_at: datetime
+
+
 class Replacement(msgspec.Struct, frozen=True):
-    """A card with its successor, and the transfer of the balance."""
+    """A card with its successor, the transfer of the balance, and the fee that was taken of it before."""
 
     old: Card
     new: Card
     transfer: Transfer
+    fee: Fee | None = None
 
 
 class GiftStatus(StrEnum):

@@ -47,6 +47,7 @@ from kaquan.kit.ids import Ids, Prefix, show_id
 from kaquan.kit.outcomes import INVALID_FIELD, Refusal
 from kaquan.ledger import Answer, Effect, Guard, Leg, Posting, RequestKey, slot_of
 from kaquan.notices import NewNotice
+from kaquan.parties.staff import Approve
 from kaquan.parties.trail import Actor, new_action, write_action
 from kaquan.vault import Keyring
 
@@ -245,6 +246,12 @@ def plan_close(
     return ClosePlan(posting, returned)
 
 
+def keeps_paid_value(plan: ClosePlan, accounts: CloseAccounts) -> bool:
+    """Whether a closing leaves the issuer some of what was paid for the card."""
+    legs = [] if plan.posting is None else plan.posting.legs
+    return any(leg.credit_account == accounts.forfeited_value for leg in legs)
+
+
 async def quote_card(
     pool: Pool,
     clock: Clock,
@@ -282,15 +289,22 @@ async def close_card(
     by: Actor,
     key: RequestKey,
     render: Callable[[Closed], Answer],
+    approve: Approve | Refusal | None = None,
 ) -> Answer | Refusal:
     """Close a card for the refund whose hash the holder agreed to, once for a key.
 
-    Refused: ``quote_changed`` when the refund is another one now, and as :func:`quote_card` and :func:`check_payee`.
+    What is refunded takes a second person when it is paid out. ``approve`` is for what is not: where the issuer keeps
+    some of what was paid, it is asked in the commit of the closing, or refuses at once. Refused: ``quote_changed`` when
+    the refund is another one now, what ``approve`` refuses, and as :func:`quote_card` and :func:`check_payee`.
     """
     slot, closed_by = slot_of(card_id, slots), person_of(by)
     hand = Hand(clock, ids, SYSTEM if by.key_id is None else show_id(Prefix.KEY, by.key_id))
 
+    unapproved: Refusal | None = None
+
     async def decide() -> Decision | Refusal:
+        if unapproved is not None:
+            return unapproved
         holding = await store.load_holding(pool, book_id=book_id, slots=slots, card_id=card_id)
         if isinstance(holding, Refusal):
             return holding
@@ -312,6 +326,9 @@ async def close_card(
         accounts = CloseAccounts(*(opened[issuer_id, kind, currency] for kind in ACCOUNTS))
         plan = plan_close(holding, quote, ask, accounts, transaction_id=ids.new_near(card_id), now=now)
         transaction_id = plan.posting.transaction_id if plan.posting is not None else None
+        claims = keeps_paid_value(plan, accounts)
+        if claims and isinstance(approve, Refusal):
+            return approve
         payout = None
         if payee is not None and quote.amount_fen and transaction_id is not None:
             payout = make_payout(
@@ -370,7 +387,13 @@ async def close_card(
             )
 
         async def finish(connection: Connection) -> bool:
+            nonlocal unapproved
             await touch_pockets(connection, holding.card)
+            if claims and approve is not None:
+                assert not isinstance(approve, Refusal), "it was told at once"
+                unapproved = await approve(connection)
+                if unapproved is not None:
+                    return False
             if not await store.post_closing(connection, holding.card, done, plan.returned, notice=notice):
                 return False
             await write_action(connection, action)

@@ -2,6 +2,10 @@
 SELECT remind_days, dormant_months, refund_values FROM closing_terms
 WHERE book_id = %(book_id)s AND programme_id = %(programme_id)s;
 
+-- name: lock_terms
+SELECT remind_days, dormant_months, refund_values FROM closing_terms
+WHERE book_id = %(book_id)s AND programme_id = %(programme_id)s FOR UPDATE;
+
 -- name: set_terms
 INSERT INTO closing_terms (book_id, programme_id, remind_days, dormant_months, refund_values, changed_at)
 VALUES (%(book_id)s, %(programme_id)s, %(remind_days)s, %(dormant_months)s, %(refund_values)s::jsonb, %(at)s)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -111,7 +111,15 @@ async def open_issuer_accounts(
 
 
 async def load_terms(pool: Pool, *, book_id: int, programme_id: UUID) -> Terms | None:
-    rows = await _read(pool, "terms", {"book_id": book_id, "programme_id": programme_id})
+    async with pool.connection() as connection:
+        return await read_terms(connection, book_id=book_id, programme_id=programme_id)
+
+
+async def read_terms(
+    connection: Connection, *, book_id: int, programme_id: UUID, query: Literal["terms", "lock_terms"] = "terms"
+) -> Terms | None:
+    """The terms of a programme; with ``lock_terms`` nobody else changes them before the transaction ends."""
+    rows = await _rows(connection, query, {"book_id": book_id, "programme_id": programme_id})
     if not rows:
         return None
     ((remind_days, dormant_months, values),) = rows
@@ -122,20 +130,19 @@ async def load_terms(pool: Pool, *, book_id: int, programme_id: UUID) -> Terms |
     )
 
 
-async def post_terms(pool: Pool, *, book_id: int, programme_id: UUID, terms: Terms, at: datetime) -> None:
+async def write_terms(connection: Connection, *, book_id: int, programme_id: UUID, terms: Terms, at: datetime) -> None:
     values = msgspec.json.encode(terms.refund_values).decode() if terms.refund_values else None
-    async with pool.connection() as connection:
-        await connection.execute(
-            _SQL["set_terms"],
-            {
-                "book_id": book_id,
-                "programme_id": programme_id,
-                "remind_days": sorted(terms.remind_days, reverse=True),
-                "dormant_months": terms.dormant_months,
-                "refund_values": values,
-                "at": at,
-            },
-        )
+    await connection.execute(
+        _SQL["set_terms"],
+        {
+            "book_id": book_id,
+            "programme_id": programme_id,
+            "remind_days": sorted(terms.remind_days, reverse=True),
+            "dormant_months": terms.dormant_months,
+            "refund_values": values,
+            "at": at,
+        },
+    )
 
 
 # --- what a card holds

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from kaquan.cards import get_programme
 from kaquan.closing import store
 from kaquan.closing.days import day_of
@@ -10,9 +12,12 @@ from kaquan.closing.law import law_question, legal_figures
 from kaquan.closing.refund_rules import Figure, RulesError, is_weaker, read_refund_rules
 from kaquan.closing.types import Terms
 from kaquan.kit.clock import Clock
-from kaquan.kit.db import Pool
+from kaquan.kit.db import Pool, Rollback
+from kaquan.kit.ids import Ids, Prefix
 from kaquan.kit.outcomes import INVALID_FIELD, Refusal
 from kaquan.parties import get_issuer
+from kaquan.parties.staff import Approve
+from kaquan.parties.trail import SYSTEM, Actor, differences, record_action
 from kaquan.policy import CardClass, Policy
 
 MAX_REMIND_DAYS = 366
@@ -29,11 +34,21 @@ async def get_terms(pool: Pool, *, book_id: int, programme_id: UUID) -> Terms | 
 
 
 async def set_terms(
-    pool: Pool, clock: Clock, policy: Policy, *, book_id: int, programme_id: UUID, terms: Terms
+    pool: Pool,
+    clock: Clock,
+    ids: Ids,
+    policy: Policy,
+    *,
+    book_id: int,
+    programme_id: UUID,
+    terms: Terms,
+    by: Actor = SYSTEM,
+    approve: Approve | None = None,
 ) -> Terms | Refusal:
-    """Set all terms of a programme anew.
+    """Set all terms of a programme anew; terms that are so already change nothing and use no approval.
 
-    Refused: ``not_found``, ``invalid_field``, also for what is weaker than the law of the day where the issuer issues.
+    ``approve`` is asked in the transaction of the change. Refused: ``not_found``, ``invalid_field``, also for what is
+    weaker than the law of the day where the issuer issues, what ``approve`` refuses.
     """
     refused = check_terms(terms)
     if refused is not None:
@@ -49,8 +64,28 @@ async def set_terms(
             law = legal_figures(policy, book_id, issuer.id, question._replace(card_class=card_class))
             if (refused := check_values(terms.refund_values, law)) is not None:
                 return refused
-    await store.post_terms(pool, book_id=book_id, programme_id=programme_id, terms=terms, at=clock.now())
-    return terms
+    refused = None
+    async with pool.connection() as connection, connection.transaction():
+        before = (
+            await store.read_terms(connection, book_id=book_id, programme_id=programme_id, query="lock_terms")
+            or Terms()
+        )
+        was, is_ = differences(before, _ordered(terms))
+        if is_ and approve is not None:
+            refused = await approve(connection)
+        if refused is not None or not is_:
+            raise Rollback
+        await store.write_terms(connection, book_id=book_id, programme_id=programme_id, terms=terms, at=clock.now())
+        await record_action(
+            connection, clock, ids, book_id=book_id, by=by, kind="closing_terms.changed", prefix=Prefix.PROGRAMME,
+            subject_id=programme_id, before=was, after=is_,
+        )  # fmt: skip
+    return terms if refused is None else refused
+
+
+def _ordered(terms: Terms) -> Terms:
+    """The terms as they are kept."""
+    return replace(terms, remind_days=tuple(sorted(terms.remind_days, reverse=True)))
 
 
 def check_terms(terms: Terms) -> Refusal | None:

@@ -1,4 +1,4 @@
--- The schema at revision 0015, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0017, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -972,6 +972,26 @@ CREATE TABLE cards_acceptance_trade (
     trade text NOT NULL COLLATE pg_catalog."C"
 );
 
+CREATE TABLE cards_adjustment (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    card_id uuid NOT NULL,
+    pocket text NOT NULL COLLATE pg_catalog."C",
+    direction text NOT NULL COLLATE pg_catalog."C",
+    amount_fen bigint NOT NULL,
+    currency text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL COLLATE pg_catalog."C",
+    note text NOT NULL,
+    approval_id uuid NOT NULL,
+    made_by text NOT NULL COLLATE pg_catalog."C",
+    made_at timestamp with time zone NOT NULL,
+    CONSTRAINT cards_adjustment_amount CHECK ((amount_fen > 0)),
+    CONSTRAINT cards_adjustment_direction CHECK ((direction = ANY (ARRAY['credit'::text, 'debit'::text])))
+);
+
+COMMENT ON TABLE cards_adjustment IS 'Corrections by hand, each with the approval that allowed it; the id is that of the transaction';
+
 CREATE TABLE cards_batch (
     id uuid NOT NULL,
     book_id integer NOT NULL,
@@ -1045,6 +1065,23 @@ COMMENT ON COLUMN cards_event.actor IS 'Who did it: an API key (key_…), system
 COMMENT ON COLUMN cards_event.version IS 'The version of the card that this event made, with its status then; null where the card itself did not change';
 
 COMMENT ON COLUMN cards_event.details IS 'What a person may see: no number, PIN, token or message';
+
+CREATE TABLE cards_fee (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    card_id uuid NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    amount_fen bigint NOT NULL,
+    currency text NOT NULL COLLATE pg_catalog."C",
+    transfer_id uuid NOT NULL,
+    charged_at timestamp with time zone NOT NULL,
+    CONSTRAINT cards_fee_amount CHECK ((amount_fen > 0))
+);
+
+COMMENT ON TABLE cards_fee IS 'Fees that cards paid for a service; the id is that of the transaction';
+
+COMMENT ON COLUMN cards_fee.transfer_id IS 'The transfer of the balance to the new card: a replacement is charged once';
 
 CREATE TABLE cards_gift (
     slot smallint NOT NULL,
@@ -1991,6 +2028,12 @@ ALTER TABLE ONLY cards_acceptance
 ALTER TABLE ONLY cards_acceptance_trade
     ADD CONSTRAINT cards_acceptance_trade_pkey PRIMARY KEY (programme_id, trade);
 
+ALTER TABLE ONLY cards_adjustment
+    ADD CONSTRAINT cards_adjustment_approval UNIQUE (slot, approval_id);
+
+ALTER TABLE ONLY cards_adjustment
+    ADD CONSTRAINT cards_adjustment_pkey PRIMARY KEY (slot, id);
+
 ALTER TABLE ONLY cards_batch
     ADD CONSTRAINT cards_batch_name UNIQUE (book_id, name);
 
@@ -2002,6 +2045,12 @@ ALTER TABLE ONLY cards_card
 
 ALTER TABLE ONLY cards_event
     ADD CONSTRAINT cards_event_pkey PRIMARY KEY (slot, card_id, id);
+
+ALTER TABLE ONLY cards_fee
+    ADD CONSTRAINT cards_fee_once UNIQUE (slot, transfer_id);
+
+ALTER TABLE ONLY cards_fee
+    ADD CONSTRAINT cards_fee_pkey PRIMARY KEY (slot, id);
 
 ALTER TABLE ONLY cards_gift
     ADD CONSTRAINT cards_gift_pkey PRIMARY KEY (slot, id);
@@ -2243,6 +2292,10 @@ ALTER TABLE ONLY production_export
 ALTER TABLE ONLY production_export
     ADD CONSTRAINT production_export_turn UNIQUE (batch_id, turn);
 
+CREATE INDEX cards_adjustment_book ON cards_adjustment USING btree (slot, book_id, id);
+
+CREATE INDEX cards_adjustment_card ON cards_adjustment USING btree (slot, card_id, id);
+
 CREATE INDEX cards_card_batch ON cards_card USING btree (slot, batch_id, id) WHERE (batch_id IS NOT NULL);
 
 CREATE INDEX cards_card_customer ON cards_card USING btree (slot, customer_id, id) WHERE (customer_id IS NOT NULL);
@@ -2254,6 +2307,8 @@ CREATE INDEX cards_card_loss_due ON cards_card USING btree (slot, loss_due_at) W
 CREATE INDEX cards_card_programme ON cards_card USING btree (slot, programme_id, id);
 
 CREATE INDEX cards_card_replaced ON cards_card USING btree (slot, id) WHERE (status = 'replaced'::text);
+
+CREATE INDEX cards_event_registered ON cards_event USING btree (slot, ((details ->> 'customer_id'::text))) WHERE (kind = 'registered'::text);
 
 CREATE INDEX cards_gift_open ON cards_gift USING btree (slot, expires_at) WHERE (status = 'open'::text);
 
@@ -2445,6 +2500,7 @@ REVOKE ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_dec
 GRANT ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance_trade TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_adjustment TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_batch TO kaquan_app;
 GRANT UPDATE(issued_count) ON TABLE cards_batch TO kaquan_app;
 GRANT UPDATE(finished_at) ON TABLE cards_batch TO kaquan_app;
@@ -2465,6 +2521,7 @@ GRANT UPDATE(replaces_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(replaced_by_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(terms_version) ON TABLE cards_card TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_event TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_fee TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_gift TO kaquan_app;
 GRANT UPDATE(status) ON TABLE cards_gift TO kaquan_app;
 GRANT UPDATE(message_sealed) ON TABLE cards_gift TO kaquan_app;

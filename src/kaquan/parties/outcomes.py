@@ -49,8 +49,8 @@ APPROVAL_REQUIRED = outcome(
     "approval_required",
     http=403,
     iso="57",
-    en="{field}: an operator needs an approval of the kind {kind} for this; propose it first (POST /v1/approvals).",
-    zh="{field}：操作员办理此事须有 {kind} 类审批，请先提交审批（POST /v1/approvals）。",
+    en="{field}: this needs an approval of the kind {kind}, which an operator proposes first (POST /v1/approvals).",
+    zh="{field}：办理此事须有 {kind} 类审批，请由操作员先提交审批（POST /v1/approvals）。",
 )
 APPROVAL_NOT_OPEN = outcome(
     "approval_not_open",

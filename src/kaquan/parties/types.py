@@ -24,6 +24,7 @@ class Scope(StrEnum):
     PAYMENTS_READ = "payments:read"
     LOADS_WRITE = "loads:write"
     REFUNDS_WRITE = "refunds:write"
+    ADJUSTMENTS_WRITE = "adjustments:write"
     CARDS_WRITE = "cards:write"
     CARDS_READ = "cards:read"
     CARDS_REVEAL = "cards:reveal"

@@ -1,10 +1,7 @@
 """Load a card: money against a payment into the principal or the restricted pocket, a bonus into the bonus pocket, a
 lot each."""
 
-from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
-
-from kaquan.cards import Pocket
+from kaquan.cards import Pocket, end_of_day
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, NewLot, Posting
 from kaquan.payments.outcomes import BALANCE_CAP_EXCEEDED, POCKET_NOT_OFFERED
@@ -19,13 +16,6 @@ from kaquan.payments.types import (
     PocketAmount,
     Receipt,
 )
-
-
-def end_of_day(loaded_at: datetime, *, valid_days: int, time_zone: str) -> datetime:
-    """The end of the day that comes ``valid_days`` after the day of the load, as days go in the issuer's zone."""
-    zone = ZoneInfo(time_zone)
-    last_day = loaded_at.astimezone(zone).date() + timedelta(days=valid_days)
-    return datetime.combine(last_day + timedelta(days=1), time.min, zone).astimezone(loaded_at.tzinfo)
 
 
 def plan_load(facts: Facts, command: Load) -> Plan | Refusal:

@@ -84,6 +84,8 @@ TITLES = {
     "void": ("Authorization voided", "预授权撤销"),
     "expiry": ("Authorization expired", "预授权到期释放"),
     "refund": ("Refunded", "退款"),
+    "adjustment": ("Adjusted by hand", "人工调账"),
+    "fee": ("Fee charged", "收取手续费"),
     "transfer": ("Balance moved between cards", "余额转移"),
     "transfer_out": ("Balance left for another card", "余额转出"),
     "transfer_in": ("Balance arrived from another card", "余额转入"),

@@ -35,6 +35,7 @@ from kaquan.policy.metrics import Action, Metric, Operator, Subject, Unit
 from kaquan.policy.places import chain_of, read_jurisdiction
 from kaquan.policy.policy import Policy
 from kaquan.policy.propose import check_file, import_file, propose_change
+from kaquan.policy.retention import RECORDS, retention_table
 from kaquan.policy.rulebook import RuleBook, ask, is_weaker
 from kaquan.policy.sources import Source, describe_source, read_source
 from kaquan.policy.types import (
@@ -67,6 +68,7 @@ __all__ = [
     "LAW_JURISDICTION",
     "LAW_TIME_ZONE",
     "MAX_RULES",
+    "RECORDS",
     "Action",
     "Buyer",
     "CardClass",
@@ -126,6 +128,7 @@ __all__ = [
     "reject_change",
     "released_book",
     "released_law",
+    "retention_table",
     "show_demand",
     "show_raw",
     "show_source",

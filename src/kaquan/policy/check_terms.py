@@ -51,6 +51,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     closing_notice_days: int | None = None
     terms_change_notice_days: int | None = None
     fee_change_notice_days: int | None = None
+    replacement_fee_fen: int | None = None
     rebate_cap_bp: int | None = None
     voucher_validity_max_days: int | None = None
     lottery_prize_cap_fen: int | None = None
@@ -76,6 +77,7 @@ _PLAIN: dict[str, Metric] = {
     "closing_notice_days": Metric.CLOSING_NOTICE_DAYS,
     "terms_change_notice_days": Metric.TERMS_CHANGE_NOTICE,
     "fee_change_notice_days": Metric.FEE_CHANGE_NOTICE,
+    "replacement_fee_fen": Metric.REPLACEMENT_FEE_CAP,
     "rebate_cap_bp": Metric.REBATE_CAP,
     "voucher_validity_max_days": Metric.VOUCHER_VALIDITY_MAX_DAYS,
     "lottery_prize_cap_fen": Metric.LOTTERY_PRIZE_CAP,

@@ -144,6 +144,10 @@ class Metric(StrEnum):
         "fee_change_notice_days", Subject.PROGRAMME, Operator.AT_LEAST, Unit.DAYS,
         "Days of public notice before a fee changes", "调整收费前的公示天数",
     )
+    REPLACEMENT_FEE_CAP = (
+        "replacement_fee_cap_fen", Subject.PROGRAMME, Operator.AT_MOST, Unit.FEN,
+        "Fee for a new card in the place of another", "补换卡手续费上限",
+    )
     NO_REFUND_CLAUSE_ALLOWED = (
         "no_refund_clause_allowed", Subject.PROGRAMME, Operator.MAY, Unit.FLAG,
         "The terms may exclude refunds", "条款可以约定不予退款",

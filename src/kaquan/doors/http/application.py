@@ -12,6 +12,7 @@ from litestar.datastructures import ResponseHeader, State
 from litestar.exceptions import HTTPException
 from litestar.response import Response
 
+from kaquan.doors.http.adjustments import AdjustmentController
 from kaquan.doors.http.audit_trail import AuditTrailController
 from kaquan.doors.http.auth import guard, show_request_id
 from kaquan.doors.http.card_life import CARD_LIFE_CONTROLLERS
@@ -58,6 +59,7 @@ CONTROLLERS: list[type[Controller]] = [
     EnquiryController,
     ImportController,
     *PAYMENT_CONTROLLERS,
+    AdjustmentController,
     *LIMIT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     PolicyController,

@@ -15,6 +15,7 @@ from kaquan.cards import (
     UNUSABLE,
     CardStatus,
     ClaimedGift,
+    FeeKind,
     Gift,
     GiftStatus,
     LossCause,
@@ -30,6 +31,7 @@ from kaquan.cards.outcomes import (
     CARD_EXPIRED,
     CARD_REGISTERED,
     CARDS_DO_NOT_MATCH,
+    FEE_NOT_COVERED,
     GIFT_NOT_OPEN,
     LOSS_REPORT_PENDING,
     NOTHING_TO_TRANSFER,
@@ -125,10 +127,14 @@ class FoundCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class NewReplacement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``new_card_id``: a card of a batch; without it a digital card is made for a digital one."""
+    """``new_card_id``: a card of a batch; without it a digital card is made for a digital one.
+
+    The fee of the card's terms is taken from its principal; with ``waive_fee`` it was collected otherwise or let go.
+    """
 
     reason: Reason
     new_card_id: CardId | None = None
+    waive_fee: bool = False
 
 
 class NewTransfer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -172,10 +178,20 @@ class TransferView(msgspec.Struct, frozen=True):
     finished_at: datetime | None
 
 
+class FeeView(msgspec.Struct, frozen=True):
+    kind: FeeKind
+    amount_fen: int
+    currency: str
+    transaction_id: TransactionId
+
+
 class ReplacementView(msgspec.Struct, frozen=True):
+    """``fee`` was taken from the old card before its balance moved; null where there was none."""
+
     old: CardView
     new: CardView
     transfer: TransferView
+    fee: FeeView | None
 
 
 class GiftView(msgspec.Struct, frozen=True):
@@ -237,7 +253,11 @@ def show_transfer(transfer: Transfer) -> TransferView:
 
 
 def show_replacement(done: Replacement) -> ReplacementView:
-    return ReplacementView(show_card(done.old), show_card(done.new), show_transfer(done.transfer))
+    fee = done.fee
+    shown = None
+    if fee is not None:
+        shown = FeeView(fee.kind, fee.amount_fen, fee.currency, show_id(Prefix.TRANSACTION, fee.id))
+    return ReplacementView(show_card(done.old), show_card(done.new), show_transfer(done.transfer), shown)
 
 
 def show_gift(gift: Gift) -> GiftView:
@@ -426,7 +446,7 @@ class CardLifeController(Controller):
             body=NewReplacement,
             answer=ReplacementView,
             status=201,
-            refusals=[REPLACEMENT_NOT_USABLE, *_STATUSES],
+            refusals=[REPLACEMENT_NOT_USABLE, FEE_NOT_COVERED, *_STATUSES],
             takes_key=True,
         ),
     )
@@ -443,6 +463,7 @@ class CardLifeController(Controller):
                 **about,
                 new_card_id=new_card_id,
                 reason=asked.reason,
+                waive_fee=asked.waive_fee,
                 key=key,
             )
             return done if isinstance(done, Refusal) else Answer(201, _encode(show_replacement(done)))

@@ -20,6 +20,7 @@ from kaquan.cards import (
     CardForm,
     CardStatus,
     Clauses,
+    Fees,
     Hand,
     OperatingMode,
     Pocket,
@@ -46,6 +47,7 @@ from kaquan.doors.http.answers import answer, answer_page
 from kaquan.doors.http.callers import caller_of_key
 from kaquan.doors.http.fields import (
     AmountFen,
+    ApprovalId,
     BatchId,
     CardId,
     Code,
@@ -60,6 +62,7 @@ from kaquan.doors.http.fields import (
     Trade,
     uuid_of,
 )
+from kaquan.doors.http.four_eyes import APPROVED, ApprovalQuery, four_eyes, payload_of
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
 from kaquan.doors.http.problems import problem_response
@@ -68,6 +71,7 @@ from kaquan.doors.http.programme_fields import (
     ClauseFields,
     CustomRange,
     Denominations,
+    FeeFields,
     RestrictionFields,
     ValidDays,
     read_range,
@@ -85,6 +89,7 @@ from kaquan.kit.outcomes import ALREADY_EXISTS, BUSY, NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
 from kaquan.parties import Scope
 from kaquan.parties.outcomes import APPROVAL_FOR_SOMETHING_ELSE, APPROVAL_NOT_APPROVED, MERCHANT_OUTSIDE_SCHEME
+from kaquan.parties.staff import ApprovalKind
 from kaquan.policy.outcomes import TERMS_BREAK_RULE
 from kaquan.vault import mask_number
 
@@ -137,6 +142,7 @@ class NewProgramme(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     custom_range_fen: CustomRange | None = None
     restricted_to: RestrictionFields | None = None
     clauses: ClauseFields = ClauseFields()
+    fees: FeeFields = FeeFields()
 
 
 class ProgrammeQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -168,6 +174,7 @@ class ProgrammeView(msgspec.Struct, frozen=True):
     custom_range_fen: list[int] | None
     restricted_to: RestrictionFields | None
     clauses: ClauseFields
+    fees: FeeFields
     version: int
     effective_from: datetime
     time_zone: str
@@ -228,6 +235,7 @@ def show_programme(programme: Programme) -> ProgrammeView:
         custom_range_fen=None if programme.custom_range_fen is None else list(programme.custom_range_fen),
         restricted_to=show_restriction(programme.restricted_to),
         clauses=same_fields(programme.clauses, ClauseFields),
+        fees=same_fields(programme.fees, FeeFields),
         version=programme.version,
         effective_from=programme.effective_from or programme.created_at,
         time_zone=programme.time_zone,
@@ -286,6 +294,7 @@ class ProgrammeController(Controller):
             custom_range_fen=read_range(asked.custom_range_fen),
             restricted_to=read_restriction(asked.restricted_to),
             clauses=same_fields(asked.clauses, Clauses),
+            fees=same_fields(asked.fees, Fees),
         )
         made = await cards.create_programme(
             app.pool,
@@ -400,7 +409,6 @@ class ProgrammeController(Controller):
         programme_id = uuid_of(read_path(request, ProgrammeId))
         body = await read_bytes(request)
         asked = decode_body(body, TermsChange)
-        payload = {name: value for name, value in msgspec.json.decode(body).items() if name != "approval_id"}
         app, book_id = app_of(request), request.user.book_id
         found = await cards.get_programme(app.pool, book_id=book_id, programme_id=programme_id)
         if isinstance(found, Refusal):
@@ -412,7 +420,7 @@ class ProgrammeController(Controller):
             book_id=book_id,
             programme_id=programme_id,
             change=read_change(asked),
-            approved=cards.Approved(uuid_of(asked.approval_id), payload),
+            approved=cards.Approved(uuid_of(asked.approval_id), payload_of(body)),
             rules=await rules_of(app, book_id, found.issuer_id),
             by=actor_of(request),
         )
@@ -438,10 +446,13 @@ class ProgrammeController(Controller):
 
 
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An operator needs an approval of the kind ``batch_issue`` for the programme, with the other fields as payload."""
+
     programme_id: ProgrammeId
     name: Name
     form: CardForm
     card_count: Annotated[int, Meta(ge=1, le=MAX_BATCH_CARDS)]
+    approval_id: ApprovalId | None = None
 
 
 class BatchQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -485,12 +496,22 @@ class BatchController(Controller):
             body=NewBatch,
             answer=BatchView,
             status=201,
-            refusals=[ALREADY_EXISTS, NOT_FOUND, NUMBER_SPACE_TOO_SMALL],
+            refusals=[ALREADY_EXISTS, NOT_FOUND, NUMBER_SPACE_TOO_SMALL, *APPROVED, BUSY],
         )
     )
     async def create_batch(self, request: ApiRequest) -> Response[bytes]:
         """Create a batch; a job issues its cards, and ``issued_count`` tells how far it has come."""
-        asked = await read_body(request, NewBatch)
+        body = await read_bytes(request)
+        asked = decode_body(body, NewBatch)
+        approve = four_eyes(
+            request,
+            kind=ApprovalKind.BATCH_ISSUE,
+            subject=asked.programme_id,
+            payload=payload_of(body),
+            approval_id=asked.approval_id,
+        )
+        if isinstance(approve, Refusal):
+            return problem_response(approve)
         app = app_of(request)
         new = cards.NewBatch(
             programme_id=uuid_of(asked.programme_id),
@@ -506,6 +527,8 @@ class BatchController(Controller):
             slots=app.slots,
             new=new,
             guesses_per_card=app.settings.guesses_per_card,
+            by=actor_of(request),
+            approve=approve,
         )
         return answer(made, show_batch, status=201)
 
@@ -796,17 +819,29 @@ class CardController(Controller):
 
     @post(
         "/{id:str}/unblock",
-        **operation(Scope.CARDS_WRITE, path={"id": CardId}, answer=CardView, refusals=[NOT_FOUND, BUSY]),
+        **operation(
+            Scope.CARDS_WRITE,
+            path={"id": CardId},
+            query=ApprovalQuery,
+            answer=CardView,
+            refusals=[NOT_FOUND, *APPROVED, BUSY],
+        ),
     )
     async def unblock_card(self, request: ApiRequest) -> Response[bytes]:
         """Take a card back to where it was before it was blocked; one that is not blocked stays so."""
         app = app_of(request)
+        card_id = read_path(request, CardId)
+        approval_id = read_query(request, ApprovalQuery).approval_id
+        approve = four_eyes(request, kind=ApprovalKind.UNBLOCKING, subject=card_id, payload={}, approval_id=approval_id)
+        if isinstance(approve, Refusal):
+            return problem_response(approve)
         changed = await cards.unblock_card(
             app.pool,
             hand_of(request),
             book_id=request.user.book_id,
             slots=app.slots,
-            card_id=uuid_of(read_path(request, CardId)),
+            card_id=uuid_of(card_id),
+            approve=approve,
         )
         return answer(changed, show_card)
 

@@ -32,7 +32,18 @@ from kaquan.closing import (
 from kaquan.closing import outcomes as refused
 from kaquan.closing.terms import MAX_DORMANT_MONTHS, MAX_REMIND_DAYS, MAX_REMINDERS
 from kaquan.doors.http.answers import answer, answer_page
-from kaquan.doors.http.fields import AmountFen, CardId, Name, PayoutId, ProgrammeId, Reference, TransactionId, uuid_of
+from kaquan.doors.http.fields import (
+    AmountFen,
+    ApprovalId,
+    CardId,
+    Name,
+    PayoutId,
+    ProgrammeId,
+    Reference,
+    TransactionId,
+    uuid_of,
+)
+from kaquan.doors.http.four_eyes import APPROVED, four_eyes, payload_of
 from kaquan.doors.http.once import answer_once
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
@@ -41,11 +52,12 @@ from kaquan.doors.http.reading import decode_body, read_body, read_bytes, read_p
 from kaquan.doors.http.request import ApiRequest, actor_of, app_of
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.money import MAX_FEN
-from kaquan.kit.outcomes import NOT_FOUND, Refusal
+from kaquan.kit.outcomes import BUSY, NOT_FOUND, Refusal
 from kaquan.kit.paging import Page
 from kaquan.ledger import Answer, RequestKey
 from kaquan.parties import Scope
 from kaquan.parties.outcomes import FOUR_EYES
+from kaquan.parties.staff import ApprovalKind
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
@@ -95,6 +107,12 @@ class ClosingTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     refund_values: Annotated[list[FigureFields], Meta(max_length=MAX_VALUES)] = []
 
 
+class NewClosingTerms(ClosingTerms, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An operator needs an approval of the kind ``closing_terms`` for the programme, with the terms as payload."""
+
+    approval_id: ApprovalId | None = None
+
+
 def show_terms(terms: Terms) -> ClosingTerms:
     return ClosingTerms(
         remind_days=sorted(terms.remind_days, reverse=True),
@@ -125,15 +143,25 @@ class ClosingTermsController(Controller):
         **operation(
             Scope.PROGRAMMES_WRITE,
             path={"id": ProgrammeId},
-            body=ClosingTerms,
+            body=NewClosingTerms,
             answer=ClosingTerms,
-            refusals=[NOT_FOUND],
+            refusals=[NOT_FOUND, *APPROVED, BUSY],
         ),
     )
     async def set_closing_terms(self, request: ApiRequest) -> Response[bytes]:
         """Set what a programme says of the end of its value: reminders, dormancy, refund rules."""
-        id_ = uuid_of(read_path(request, ProgrammeId))
-        asked = await read_body(request, ClosingTerms)
+        id_ = read_path(request, ProgrammeId)
+        body = await read_bytes(request)
+        asked = decode_body(body, NewClosingTerms)
+        approve = four_eyes(
+            request,
+            kind=ApprovalKind.CLOSING_TERMS,
+            subject=id_,
+            payload=payload_of(body),
+            approval_id=asked.approval_id,
+        )
+        if isinstance(approve, Refusal):
+            return problem_response(approve)
         app = app_of(request)
         terms = Terms(
             remind_days=tuple(asked.remind_days),
@@ -141,7 +169,15 @@ class ClosingTermsController(Controller):
             refund_values=tuple(Figure(one.name, one.value, one.rule_id, one.source) for one in asked.refund_values),
         )
         done = await closing.set_terms(
-            app.pool, app.clock, app.policy, book_id=request.user.book_id, programme_id=id_, terms=terms
+            app.pool,
+            app.clock,
+            app.ids,
+            app.policy,
+            book_id=request.user.book_id,
+            programme_id=uuid_of(id_),
+            terms=terms,
+            by=actor_of(request),
+            approve=approve,
         )
         return answer(done, show_terms)
 
@@ -185,10 +221,15 @@ class PayeeFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class CloseRequest(QuoteRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The quote again, with its hash, which the holder agreed to, and the payee where something is due."""
+    """The quote again, with its hash, which the holder agreed to, and the payee where something is due.
+
+    Where the issuer keeps some of what was paid, an operator needs an approval of the kind ``closing`` for the card,
+    with the other fields as payload.
+    """
 
     quote_hash: Hash
     payee: PayeeFields | None = None
+    approval_id: ApprovalId | None = None
 
 
 class LineView(msgspec.Struct, frozen=True):
@@ -517,16 +558,27 @@ class ClosingController(Controller):
                 refused.QUOTE_CHANGED,
                 refused.PAYEE_NOT_HOLDER,
                 refused.CASH_NOT_ALLOWED,
+                *APPROVED,
             ],
             takes_key=True,
         ),
     )
     async def close_card(self, request: ApiRequest) -> Response[bytes]:
         """Close a card for ever, for the refund that was quoted; what is due becomes a payout."""
-        card_id = uuid_of(read_path(request, CardId))
+        subject = read_path(request, CardId)
+        card_id = uuid_of(subject)
         app = app_of(request)
+        body = await read_bytes(request)
+        asked = decode_body(body, CloseRequest)
+        approve = four_eyes(
+            request,
+            kind=ApprovalKind.CLOSING,
+            subject=subject,
+            payload=payload_of(body),
+            approval_id=asked.approval_id,
+        )
 
-        async def work(asked: CloseRequest, key: RequestKey) -> Answer | Refusal:
+        async def work(key: RequestKey) -> Answer | Refusal:
             return await closing.close_card(
                 **_who(request),
                 keyring=app.keyring,
@@ -537,9 +589,10 @@ class ClosingController(Controller):
                 payee=None if asked.payee is None else Payee(**msgspec.structs.asdict(asked.payee)),
                 key=key,
                 render=render(show_closure),
+                approve=approve,
             )
 
-        return await _once(request, CloseRequest, card_id, work)
+        return await answer_once(request, body, near=card_id, work=work)
 
     @get(
         "/{id:str}/closure",

@@ -8,6 +8,7 @@ from litestar import Controller, get, patch, post
 from litestar.response import Response
 from msgspec import UNSET, Meta, UnsetType
 
+from kaquan.cards import find_retention
 from kaquan.doors.http.answers import answer, answer_page
 from kaquan.doors.http.audit_trail import ActionView, show_action
 from kaquan.doors.http.fields import (
@@ -101,6 +102,8 @@ class Retain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Forget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the law asks to keep of a holder of cards is kept in any case; ``retain`` is for what asks for more."""
+
     retain: Retain | None = None
 
 
@@ -434,6 +437,10 @@ class CustomerController(Controller):
             until = in_utc(asked.retain.until)
             assert until is not None
             retention = customers.Retention(frozenset(asked.retain.fields), asked.retain.rule, until)
+        await app.policy.refresh()  # what is erased does not come back: no rule is overlooked
+        law = await find_retention(
+            app.pool, app.clock, app.policy.rules, book_id=request.user.book_id, slots=app.slots, customer_id=id_
+        )
         forgotten = await customers.forget_customer(
             app.pool,
             app.keyring,
@@ -442,6 +449,7 @@ class CustomerController(Controller):
             book_id=request.user.book_id,
             id_=id_,
             retention=retention,
+            law=law,
             by=actor_of(request),
         )
         return answer(forgotten, show_customer)

@@ -3,12 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kaquan.doors.http.fields import uuid_of
+import msgspec
+
+from kaquan.doors.http.fields import ApprovalId, uuid_of
 from kaquan.doors.http.request import ApiRequest, actor_of, app_of
 from kaquan.kit.db import Connection
 from kaquan.kit.outcomes import Refusal
-from kaquan.parties.outcomes import APPROVAL_REQUIRED
+from kaquan.parties.outcomes import APPROVAL_FOR_SOMETHING_ELSE, APPROVAL_NOT_APPROVED, APPROVAL_REQUIRED
 from kaquan.parties.staff import ApprovalKind, Approve, claim_approval
+
+APPROVED = (APPROVAL_REQUIRED, APPROVAL_NOT_APPROVED, APPROVAL_FOR_SOMETHING_ELSE)
+"""What a request that needs an approval may be refused for."""
+
+
+class ApprovalQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An operator's request names the approval that allows it."""
+
+    approval_id: ApprovalId | None = None
+
+
+def payload_of(body: bytes) -> dict[str, Any]:
+    """What must have been approved: a body that was decoded before, as it was sent, without ``approval_id``."""
+    return {name: value for name, value in msgspec.json.decode(body).items() if name != "approval_id"}
 
 
 def four_eyes(

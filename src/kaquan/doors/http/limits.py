@@ -21,7 +21,7 @@ from kaquan.doors.http.fields import (
     TerminalId,
     uuid_of,
 )
-from kaquan.doors.http.four_eyes import four_eyes
+from kaquan.doors.http.four_eyes import APPROVED, ApprovalQuery, four_eyes, payload_of
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
 from kaquan.doors.http.problems import problem_response
@@ -32,7 +32,6 @@ from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.kit.paging import Page
 from kaquan.parties import Scope
-from kaquan.parties.outcomes import APPROVAL_FOR_SOMETHING_ELSE, APPROVAL_NOT_APPROVED, APPROVAL_REQUIRED
 from kaquan.parties.staff import ApprovalKind, Approve
 from kaquan.payments import (
     Holder,
@@ -80,12 +79,6 @@ class LimitTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     holder: Holder = Holder.ANY
     trailing_s: Annotated[int, Meta(ge=1, le=MAX_TRAILING_S)] | None = None
     hours: HoursView | None = None
-    approval_id: ApprovalId | None = None
-
-
-class ApprovalQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An operator's request names the approval that allows it."""
-
     approval_id: ApprovalId | None = None
 
 
@@ -173,12 +166,11 @@ def _search(query: LimitQuery) -> LimitSearch:
 
 
 def _four_eyes(request: ApiRequest, body: bytes, subject: str, approval_id: str | None) -> Approve | Refusal | None:
-    payload = {name: value for name, value in msgspec.json.decode(body).items() if name != "approval_id"}
+    payload = payload_of(body)
     return four_eyes(request, kind=ApprovalKind.LIMIT_CHANGE, subject=subject, payload=payload, approval_id=approval_id)
 
 
-_APPROVED = (APPROVAL_REQUIRED, APPROVAL_NOT_APPROVED, APPROVAL_FOR_SOMETHING_ELSE)
-_REFUSALS = (NOT_FOUND, refused.LIMIT_NEEDS_ONE_SLOT, *_APPROVED)
+_REFUSALS = (NOT_FOUND, refused.LIMIT_NEEDS_ONE_SLOT, *APPROVED)
 
 
 class LimitController(Controller):
@@ -243,9 +235,7 @@ class LimitController(Controller):
 
     @post(
         "/{id:str}/end",
-        **operation(
-            Scope.LIMITS_WRITE, path={"id": LimitId}, query=ApprovalQuery, answer=LimitView, refusals=_APPROVED
-        ),
+        **operation(Scope.LIMITS_WRITE, path={"id": LimitId}, query=ApprovalQuery, answer=LimitView, refusals=APPROVED),
     )
     async def end_limit(self, request: ApiRequest) -> Response[bytes]:
         """End a limit. Ending it twice is ending it once."""
@@ -325,7 +315,7 @@ class PlaceRuleController(Controller):
 
     @post(
         **operation(
-            Scope.LIMITS_WRITE, body=PlaceRuleTerms, answer=PlaceRuleView, status=201, refusals=[NOT_FOUND, *_APPROVED]
+            Scope.LIMITS_WRITE, body=PlaceRuleTerms, answer=PlaceRuleView, status=201, refusals=[NOT_FOUND, *APPROVED]
         )
     )
     async def create_place_rule(self, request: ApiRequest) -> Response[bytes]:
@@ -376,7 +366,7 @@ class PlaceRuleController(Controller):
     @post(
         "/{id:str}/end",
         **operation(
-            Scope.LIMITS_WRITE, path={"id": PlaceRuleId}, query=ApprovalQuery, answer=PlaceRuleView, refusals=_APPROVED
+            Scope.LIMITS_WRITE, path={"id": PlaceRuleId}, query=ApprovalQuery, answer=PlaceRuleView, refusals=APPROVED
         ),
     )
     async def end_place_rule(self, request: ApiRequest) -> Response[bytes]:

@@ -53,6 +53,7 @@ from kaquan.payments import (
     Request,
     Spend,
     Void,
+    get_payment,
 )
 from kaquan.payments import outcomes as refused
 
@@ -359,13 +360,35 @@ async def _check_pin(asked: _Asked, card_id: UUID) -> PinState | Refusal:
     return refused_for_now or state
 
 
+async def _may_touch(asked: _Asked, payment_id: UUID) -> Refusal | None:
+    """Whether an operator of some stores may go on with a payment: one of their stores. Nobody else is looked up.
+
+    What is not there is refused where it is looked for. Refused: ``store_out_of_scope``.
+    """
+    app, principal = asked.app, asked.principal
+    if principal.store_ids is None:
+        return None
+    for kind in (PaymentKind.PURCHASE, PaymentKind.AUTHORIZATION):
+        found = await get_payment(
+            app.pool, book_id=principal.book_id, slots=app.slots, kind=kind, payment_id=payment_id
+        )
+        if not isinstance(found, Refusal):
+            assert found.store_id is not None, "what is spent is spent at a store"
+            return may_act_at(principal, found.store_id)
+    return None
+
+
 async def _read_capture(asked: _Asked) -> Command | Refusal:
     assert asked.target is not None
+    if (refusal := await _may_touch(asked, asked.target)) is not None:
+        return refusal
     return Capture(asked.target, asked.body.amount_fen, asked.body.final)
 
 
 async def _read_void(asked: _Asked) -> Command | Refusal:
     assert asked.target is not None
+    if (refusal := await _may_touch(asked, asked.target)) is not None:
+        return refusal
     return Void(asked.target)
 
 
@@ -373,13 +396,18 @@ async def _read_refund(asked: _Asked) -> Command | Refusal:
     when = _when(asked)
     if isinstance(when, Refusal):
         return when
-    return Refund(uuid_of(asked.body.payment_id), asked.body.amount_fen, when, asked.body.reference, _not_before(asked))
+    payment_id = uuid_of(asked.body.payment_id)
+    if (refusal := await _may_touch(asked, payment_id)) is not None:
+        return refusal
+    return Refund(payment_id, asked.body.amount_fen, when, asked.body.reference, _not_before(asked))
 
 
 async def _read_load(asked: _Asked) -> Command | Refusal:
     place = await _place_of(asked) if asked.body.terminal_id is not None else None
     if isinstance(place, Refusal):
         return place
+    if place is None and asked.principal.store_ids is not None:
+        return STORE_OUT_OF_SCOPE.refuse("terminal_id")  # who acts at some stores says at which
     when = _when(asked)
     if isinstance(when, Refusal):
         return when
@@ -437,17 +465,21 @@ ROUTES = (
     Route(
         "/v1/authorizations/{id}/capture", "capture_authorization", "Turn an authorization into a spend.",
         Scope.PAYMENTS_WRITE, CaptureRequest, _read_capture, render_done, 200,
-        (refused.AUTHORIZATION_NOT_OPEN, refused.AUTHORIZATION_EXPIRED, refused.CAPTURE_EXCEEDS_AUTHORIZATION),
+        (
+            STORE_OUT_OF_SCOPE, refused.AUTHORIZATION_NOT_OPEN, refused.AUTHORIZATION_EXPIRED,
+            refused.CAPTURE_EXCEEDS_AUTHORIZATION,
+        ),
     ),
     Route(
         "/v1/authorizations/{id}/void", "void_authorization", "Cancel what is not captured.",
-        Scope.PAYMENTS_WRITE, VoidRequest, _read_void, render_done, 200, (refused.AUTHORIZATION_NOT_OPEN,),
+        Scope.PAYMENTS_WRITE, VoidRequest, _read_void, render_done, 200,
+        (STORE_OUT_OF_SCOPE, refused.AUTHORIZATION_NOT_OPEN),
     ),
     Route(
         "/v1/refunds", "create_refund", "Return value of a captured spend.", Scope.REFUNDS_WRITE,
         RefundRequest, _read_refund, render_created, 201,
-        (refused.BACKDATING_FORBIDDEN, NOT_FOUND, UNUSABLE[CardStatus.CLOSED], refused.NOT_REFUNDABLE,
-         refused.REFUND_EXCEEDS_PAYMENT),
+        (STORE_OUT_OF_SCOPE, refused.BACKDATING_FORBIDDEN, NOT_FOUND, UNUSABLE[CardStatus.CLOSED],
+         refused.NOT_REFUNDABLE, refused.REFUND_EXCEEDS_PAYMENT),
     ),
     Route(
         "/v1/loads", "create_load", "Add money to a card.", Scope.LOADS_WRITE,

@@ -26,6 +26,7 @@ from kaquan.policy import (
     CRITERIA,
     LAW_TIME_ZONE,
     MAX_RULES,
+    RECORDS,
     Action,
     Buyer,
     CardClass,
@@ -45,6 +46,7 @@ from kaquan.policy import (
     Operator,
     Question,
     Rule,
+    RuleBook,
     RuleSet,
     Scheme,
     Search,
@@ -56,6 +58,7 @@ from kaquan.policy import (
     read_jurisdiction,
     read_rule,
     read_source,
+    retention_table,
     show_demand,
     show_raw,
 )
@@ -208,6 +211,18 @@ class FactQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     condition: Conditions | None = None
 
 
+class RetentionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """As for a fact: what is not said is not known, and what depends on it does not answer."""
+
+    jurisdiction: Jurisdiction
+    on: date | None = None
+    issuer_id: IssuerId | None = None
+    scheme: Scheme | None = None
+    issuer_class: IssuerClass | None = None
+    card_class: CardClass | None = None
+    channel: Channel | None = None
+
+
 class FactView(msgspec.Struct, frozen=True):
     """``fact`` is the strictest rule that binds, null where none says anything; ``also`` are the others that bind.
 
@@ -266,6 +281,17 @@ def show_rule(rule: Rule) -> RuleView:
         title_zh=rule.title_zh,
         title_en=rule.title_en,
         note=rule.note,
+    )
+
+
+def show_fact(rules: RuleBook, question: Question, fact: Fact | None) -> FactView:
+    return FactView(
+        metric=question.metric,
+        jurisdiction=question.jurisdiction,
+        on=question.on,
+        fact=None if fact is None else show_rule(fact.rule),
+        also=[] if fact is None else [show_rule(rule) for rule in fact.also],
+        advisory=[show_rule(rule) for rule in rules.advise(question)],
     )
 
 
@@ -462,6 +488,7 @@ class TermsFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     closing_notice_days: Number | None = None
     terms_change_notice_days: Number | None = None
     fee_change_notice_days: Number | None = None
+    replacement_fee_fen: Number | None = None
     rebate_cap_bp: Number | None = None
     voucher_validity_max_days: Number | None = None
     lottery_prize_cap_fen: Number | None = None
@@ -614,15 +641,29 @@ class PolicyController(Controller):
         )
         rules = app.policy.rules(request.user.book_id, issuer_id)
         fact: Fact | None = rules.ask(question)
-        view = FactView(
-            metric=question.metric,
-            jurisdiction=question.jurisdiction,
-            on=question.on,
-            fact=None if fact is None else show_rule(fact.rule),
-            also=[] if fact is None else [show_rule(rule) for rule in fact.also],
-            advisory=[show_rule(rule) for rule in rules.advise(question)],
+        return answer(show_fact(rules, question, fact), lambda shown: shown)
+
+    @get(
+        "/retention",
+        **operation(Scope.POLICY_READ, query=RetentionQuery, answer=Page[FactView], refusals=[NOT_FOUND]),
+    )
+    async def get_retention_table(self, request: ApiRequest) -> Response[bytes]:
+        """List for how long each kind of record is kept, with the rule and its source."""
+        query = read_query(request, RetentionQuery)
+        app = app_of(request)
+        issuer_id, today = await _asked_issuer(app, request.user.book_id, query.issuer_id)
+        question = Question(
+            RECORDS[0],
+            _jurisdiction(query.jurisdiction),
+            query.on or today,
+            scheme=query.scheme,
+            issuer_class=query.issuer_class,
+            card_class=query.card_class,
+            channel=query.channel,
         )
-        return answer(view, lambda shown: shown)
+        rules = app.policy.rules(request.user.book_id, issuer_id)
+        rows = [show_fact(rules, asked, fact) for asked, fact in retention_table(rules, question)]
+        return answer_page(Page(rows), lambda shown: shown)
 
     @get("/metrics", **operation(Scope.POLICY_READ, answer=Page[MetricView]))
     async def list_policy_metrics(self, request: ApiRequest) -> Response[bytes]:

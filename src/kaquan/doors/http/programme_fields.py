@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from kaquan.cards import Clauses, Restriction
+from kaquan.cards import Clauses, Fees, Restriction
 from kaquan.cards.create_programme import (
     MAX_AUTHORIZATION_TTL_S,
     MAX_BP,
@@ -69,6 +69,15 @@ class ClauseFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 assert ClauseFields.__struct_fields__ == Clauses.__struct_fields__, "every clause has its field"
+
+
+class FeeFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the holder pays out of the card: ``replacement_fen`` for a new card in the place of one in use or lost."""
+
+    replacement_fen: CapFen = 0
+
+
+assert FeeFields.__struct_fields__ == Fees.__struct_fields__, "every fee has its field"
 
 
 def read_range(asked: list[int] | None) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ from kaquan.doors.http.programme_fields import (
     CustomRange,
     Days,
     Denominations,
+    FeeFields,
     RestrictionFields,
     ShareBp,
     ValidDays,
@@ -52,6 +53,13 @@ class ClauseChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     interest_to_holders_allowed: bool | UnsetType | None = UNSET
 
 
+class FeeChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fees that change; one that is left out stays as it is."""
+
+    replacement_fen: CapFen | UnsetType = UNSET
+
+
+assert FeeChange.__struct_fields__ == FeeFields.__struct_fields__, "every fee can change"
 assert ClauseChange.__struct_fields__ == ClauseFields.__struct_fields__, "every clause can change"
 
 
@@ -77,6 +85,7 @@ class TermsChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     custom_range_fen: CustomRange | UnsetType | None = UNSET
     restricted_to: RestrictionFields | UnsetType | None = UNSET
     clauses: ClauseChange | UnsetType = UNSET
+    fees: FeeChange | UnsetType = UNSET
 
 
 class TermsVersionView(msgspec.Struct, frozen=True):
@@ -100,6 +109,7 @@ class TermsVersionView(msgspec.Struct, frozen=True):
     custom_range_fen: list[int] | None
     restricted_to: RestrictionFields | None
     clauses: ClauseFields
+    fees: FeeFields
 
 
 def show_version(made: TermsVersion) -> TermsVersionView:
@@ -123,6 +133,7 @@ def show_version(made: TermsVersion) -> TermsVersionView:
         custom_range_fen=None if terms.custom_range_fen is None else list(terms.custom_range_fen),
         restricted_to=show_restriction(terms.restricted_to),
         clauses=same_fields(terms.clauses, ClauseFields),
+        fees=same_fields(terms.fees, FeeFields),
     )
 
 
@@ -138,7 +149,7 @@ def read_change(asked: TermsChange) -> ProgrammeChange:
         given["custom_range_fen"] = read_range(given["custom_range_fen"])
     if "restricted_to" in given:
         given["restricted_to"] = read_restriction(given["restricted_to"])
-    if "clauses" in given:
-        clauses = msgspec.structs.asdict(given["clauses"])
-        given["clauses"] = {name: value for name, value in clauses.items() if value is not UNSET}
+    for name in {"clauses", "fees"} & given.keys():
+        fields = msgspec.structs.asdict(given[name])
+        given[name] = {field: value for field, value in fields.items() if value is not UNSET}
     return ProgrammeChange(**given)

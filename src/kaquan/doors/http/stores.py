@@ -85,12 +85,14 @@ class StoreController(Controller):
             body=NewStore,
             answer=StoreView,
             status=201,
-            refusals=[ALREADY_EXISTS, NOT_FOUND],
+            refusals=[ALREADY_EXISTS, NOT_FOUND, STORE_OUT_OF_SCOPE],
         )
     )
     async def create_store(self, request: ApiRequest) -> Response[bytes]:
         """Create a store of a merchant."""
         asked = await read_body(request, NewStore)
+        if request.user.store_ids is not None:  # a new store is none of theirs
+            return problem_response(STORE_OUT_OF_SCOPE.refuse())
         app = app_of(request)
         made = await parties.create_store(
             app.pool,

@@ -34,9 +34,11 @@ async def forget_customer(
     book_id: int,
     id_: UUID,
     retention: Retention | None,
+    law: Retention | None = None,
     by: Actor = SYSTEM,
 ) -> Customer | Refusal:
-    """Erase what is personal but for what ``retention`` names, which stays sealed until it ends; nobody is found by it.
+    """Erase what is personal but for what ``retention`` names and ``law`` asks for, which stays sealed until the later
+    of the two ends; nobody is found by it.
 
     Who is forgotten already stays as they are. Refused: ``not_found``, ``invalid_field`` (retain.until), ``busy``.
     """
@@ -49,11 +51,12 @@ async def forget_customer(
         now = clock.now()
         if retention is not None and retention.until <= now:
             return INVALID_FIELD.refuse("retain.until", allowed="must be in the future", allowed_zh="应晚于当前时间")
-        forgotten = plan_forgetting(row, retention, now)
+        keeping = join_retentions(retention, law)
+        forgotten = plan_forgetting(row, keeping, now)
         history = None
         if row.level is not IdentityLevel.NONE:
             history = LevelChange(book_id, id_, ids.new(), IdentityLevel.NONE, LevelReason.FORGOTTEN, None, now)
-        kept = [] if retention is None else sorted(retention.fields)
+        kept = [] if keeping is None else sorted(keeping.fields)
         action = new_action(
             clock,
             ids,
@@ -71,6 +74,14 @@ async def forget_customer(
         if await store.post_customer_change(pool, forgotten, history, action):
             return mask_row(forgotten, keyring)
     return BUSY.refuse()
+
+
+def join_retentions(one: Retention | None, other: Retention | None) -> Retention | None:
+    """What both ask to keep, until the later end, by its rule: neither lets go of what the other holds."""
+    if one is None or other is None:
+        return one or other
+    later = one if one.until > other.until else other
+    return replace(later, fields=one.fields | other.fields)
 
 
 def plan_forgetting(row: SealedCustomer, retention: Retention | None, now: datetime) -> SealedCustomer:

@@ -33,6 +33,7 @@ _SCOPES: dict[Role, frozenset[Scope]] = {
     Role.OPERATOR: frozenset(
         {
             Scope.PAYMENTS_READ,
+            Scope.ADJUSTMENTS_WRITE,
             Scope.CARDS_READ,
             Scope.CARDS_WRITE,
             Scope.PROGRAMMES_READ,

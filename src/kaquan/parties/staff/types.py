@@ -76,6 +76,8 @@ class ApprovalKind(StrEnum):
     LIMIT_CHANGE = "limit_change"
     UNBLOCKING = "unblocking"
     CLOSING = "closing"
+    """Of a card that leaves the issuer a part of what was paid."""
+    CLOSING_TERMS = "closing_terms"
     POLICY_CHANGE = "policy_change"
     PROGRAMME_CHANGE = "programme_change"
 
