@@ -7,32 +7,24 @@ asked and when something is killed; when the operating system then runs whom is 
 import asyncio
 import os
 import signal
-import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
 from uuid import UUID
 
-import httptools
 import msgspec
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from tests.conftest import make_database
-from tests.town import Town, audits_hold, keyring_file
+from tests.simulation.served import Answered, Served, Wire
+from tests.town import Town, audits_hold
 
-from kaquan import parties
-from kaquan.doors.cli.serving import free_port
-from kaquan.doors.http.serve import Processes
-from kaquan.doors.load import Caller, read_address
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.embedded import EmbeddedPostgres
 from kaquan.kit.ids import Prefix, show_id
-from kaquan.parties import IssuedKey, Mode, Scope
-from kaquan.settings import Settings
 
 SOAK = bool(os.environ.get("KAQUAN_SOAK"))
 SEED = int(os.environ.get("KAQUAN_SEED") or (time.time_ns() if SOAK else 20_260_301))
@@ -41,12 +33,6 @@ LANES = 12
 CARDS = 6
 START_FEN = 1_000_000
 ROUND_S = 2.5
-ANSWER_S = 15.0
-
-
-class Answered(NamedTuple):
-    status: int
-    body: bytes
 
 
 class Asked:
@@ -65,61 +51,6 @@ class Asked:
         return read
 
 
-class Wire:
-    """One connection to the server; it is made again when it is lost."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self._status = 0
-        self._body = b""
-        self._complete = False
-
-    def on_body(self, body: bytes) -> None:
-        self._body += body
-
-    def on_message_complete(self) -> None:
-        self._complete = True
-
-    async def send(self, request: bytes) -> Answered | None:
-        """The answer, or None when nobody knows what became of the request."""
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                if self._streams is None:
-                    self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-                reader, writer = self._streams
-                writer.write(request)
-                self._body, self._complete = b"", False
-                parser = httptools.HttpResponseParser(self)
-                while not self._complete:
-                    data = await reader.read(65_536)
-                    if not data:
-                        raise ConnectionResetError
-                    parser.feed_data(data)
-                status: int = parser.get_status_code()
-                return Answered(status, self._body)
-        except (OSError, TimeoutError):
-            await self.close()
-            return None
-
-    async def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
-            with suppress(OSError):
-                await self._streams[1].wait_closed()
-            self._streams = None
-
-
-@asynccontextmanager
-async def wire_to(port: int) -> AsyncIterator[Wire]:
-    """A wire, closed at the end."""
-    wire = Wire(port)
-    try:
-        yield wire
-    finally:
-        await wire.close()
-
-
 class Simulation:
     """A town whose server and database can be killed, and its tills."""
 
@@ -127,9 +58,7 @@ class Simulation:
         self.chance = chance
         bin_dir = os.environ.get("KAQUAN_TEST_BIN_DIR")
         self.postgres = EmbeddedPostgres(folder / "postgres", bin_dir=Path(bin_dir) if bin_dir else None)
-        self.settings = Settings(home=folder / "home", port=free_port("127.0.0.1"), workers=2)
-        self.settings.home.mkdir()
-        keyring_file(self.settings.keyring_path)
+        self.server = Served(folder / "home")
         self.asked: list[Asked] = []
         self.keys = 0
 
@@ -139,39 +68,15 @@ class Simulation:
         with self.postgres:
             self.conninfo = make_conninfo(make_database(self.postgres.conninfo(), "crash"))
             asyncio.run(self._furnish())
-            processes = self.processes = Processes(self.settings, self.conninfo, jobs=False)
-            processes.start()
-            watching = threading.Thread(target=processes.watch, daemon=True)
-            watching.start()
-            try:
-                asyncio.run(self.ready())
+            with self.server.open(self.conninfo):
                 yield
-            finally:
-                processes.stop()
-                watching.join()
 
     async def _furnish(self) -> None:
         town = await Town.found(self.conninfo, clock=SystemClock(), shops=3)
         self.cards = [await town.new_card(load_fen=START_FEN, bonus_fen=500) for _ in range(CARDS)]
         self.terminals = [show_id(Prefix.TERMINAL, place.terminal_id) for place in town.places]
-        app = town.apps[0]
-        key = await parties.issue_key(
-            app.pool, app.clock, app.ids, book=town.books[Mode.LIVE], name="tills", scopes=list(Scope)
-        )
-        assert isinstance(key, IssuedKey)
-        self.caller = Caller(read_address(f"http://127.0.0.1:{self.settings.port}"), token=key.token)
+        self.caller = await self.server.caller(town)
         await town.close()
-
-    async def ready(self) -> None:
-        """Wait until the server answers that it can serve."""
-        give_up = time.monotonic() + 60
-        async with wire_to(self.settings.port) as wire:
-            while True:
-                answer = await wire.send(self.caller.get("/readyz"))
-                if answer is not None and answer.status == 200:
-                    break
-                assert time.monotonic() < give_up, answer
-                await asyncio.sleep(0.05)
 
     def ask(self, kind: str, card: int, path: str, **body: object) -> Asked:
         self.keys += 1
@@ -210,7 +115,7 @@ class Simulation:
 
     async def till(self, seed: int, end: float) -> None:
         chance, mine = Random(seed), list[Asked]()
-        async with wire_to(self.settings.port) as wire:
+        async with self.server.wire() as wire:
             while time.monotonic() < end:
                 asked = self.next(chance, mine)
                 mine.append(asked)
@@ -224,7 +129,7 @@ class Simulation:
         tills = [asyncio.create_task(self.till(self.chance.getrandbits(64), end)) for _ in range(LANES)]
         await asyncio.sleep(self.chance.uniform(0.2, ROUND_S * 0.6))
         if victim == "server":
-            os.kill(self.chance.choice(self.processes.pids), signal.SIGKILL)
+            self.server.kill_one(self.chance)
         else:
             pid = self.postgres.status().pid
             assert pid is not None
@@ -232,7 +137,7 @@ class Simulation:
             await asyncio.sleep(self.chance.uniform(0, 0.5))
             await asyncio.to_thread(self.postgres.start)
         await asyncio.gather(*tills)
-        await self.ready()
+        await self.server.ready()
 
     def each_key_at_most_once(self) -> None:
         """No key moved value twice, and whoever was told so finds it moved."""
@@ -260,7 +165,7 @@ class Simulation:
 
         async def lane() -> None:
             nonlocal known, unknown
-            async with wire_to(self.settings.port) as wire:
+            async with self.server.wire() as wire:
                 while waiting:
                     asked = waiting.pop()
                     answer = await self._insist(wire, asked)
