@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeGuard
 
 import httptools
 from tests.town import Town, keyring_file
@@ -27,6 +27,19 @@ ANSWER_S = 15.0
 class Answered(NamedTuple):
     status: int
     body: bytes
+
+
+def is_final(answer: Answered | None) -> TypeGuard[Answered]:
+    """Whether this is what became of a request; otherwise the same key tells later."""
+    return answer is not None and answer.status != 503 and b"request_in_progress" not in answer.body
+
+
+class Line(Protocol):
+    """What requests are sent over."""
+
+    async def send(self, request: bytes) -> Answered | None:
+        """The answer, or None when nobody knows what became of the request."""
+        ...
 
 
 class Wire:
@@ -85,9 +98,10 @@ async def wire_to(port: int) -> AsyncIterator[Wire]:
 
 
 class Served:
-    """Two server processes on a home of their own."""
+    """Two server processes on a home of their own, with ``jobs`` a worker too."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, jobs: bool = False) -> None:
+        self._jobs = jobs
         self.settings = Settings(home=home, port=free_port("127.0.0.1"), workers=2)
         home.mkdir()
         keyring_file(self.settings.keyring_path)
@@ -95,7 +109,9 @@ class Served:
     @contextmanager
     def open(self, conninfo: str) -> Iterator[None]:
         """Serve a database; what dies is started again."""
-        processes = self._processes = Processes(self.settings, conninfo, jobs=False)
+        processes = self._processes = Processes(
+            self.settings, conninfo, jobs=self._jobs, log=self.settings.home / "server.log"
+        )
         processes.start()
         watching = threading.Thread(target=processes.watch, daemon=True)
         watching.start()
@@ -132,5 +148,5 @@ class Served:
         return wire_to(self.settings.port)
 
     def kill_one(self, chance: Random) -> None:
-        """Kill a server process."""
+        """Kill a process of it."""
         os.kill(chance.choice(self._processes.pids), signal.SIGKILL)

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from tests.conftest import make_database
 from tests.simulation.history import Event, Op, Value, check_history, write_history
-from tests.simulation.served import Answered, Served, Wire
+from tests.simulation.served import Answered, Served, Wire, is_final
 from tests.town import Town, any_customer, audits_hold
 
 from kaquan import cards
@@ -100,7 +100,7 @@ class Bank:
         """The answer; who is patient asks again under the same key until there is one."""
         for _ in range(100):
             answer = await wire.send(request)
-            if answer is not None and answer.status != 503 and b"request_in_progress" not in answer.body:
+            if is_final(answer):
                 return answer
             if not patient:
                 return None

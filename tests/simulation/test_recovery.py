@@ -143,13 +143,11 @@ class Lost:
 
 
 @pytest.fixture(scope="module")
-def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lost]:
-    root = tmp_path_factory.mktemp("recovery")
-    root.chmod(0o711)  # root's server runs as somebody else
-    lost = Lost(root)
+def lost(folder: Path) -> Iterator[Lost]:
+    lost = Lost(folder)
     lost.live_and_die()
     yield lost
-    shutil.rmtree(root)
+    shutil.rmtree(folder)
 
 
 def transactions(server: EmbeddedPostgres) -> set[str]:
