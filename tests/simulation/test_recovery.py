@@ -1,6 +1,7 @@
 """A database is lost, and restored from its archive: what was acknowledged by a moment is there, the rest has names."""
 
 import asyncio
+import gzip
 import json
 import os
 import resource
@@ -239,6 +240,12 @@ def test_a_log_that_is_not_whole(lost: Lost) -> None:
     lost.restore(into, lost.moment.isoformat(), archive=copy)
     shutil.rmtree(into)
 
+    # a segment that was damaged before it was kept has a right checksum, and the server cannot read it
+    written = bytearray(gzip.decompress(whole))
+    written[8_192:16_384] = bytes(8_192)
+    spoilt.write_bytes(gzip.compress(written, compresslevel=1))
+    assert "cannot be replayed beyond 20" in lost.refused_restore(into, archive=copy)
+
     facts = json.loads(bases[-1].read_text())
     bases[-1].write_text(json.dumps(facts | {"postgres": "9"}))
     assert "made by PostgreSQL 9 and this is PostgreSQL 1" in lost.refused_restore(into, lost.ended.isoformat(), copy)
@@ -248,6 +255,7 @@ def test_a_log_that_is_not_whole(lost: Lost) -> None:
     assert [base.name for base in Archive(copy).keep(1)] == [bases[0].parent.name]
     assert Archive(copy).segments()[0] == first
     assert not bases[0].exists()
+    assert [path.name for path in (copy / "base").iterdir()] == [bases[-1].parent.name]
 
 
 def test_a_disk_that_takes_no_more(lost: Lost) -> None:

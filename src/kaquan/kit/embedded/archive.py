@@ -168,7 +168,7 @@ class Archive:
         bases = self.bases()
         forgotten, kept = bases[:-count], bases[-count:]
         for base in forgotten:
-            shutil.rmtree(self.base_dir / base.name)
+            shutil.rmtree((self.base_dir / base.name).rename(self.base_dir / f"{base.name}.part"))
         for name in self.segments():
             if segment_number(name) < segment_number(kept[0].first_segment):
                 self.segment(name).unlink()
@@ -183,8 +183,10 @@ class Archive:
             with suppress(ValueError, TypeError, KeyError):  # one that cannot be read is none
                 facts = json.loads(path.read_bytes())
                 moments = {name: datetime.fromisoformat(facts[name]) for name in ("began_at", "ended_at")}
-                found.append(Base(**{**facts, **moments}))
-        return sorted((base for base in found if not base.name.endswith(".part")), key=lambda base: base.ended_at)
+                base = Base(**{**facts, **moments})
+                if base.name == path.parent.name:  # else it is not finished, or being forgotten
+                    found.append(base)
+        return sorted(found, key=lambda base: base.ended_at)
 
     def segments(self) -> Sequence[str]:
         """The name of every segment that is here."""
