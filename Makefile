@@ -40,7 +40,7 @@ test: check ## style, types and every test
 bench: setup ## measure this machine; results in bench/results
 	@$(BIN)/kaquan bench all $(ARGS)
 
-soak: $(VENV)/dev.done ## the long runs: crash rounds, the state machine, fuzzing
+soak: $(VENV)/dev.done ## the long runs: crash rounds, histories, the simulator, the state machine, fuzzing
 	@KAQUAN_SOAK=1 $(BIN)/pytest tests/simulation tests/property tests/contract/test_fuzz.py $(ARGS)
 
 lock: ## renew the lock files (needs uv)

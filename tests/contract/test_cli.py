@@ -251,6 +251,10 @@ def test_the_embedded_database_starts_is_backed_up_and_stops(home: Path) -> None
         before = backup.read_bytes()
         assert "never overwrites" in sentence("db", "backup", str(backup), env=env)
         assert backup.read_bytes() == before
+        sound = {"file": str(backup), "bytes": backup.stat().st_size, "sound": True}
+        assert document("db", "backup", "--verify", str(backup), env=env) == sound
+        backup.write_bytes(before[:-1000])
+        assert "could not read" in sentence("db", "backup", "--verify", str(backup), env=env)
         assert kaquan("db", "backup", "/dev/null/b.dump", env=env).returncode == 1
         assert list(home.parent.glob("*.part")) == []
     finally:
@@ -264,6 +268,12 @@ def test_the_embedded_database_starts_is_backed_up_and_stops(home: Path) -> None
 def test_a_server_of_the_operator_is_not_ours_to_stop(env: dict[str, str]) -> None:
     assert "its own tools" in sentence("db", "stop", env=env)
     assert "its own tools" in sentence("db", "start", env=env)
+
+
+def test_a_server_of_the_operator_is_archived_by_its_own_means(env: dict[str, str], tmp_path: Path) -> None:
+    for command in (["archive", str(tmp_path / "archive")], ["backup", "--base"], ["backup", "--verify"]):
+        assert "set archive_mode, archive_command and archive_timeout on it" in sentence("db", *command, env=env)
+    assert list(tmp_path.iterdir()) == []
 
 
 # Serving

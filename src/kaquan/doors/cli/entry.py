@@ -8,6 +8,7 @@ import typer
 from kaquan.doors.bench import bench_app
 from kaquan.doors.cli.commands.approval import approval_app
 from kaquan.doors.cli.commands.audit import audit
+from kaquan.doors.cli.commands.backup import backup_app
 from kaquan.doors.cli.commands.batch import batch_app
 from kaquan.doors.cli.commands.card import card_app
 from kaquan.doors.cli.commands.db import db_app
@@ -34,6 +35,7 @@ app.command()(serve)
 app.command()(demo)
 app.command()(audit)
 app.add_typer(card_app, name="card")
+db_app.add_typer(backup_app)
 app.add_typer(db_app, name="db")
 app.add_typer(key_app, name="key")
 app.add_typer(vault_app, name="vault")

@@ -15,11 +15,21 @@ def usable_memory_bytes(cgroup_limit: Path = Path("/sys/fs/cgroup/memory.max")) 
     return machine if limit == "max" else min(machine, int(limit))
 
 
-def _quote(value: str) -> str:
+def quote(value: str) -> str:
+    """A value as a configuration file has it."""
     return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def render(*, socket_dir: Path, log_dir: Path, port: int, listen: bool, wal_compression: str, memory_bytes: int) -> str:
+def render(
+    *,
+    socket_dir: Path,
+    log_dir: Path,
+    port: int,
+    listen: bool,
+    wal_compression: str,
+    memory_bytes: int,
+    archive_command: str | None,
+) -> str:
     """The whole configuration file: durable, sized for `memory_bytes`, silent about the data it stores."""
     memory_mb = memory_bytes // MIB
     socket_list = '"' + str(socket_dir).replace('"', '""') + '"'
@@ -72,7 +82,11 @@ def render(*, socket_dir: Path, log_dir: Path, port: int, listen: bool, wal_comp
         "timezone": "UTC",
         "log_timezone": "UTC",
     }
+    if archive_command is not None:
+        settings["archive_mode"] = "on"
+        settings["archive_command"] = archive_command
+        settings["archive_timeout"] = "60s"  # what is lost at the most with the disk
     if sys.platform == "darwin":
         settings["wal_sync_method"] = "fsync_writethrough"  # the default leaves data in the drive's cache
-    lines = [f"{name} = {_quote(value)}" for name, value in settings.items()]
+    lines = [f"{name} = {quote(value)}" for name, value in settings.items()]
     return "\n".join([HEADER, *lines, ""])

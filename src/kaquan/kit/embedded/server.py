@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from kaquan.kit.embedded import binaries, config, watcher
+from kaquan.kit.embedded import binaries, config, segments, watcher
 from kaquan.kit.embedded.account import Account, socket_path, user_name
 from kaquan.kit.embedded.binaries import EmbeddedPostgresError
 
@@ -75,7 +75,8 @@ class EmbeddedPostgres:
     """The database server on one folder.
 
     What the folder holds: `data` (the cluster), `pgpass` (generated password of the superuser `postgres`),
-    `run` (the socket), `log`, `startup.log`, `lock`. Only the user of the server can read them.
+    `run` (the socket), `log`, `startup.log`, `lock`, and `archive` if it keeps one. Only the user of the
+    server can read them.
 
     Who owns the server: the object whose `start()` launched it. The server ends with that process, however
     the process ends, or with `stop()`, or when the object is garbage collected. If a server already runs on
@@ -108,6 +109,7 @@ class EmbeddedPostgres:
         self.log_dir = self.folder / "log"
         self.passfile = self.folder / "pgpass"
         self._startup_log = self.folder / "startup.log"
+        self._archive_file = self.folder / "archive"
         self._port = port
         self._bin_dir = bin_dir
         self._user = user or os.environ.get("KAQUAN_DATABASE_USER")
@@ -199,6 +201,21 @@ class EmbeddedPostgres:
         }
         escaped = {name: value.replace("\\", "\\\\").replace("'", "\\'") for name, value in values.items()}
         return " ".join(f"{name}='{value}'" for name, value in escaped.items())
+
+    @property
+    def archive(self) -> Path | None:
+        """The folder in which the server keeps every segment of its log; see :class:`kaquan.kit.embedded.Archive`."""
+        try:
+            return Path(self._archive_file.read_text())
+        except FileNotFoundError:
+            return None
+
+    def archive_to(self, place: Path | None) -> None:
+        """Keep the log in ``place`` (None: nowhere) from the next start on, whoever starts it."""
+        if place is None:
+            self._archive_file.unlink(missing_ok=True)
+        else:
+            self._archive_file.write_text(str(place))
 
     def binary(self, name: str) -> Path:
         """Path of a client program that fits this server (`psql` …); see `binaries.binary`."""
@@ -362,6 +379,7 @@ class EmbeddedPostgres:
             # pglz costs more than it saves: after a checkpoint, when whole pages are logged, a quarter of the rate
             wal_compression="lz4" if has_lz4 else "off",
             memory_bytes=config.usable_memory_bytes(),
+            archive_command=None if self.archive is None else segments.keep_command(self.archive / "wal"),
         )
         account.write(self.data / "postgresql.conf", text)
 
