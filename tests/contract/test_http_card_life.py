@@ -1,11 +1,15 @@
 """``/v1/cards/{id}/…`` and ``/v1/gifts`` as a client sees them, and spends that ask for a PIN."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import httpx
+import psycopg
 import pytest
+from argon2 import PasswordHasher
+from tests.conftest import make_database
 from tests.contract.api import problem
 from tests.town import Town, audits_hold
 
@@ -181,6 +185,96 @@ async def test_wrong_pins_are_counted_against_the_till(desk: Desk) -> None:
     problem(await desk.purchase(501, pin=PIN), 429, "too_many_wrong_answers")
     assert await desk.everything() == before
     assert (await desk.purchase(500)).status_code == 201, "without a PIN nothing is guessed"
+
+
+@pytest.fixture
+async def lonely_desk(server: str) -> AsyncIterator[Desk]:
+    """In a database of its own, which may have cards that nobody made."""
+    conninfo = make_database(server, f"test_guesses_{os.getpid()}")
+    town = await Town.found(conninfo, clock=SystemClock(), pin_required_above_fen=500, pin_max_attempts=3)
+    desk = Desk(town)
+    yield desk
+    for client in desk.clients:
+        await client.aclose()
+    await town.close()
+
+
+async def test_one_pin_on_many_cards_gets_fifty_answers_at_every_door(lonely_desk: Desk) -> None:
+    """The lock of a card does not see it: each card is asked once."""
+    desk, guesses, limit = lonely_desk, 300, 50
+    desk.terminal_id = show_id(Prefix.TERMINAL, desk.town.places[0].terminal_id)
+    desk.client = await desk.client_of(*Scope)
+    desk.card = await desk.new_card(load_fen=1_000)
+    conninfo, mine = desk.town.conninfo, uuid_of(desk.card)
+    done(await desk.of_card("pin", {"pin": PIN}))
+    with psycopg.connect(conninfo) as owner:  # copies of a card that is reported lost, each with somebody's PIN
+        columns = "slot, book_id, programme_id, terms_version, status, form, number_sealed, number_last4, created_at"
+        made = owner.execute(
+            f"INSERT INTO cards_card (id, activated_at, {columns}, loss_reported_at, loss_due_at)"
+            f" SELECT gen_random_uuid(), activated_at, {columns}, created_at, created_at + interval '9 days'"
+            " FROM cards_card, generate_series(1, %s) WHERE id = %s RETURNING id, slot, book_id",
+            (guesses, mine),
+        ).fetchall()
+        kept = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("somebody's")  # quick to compare
+        with owner.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO cards_pin (card_id, slot, book_id, hash, set_at) VALUES (%s, %s, %s, %s, now())",
+                [(*card, kept) for card in made],
+            )
+    ids = [show_id(Prefix.CARD, id_) for id_, _, _ in made]
+
+    async def change(client: httpx.AsyncClient, card: str) -> httpx.Response:
+        return await desk.ask(f"/v1/cards/{card}/pin", {"pin": OTHER_PIN, "current_pin": PIN}, client=client)
+
+    async def find(client: httpx.AsyncClient, card: str) -> httpx.Response:
+        return await desk.ask(f"/v1/cards/{card}/found", {"pin": PIN}, client=client)
+
+    async def spend(client: httpx.AsyncClient, card: str, path: str = "purchases") -> httpx.Response:
+        body = {"card_id": card, "amount_fen": 501, "terminal_id": desk.terminal_id, "pin": PIN}
+        return await desk.ask(f"/v1/{path}", body, key=f"{path}-{card}", client=client)
+
+    async def reserve(client: httpx.AsyncClient, card: str) -> httpx.Response:
+        return await spend(client, card, "authorizations")
+
+    for number, door in enumerate((change, find, spend, reserve)):
+        client = await desk.client_of(*Scope)
+        answers = []
+        for start in range(0, guesses, 20):
+            at = (start + 75 * number) % guesses  # others first, so that no card is asked so often that it locks
+            answers += await asyncio.gather(*(door(client, card) for card in (ids + ids)[at : at + 20]))
+        codes = [told.json()["code"] for told in answers]
+        assert codes[0] == "pin_wrong", answers[0].text
+        assert (codes.count("pin_wrong"), codes.count("too_many_wrong_answers")) == (limit, guesses - limit), door
+        # not even the right PIN is looked at now, and what asks for none goes on
+        problem(await door(client, desk.card), 429, "too_many_wrong_answers")
+        assert (await desk.ask("/v1/cards/search", {"number": "8" * 19})).status_code == 200
+        assert not done(await desk.client.get(f"/v1/cards/{desk.card}/pin"))["is_locked"]
+
+
+async def test_whom_a_shop_asks_for_is_counted_apart_where_a_pin_is_asked(desk: Desk) -> None:
+    for app in desk.town.apps:
+        app.guesses = Guard(app.pool, app.clock, limit=1, window_s=3_600)
+    done(await desk.of_card("pin", {"pin": PIN}))
+    wrong = {"pin": "246813", "current_pin": OTHER_PIN}
+    path = f"/v1/cards/{desk.card}/pin"
+    before = await desk.everything()
+    headers = {"Kaquan-Client": "10.0.0.1"}
+    problem(await desk.client.post(path, json=wrong, headers=headers), 403, "pin_wrong", "current_pin")
+    for client in (desk.client, desk.client):
+        problem(await client.post(path, json=wrong, headers=headers), 429, "too_many_wrong_answers")
+    told = await desk.client.post(path, json=wrong, headers={"Kaquan-Client": "a b"})
+    problem(told, 400, "invalid_field", "Kaquan-Client")
+    assert await desk.everything() == before
+    changed = {"pin": "246813", "current_pin": PIN}
+    assert (await desk.client.post(path, json=changed, headers={"Kaquan-Client": "10.0.0.2"})).status_code == 200
+    locked = Guard(desk.town.apps[0].pool, desk.town.apps[0].clock, limit=4, window_s=3_600)
+    desk.town.apps[0].guesses = locked
+    # a PIN that is locked is no way around the counting either
+    codes = []
+    for _ in range(6):
+        told = await desk.client.post(path, json=wrong, headers={"Kaquan-Client": "10.0.0.3"})
+        codes.append(told.json()["code"])
+    assert codes == ["pin_wrong"] * 3 + ["pin_locked"] + ["too_many_wrong_answers"] * 2
 
 
 async def test_guesses_at_tills_of_two_processes_lock_the_pin(desk: Desk) -> None:
