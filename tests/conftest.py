@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -21,6 +22,13 @@ from kaquan.kit.db import Pool, open_pool
 from kaquan.kit.embedded import EmbeddedPostgres
 from kaquan.kit.ids import Ids, SystemIds
 from kaquan.migrations import migrate
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> None:
+    """What is logged about a failure is a plain trace: a rich one takes longer than most tests."""
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -178,7 +178,7 @@ def _four_eyes(request: ApiRequest, body: bytes, subject: str, approval_id: str 
 
 
 _APPROVED = (APPROVAL_REQUIRED, APPROVAL_NOT_APPROVED, APPROVAL_FOR_SOMETHING_ELSE)
-_REFUSALS = (NOT_FOUND, refused.LIMIT_NEEDS_ONE_SLOT, *_APPROVED)
+_REFUSALS = (NOT_FOUND, *_APPROVED)
 
 
 class LimitController(Controller):
@@ -204,7 +204,6 @@ class LimitController(Controller):
             app.clock,
             app.ids,
             book_id=request.user.book_id,
-            slots=app.slots,
             new=_new_limit(asked),
             replaces_id=None if limit_id is None else uuid_of(limit_id),
             by=actor_of(request),
