@@ -14,7 +14,7 @@ from tests.contract.api import problem
 from tests.town import Town, audits_hold
 
 from kaquan import parties
-from kaquan.doors.http import create_litestar
+from kaquan.doors.http.application import create_litestar
 from kaquan.doors.http.fields import uuid_of
 from kaquan.doors.http.money import MoneyFront, describe_money
 from kaquan.guesses import Guard

@@ -11,7 +11,7 @@ from tests.contract.api import MAX_BODY_BYTES, problem
 from tests.town import HandClock, Town, audits_hold
 
 from kaquan import cards, parties
-from kaquan.doors.http import create_litestar
+from kaquan.doors.http.application import create_litestar
 from kaquan.doors.http.money import MoneyFront, describe_money
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.ids import Prefix, show_id

@@ -5,7 +5,7 @@ from typing import Any, cast
 import httpx
 
 from kaquan.app import App
-from kaquan.doors.http import create_litestar
+from kaquan.doors.http.application import create_litestar
 from kaquan.doors.http.money import MoneyFront, describe_money
 
 
