@@ -3,10 +3,10 @@
 from typing import Any, cast
 
 import httpx
+from tests.served import litestar_of
 
 from kaquan.app import App
-from kaquan.doors.http import create_litestar
-from kaquan.doors.http.money import MoneyFront, describe_money
+from kaquan.doors.http.money import MoneyFront
 from kaquan.kit.outcomes import Refusal
 from kaquan.parties import Book, IssuedKey, Mode, Scope, create_tenant, issue_key
 
@@ -21,7 +21,7 @@ class Api:
 
     def __init__(self, app: App) -> None:
         self.app = app
-        self.litestar = create_litestar(app, *describe_money())
+        self.litestar = litestar_of(app)
         self._clients: list[httpx.AsyncClient] = []
 
     async def books(self) -> dict[Mode, Book]:

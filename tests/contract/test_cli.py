@@ -18,6 +18,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from tests.conftest import make_database
+from tests.contract.command import run
 
 from kaquan.doors.cli.failures import sentence_of
 from kaquan.vault import Keyring
@@ -39,7 +40,7 @@ def environment(home: Path, url: str | None = None, **settings: str) -> dict[str
 
 
 def kaquan(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([KAQUAN, *arguments], env=env, capture_output=True, text=True, timeout=120, check=False)
+    return run(*arguments, env=env)
 
 
 def document(*arguments: str, env: dict[str, str]) -> Any:
@@ -84,6 +85,13 @@ def empty_database(server: str, name: str) -> str:
 
 
 # What an operator can mend
+
+
+def test_the_installed_command_is_the_one_that_is_tested(env: dict[str, str]) -> None:
+    for arguments in (["version", "--json"], ["nonsense"]):
+        real = subprocess.run([KAQUAN, *arguments], env=env, capture_output=True, text=True, timeout=120, check=False)
+        forked = kaquan(*arguments, env=env)
+        assert (real.returncode, real.stdout, real.stderr) == (forked.returncode, forked.stdout, forked.stderr)
 
 
 def test_the_release_and_its_schema(env: dict[str, str]) -> None:

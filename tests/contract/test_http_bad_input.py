@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from tests.contract.api import MAX_BODY_BYTES, Api, problem
 
-from kaquan.doors.http import create_litestar
+from kaquan.doors.http.application import create_litestar
 
 MERCHANT = {"code": "m1", "name": "红旗连锁"}
 

@@ -1,18 +1,22 @@
 """``/v1/cards/{id}/…`` and ``/v1/gifts`` as a client sees them, and spends that ask for a PIN."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import httpx
+import psycopg
 import pytest
+from argon2 import PasswordHasher
+from tests.conftest import make_database
 from tests.contract.api import problem
+from tests.served import litestar_of
 from tests.town import Town, audits_hold
 
 from kaquan import parties
-from kaquan.doors.http import create_litestar
 from kaquan.doors.http.fields import uuid_of
-from kaquan.doors.http.money import MoneyFront, describe_money
+from kaquan.doors.http.money import MoneyFront
 from kaquan.guesses import Guard
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.ids import Prefix, show_id
@@ -29,7 +33,7 @@ class Desk:
 
     def __init__(self, town: Town) -> None:
         self.town = town
-        self.fronts = [MoneyFront(app, create_litestar(app, *describe_money())) for app in town.apps]
+        self.fronts = [MoneyFront(app, litestar_of(app)) for app in town.apps]
         self.clients: list[httpx.AsyncClient] = []
         self.people: dict[str, str] = {}
 
@@ -183,6 +187,96 @@ async def test_wrong_pins_are_counted_against_the_till(desk: Desk) -> None:
     assert (await desk.purchase(500)).status_code == 201, "without a PIN nothing is guessed"
 
 
+@pytest.fixture
+async def lonely_desk(server: str) -> AsyncIterator[Desk]:
+    """In a database of its own, which may have cards that nobody made."""
+    conninfo = make_database(server, f"test_guesses_{os.getpid()}")
+    town = await Town.found(conninfo, clock=SystemClock(), pin_required_above_fen=500, pin_max_attempts=3)
+    desk = Desk(town)
+    yield desk
+    for client in desk.clients:
+        await client.aclose()
+    await town.close()
+
+
+async def test_one_pin_on_many_cards_gets_fifty_answers_at_every_door(lonely_desk: Desk) -> None:
+    """The lock of a card does not see it: each card is asked once."""
+    desk, guesses, limit = lonely_desk, 300, 50
+    desk.terminal_id = show_id(Prefix.TERMINAL, desk.town.places[0].terminal_id)
+    desk.client = await desk.client_of(*Scope)
+    desk.card = await desk.new_card(load_fen=1_000)
+    conninfo, mine = desk.town.conninfo, uuid_of(desk.card)
+    done(await desk.of_card("pin", {"pin": PIN}))
+    with psycopg.connect(conninfo) as owner:  # copies of a card that is reported lost, each with somebody's PIN
+        columns = "slot, book_id, programme_id, terms_version, status, form, number_sealed, number_last4, created_at"
+        made = owner.execute(
+            f"INSERT INTO cards_card (id, activated_at, {columns}, loss_reported_at, loss_due_at)"
+            f" SELECT gen_random_uuid(), activated_at, {columns}, created_at, created_at + interval '9 days'"
+            " FROM cards_card, generate_series(1, %s) WHERE id = %s RETURNING id, slot, book_id",
+            (guesses, mine),
+        ).fetchall()
+        kept = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("somebody's")  # quick to compare
+        with owner.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO cards_pin (card_id, slot, book_id, hash, set_at) VALUES (%s, %s, %s, %s, now())",
+                [(*card, kept) for card in made],
+            )
+    ids = [show_id(Prefix.CARD, id_) for id_, _, _ in made]
+
+    async def change(client: httpx.AsyncClient, card: str) -> httpx.Response:
+        return await desk.ask(f"/v1/cards/{card}/pin", {"pin": OTHER_PIN, "current_pin": PIN}, client=client)
+
+    async def find(client: httpx.AsyncClient, card: str) -> httpx.Response:
+        return await desk.ask(f"/v1/cards/{card}/found", {"pin": PIN}, client=client)
+
+    async def spend(client: httpx.AsyncClient, card: str, path: str = "purchases") -> httpx.Response:
+        body = {"card_id": card, "amount_fen": 501, "terminal_id": desk.terminal_id, "pin": PIN}
+        return await desk.ask(f"/v1/{path}", body, key=f"{path}-{card}", client=client)
+
+    async def reserve(client: httpx.AsyncClient, card: str) -> httpx.Response:
+        return await spend(client, card, "authorizations")
+
+    for number, door in enumerate((change, find, spend, reserve)):
+        client = await desk.client_of(*Scope)
+        answers = []
+        for start in range(0, guesses, 20):
+            at = (start + 75 * number) % guesses  # others first, so that no card is asked so often that it locks
+            answers += await asyncio.gather(*(door(client, card) for card in (ids + ids)[at : at + 20]))
+        codes = [told.json()["code"] for told in answers]
+        assert codes[0] == "pin_wrong", answers[0].text
+        assert (codes.count("pin_wrong"), codes.count("too_many_wrong_answers")) == (limit, guesses - limit), door
+        # not even the right PIN is looked at now, and what asks for none goes on
+        problem(await door(client, desk.card), 429, "too_many_wrong_answers")
+        assert (await desk.ask("/v1/cards/search", {"number": "8" * 19})).status_code == 200
+        assert not done(await desk.client.get(f"/v1/cards/{desk.card}/pin"))["is_locked"]
+
+
+async def test_whom_a_shop_asks_for_is_counted_apart_where_a_pin_is_asked(desk: Desk) -> None:
+    for app in desk.town.apps:
+        app.guesses = Guard(app.pool, app.clock, limit=1, window_s=3_600)
+    done(await desk.of_card("pin", {"pin": PIN}))
+    wrong = {"pin": "246813", "current_pin": OTHER_PIN}
+    path = f"/v1/cards/{desk.card}/pin"
+    before = await desk.everything()
+    headers = {"Kaquan-Client": "10.0.0.1"}
+    problem(await desk.client.post(path, json=wrong, headers=headers), 403, "pin_wrong", "current_pin")
+    for client in (desk.client, desk.client):
+        problem(await client.post(path, json=wrong, headers=headers), 429, "too_many_wrong_answers")
+    told = await desk.client.post(path, json=wrong, headers={"Kaquan-Client": "a b"})
+    problem(told, 400, "invalid_field", "Kaquan-Client")
+    assert await desk.everything() == before
+    changed = {"pin": "246813", "current_pin": PIN}
+    assert (await desk.client.post(path, json=changed, headers={"Kaquan-Client": "10.0.0.2"})).status_code == 200
+    locked = Guard(desk.town.apps[0].pool, desk.town.apps[0].clock, limit=4, window_s=3_600)
+    desk.town.apps[0].guesses = locked
+    # a PIN that is locked is no way around the counting either
+    codes = []
+    for _ in range(6):
+        told = await desk.client.post(path, json=wrong, headers={"Kaquan-Client": "10.0.0.3"})
+        codes.append(told.json()["code"])
+    assert codes == ["pin_wrong"] * 3 + ["pin_locked"] + ["too_many_wrong_answers"] * 2
+
+
 async def test_guesses_at_tills_of_two_processes_lock_the_pin(desk: Desk) -> None:
     done(await desk.of_card("pin", {"pin": PIN}))
     told = await asyncio.gather(
@@ -288,35 +382,35 @@ async def test_a_gift_is_made_and_claimed(desk: Desk) -> None:
     await audits_hold(desk.town.conninfo)
 
 
-@pytest.mark.parametrize(
-    ("verb", "body", "field"),
-    [
-        ("register", {}, "customer_id"),
-        ("register", {"customer_id": "cus_1"}, "customer_id"),
-        ("register", {"customer_id": ANNA, "name": "x"}, "name"),
-        ("unbind", {"reason": ""}, "reason"),
-        ("unbind", {"reason": "x" * 501}, "reason"),
-        ("pin", {"pin": "12345"}, "pin"),
-        ("pin", {"pin": PIN, "current_pin": 1}, "current_pin"),
-        ("pin/unlock", {"reason": "x", "forget": "yes"}, "forget"),
-        ("pin/unlock", {}, "reason"),
-        ("report-loss", {"cause": "eaten"}, "cause"),
-        ("report-loss", {"cause": "lost", "proof": ""}, "proof"),
-        ("found", {}, "pin"),
-        ("found", {"pin": PIN, "reason": "x"}, "pin"),
-        ("replace", {"reason": "x", "new_card_id": "card_1"}, "new_card_id"),
-        ("replace", {"reason": "a\nb"}, "reason"),
-        ("transfer", {}, "to_card_id"),
-        ("transfer", {"to_card_id": 5}, "to_card_id"),
-        ("gifts", {"message": "x" * 501}, "message"),
-        ("gifts", {"message": "\x00"}, "message"),
-        ("gifts", {"expires_in_s": 59}, "expires_in_s"),
-    ],
-)
-async def test_bad_input_is_named_and_changes_nothing(desk: Desk, verb: str, body: dict[str, Any], field: str) -> None:
+_BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("register", {}, "customer_id"),
+    ("register", {"customer_id": "cus_1"}, "customer_id"),
+    ("register", {"customer_id": ANNA, "name": "x"}, "name"),
+    ("unbind", {"reason": ""}, "reason"),
+    ("unbind", {"reason": "x" * 501}, "reason"),
+    ("pin", {"pin": "12345"}, "pin"),
+    ("pin", {"pin": PIN, "current_pin": 1}, "current_pin"),
+    ("pin/unlock", {"reason": "x", "forget": "yes"}, "forget"),
+    ("pin/unlock", {}, "reason"),
+    ("report-loss", {"cause": "eaten"}, "cause"),
+    ("report-loss", {"cause": "lost", "proof": ""}, "proof"),
+    ("found", {}, "pin"),
+    ("found", {"pin": PIN, "reason": "x"}, "pin"),
+    ("replace", {"reason": "x", "new_card_id": "card_1"}, "new_card_id"),
+    ("replace", {"reason": "a\nb"}, "reason"),
+    ("transfer", {}, "to_card_id"),
+    ("transfer", {"to_card_id": 5}, "to_card_id"),
+    ("gifts", {"message": "x" * 501}, "message"),
+    ("gifts", {"message": "\x00"}, "message"),
+    ("gifts", {"expires_in_s": 59}, "expires_in_s"),
+]
+
+
+async def test_bad_input_is_named_and_changes_nothing(desk: Desk) -> None:
     before = await desk.everything()
-    problem(await desk.of_card(verb, body, key=f"bad-{field}"), 400, "invalid_field", field)
-    assert await desk.everything() == before
+    for number, (verb, body, field) in enumerate(_BAD):
+        problem(await desk.of_card(verb, body, key=f"bad-{number}"), 400, "invalid_field", field)
+        assert await desk.everything() == before, (verb, body)
 
 
 _VERBS: list[tuple[str, dict[str, Any]]] = [
@@ -332,16 +426,17 @@ _VERBS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("verb", "body"), _VERBS)
-async def test_each_verb_asks_for_its_scope_its_book_and_a_card(desk: Desk, verb: str, body: dict[str, Any]) -> None:
+async def test_each_verb_asks_for_its_scope_its_book_and_a_card(desk: Desk) -> None:
     before = await desk.everything()
     reader = await desk.client_of(*(scope for scope in Scope if scope is not Scope.CARDS_WRITE))
-    problem(await desk.of_card(verb, body, key="k", client=reader), 403, "forbidden")
     test = await desk.client_of(*Scope, mode=Mode.TEST)
-    problem(await desk.of_card(verb, body, key="k-test", client=test), 404, "not_found", "id")
-    problem(await desk.ask(f"/v1/cards/card_{UNKNOWN}/{verb}", body, key="k-none"), 404, "not_found", "id")
-    problem(await desk.ask(f"/v1/cards/card_1/{verb}", body, key="k-bad"), 400, "invalid_field", "id")
-    assert await desk.everything() == before
+    for number, (verb, body) in enumerate(_VERBS):
+        key = f"k-{number}"
+        problem(await desk.of_card(verb, body, key=key, client=reader), 403, "forbidden")
+        problem(await desk.of_card(verb, body, key=f"{key}-test", client=test), 404, "not_found", "id")
+        problem(await desk.ask(f"/v1/cards/card_{UNKNOWN}/{verb}", body, key=f"{key}-none"), 404, "not_found", "id")
+        problem(await desk.ask(f"/v1/cards/card_1/{verb}", body, key=f"{key}-bad"), 400, "invalid_field", "id")
+        assert await desk.everything() == before, verb
 
 
 async def test_gifts_and_timelines_keep_to_their_book(desk: Desk) -> None:
@@ -357,19 +452,16 @@ async def test_gifts_and_timelines_keep_to_their_book(desk: Desk) -> None:
     assert await desk.everything() == before
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("pin_required_above_fen", -1),
-        ("pin_max_attempts", 0),
-        ("pin_max_attempts", 11),
-        ("loss_effective_within_s", 48 * 3_600 + 1),
-    ],
-)
-async def test_terms_of_a_programme_keep_to_the_house_rules(desk: Desk, field: str, value: int) -> None:
+async def test_terms_of_a_programme_keep_to_the_house_rules(desk: Desk) -> None:
     programme = done(await desk.client.get(f"/v1/programmes/{show_id(Prefix.PROGRAMME, desk.town.programme.id)}"))
     assert (programme["pin_required_above_fen"], programme["pin_max_attempts"]) == (500, 3)
     terms = {"issuer_id": programme["issuer_id"], "code": "x", "name": "x", "currency": "CNY", "number_prefix": "7777"}
     before = await desk.town.count("cards_programme")
-    problem(await desk.client.post("/v1/programmes", json={**terms, field: value}), 400, "invalid_field", field)
+    for field, value in (
+        ("pin_required_above_fen", -1),
+        ("pin_max_attempts", 0),
+        ("pin_max_attempts", 11),
+        ("loss_effective_within_s", 48 * 3_600 + 1),
+    ):
+        problem(await desk.client.post("/v1/programmes", json={**terms, field: value}), 400, "invalid_field", field)
     assert await desk.town.count("cards_programme") == before

@@ -6,7 +6,7 @@ import pytest
 from litestar.routes import HTTPRoute
 from tests.contract.api import Api, problem
 
-from kaquan.doors.http import create_litestar
+from kaquan.doors.http.application import create_litestar
 from kaquan.doors.http.money import ROUTES
 from kaquan.doors.http.openapi import describe_refusals
 from kaquan.doors.http.operation import operation_of

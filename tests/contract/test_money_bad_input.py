@@ -8,11 +8,11 @@ import httpx
 import msgspec
 import pytest
 from tests.contract.api import MAX_BODY_BYTES, problem
+from tests.served import litestar_of
 from tests.town import HandClock, Town, audits_hold
 
 from kaquan import cards, parties
-from kaquan.doors.http import create_litestar
-from kaquan.doors.http.money import MoneyFront, describe_money
+from kaquan.doors.http.money import MoneyFront
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.money import MAX_FEN
@@ -35,7 +35,7 @@ class Shop:
 
     def __init__(self, town: Town) -> None:
         self.town = town
-        self.front = MoneyFront(town.apps[0], create_litestar(town.apps[0], *describe_money()))
+        self.front = MoneyFront(town.apps[0], litestar_of(town.apps[0]))
         self.clients: list[httpx.AsyncClient] = []
 
     async def open(self) -> "Shop":

@@ -60,7 +60,6 @@ async def limit(town: Town, maximum: int, **terms: Any) -> Limit:
         app.clock,
         app.ids,
         book_id=town.book_id,
-        slots=app.slots,
         new=NewLimit(maximum=maximum, **(defaults | terms)),
         replaces_id=replaces_id,
     )
@@ -181,7 +180,7 @@ async def test_a_replaced_limit_cannot_be_replaced_again(town: Town) -> None:
     await limit(town, 60, replaces_id=made.id)
     app = town.apps[0]
     again = await payments.create_limit(
-        app.pool, app.clock, app.ids, book_id=town.book_id, slots=app.slots,
+        app.pool, app.clock, app.ids, book_id=town.book_id,
         new=NewLimit(
             programme_id=town.programme.id, name="x", movement=Movement.SPEND, scope=LimitScope.CARD, holder=Holder.ANY,
             metric=Metric.AMOUNT, period=Period.DAY, trailing_s=None, maximum=70, hours=None,

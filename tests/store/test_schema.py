@@ -6,12 +6,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from tests.conftest import make_database
 from tests.renewed import check_renewed
 
 from kaquan import migrations
 from kaquan.kit.embedded import binary
-from kaquan.migrations import newest_revision
+from kaquan.migrations import SchemaError, check_schema, current_revision, migrate, newest_revision
 
 FOLDER = Path(migrations.__file__).parent
 DUMPED_BY = 18
@@ -63,3 +65,29 @@ def test_a_revision_says_why_and_what_it_locks(path: Path) -> None:
     assert head is not None
     assert "lock" in head[0]
     assert path.with_suffix(".py").exists()
+
+
+def test_the_revisions_are_numbered_in_their_order() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    config.set_main_option("path_separator", "os")
+    revisions = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert revisions == sorted(revisions, reverse=True)
+    assert revisions[0] == newest_revision()
+
+
+def test_a_database_of_a_newer_release_is_left_alone(server: str) -> None:
+    conninfo = make_database(server, "test_newer")
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    try:
+        assert current_revision(conninfo) == "9999"
+        with pytest.raises(SchemaError, match="9999"):
+            check_schema(conninfo)
+        with pytest.raises(SchemaError, match="newer release"):
+            migrate(conninfo)
+        assert current_revision(conninfo) == "9999"
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute("DROP DATABASE test_newer WITH (FORCE)")
+    assert current_revision(server) is None

@@ -3,17 +3,17 @@
 from typing import Any, cast
 
 import httpx
+from tests.served import litestar_of
 
 from kaquan.app import App
-from kaquan.doors.http import create_litestar
-from kaquan.doors.http.money import MoneyFront, describe_money
+from kaquan.doors.http.money import MoneyFront
 
 
 class Business:
     """A tenant with its key: everything it does is a request to the API."""
 
     def __init__(self, app: App, token: str) -> None:
-        self._front = MoneyFront(app, create_litestar(app, *describe_money()))
+        self._front = MoneyFront(app, litestar_of(app))
         self._ids = app.ids
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(cast(Any, self._front)),

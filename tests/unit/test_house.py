@@ -1,6 +1,8 @@
 """The shape of the house: who may import whom, and where time and chance may come from."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import grimp
@@ -54,3 +56,11 @@ def test_every_file_has_a_name_that_says_something() -> None:
 def test_every_room_says_what_it_is_for() -> None:
     silent = [path for path in SOURCES.rglob("*.py") if not path.read_text("utf-8").startswith('"""')]
     assert silent == []
+
+
+def test_a_command_loads_neither_litestar_nor_alembic() -> None:
+    """Together they take longer to load than most commands take to run."""
+    heavy = {"litestar", "alembic", "sqlalchemy", "uvicorn"}
+    code = f"import sys, kaquan.doors.cli; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

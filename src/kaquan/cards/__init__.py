@@ -11,7 +11,7 @@ from kaquan.cards.adopt import adopt_cards, block_adopted_cards, hold_cards
 from kaquan.cards.balance import PocketBalance, list_balances
 from kaquan.cards.change import activate_card, block_card, unblock_card
 from kaquan.cards.change_programme import Approved, ProgrammeChange, change_programme
-from kaquan.cards.close import end_card, plan_closing, touch_pockets
+from kaquan.cards.close import end_card, has_transfer, plan_closing, touch_pockets
 from kaquan.cards.create_programme import check_face_value, create_programme
 from kaquan.cards.days import end_of_day
 from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire
@@ -171,6 +171,7 @@ __all__ = [
     "get_card_by_number",
     "get_pin_status",
     "get_programme",
+    "has_transfer",
     "hold_cards",
     "issue_card",
     "jurisdiction_of",

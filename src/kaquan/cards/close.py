@@ -1,6 +1,8 @@
 """Close a card in the transaction of the room that empties it: this room moves no value."""
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from kaquan.cards import store
 from kaquan.cards.change import event_of
@@ -8,7 +10,7 @@ from kaquan.cards.life import plan_closing
 from kaquan.cards.types import Card, CardEvent, Hand
 from kaquan.kit.db import Connection
 
-__all__ = ["end_card", "plan_closing", "touch_pockets"]
+__all__ = ["end_card", "has_transfer", "plan_closing", "touch_pockets"]
 
 
 async def end_card(connection: Connection, hand: Hand, before: Card, after: Card, *, details: dict[str, Any]) -> bool:
@@ -20,6 +22,15 @@ async def end_card(connection: Connection, hand: Hand, before: Card, after: Card
     if not await store.change_card(connection, before, after):
         return False
     return await store.add_event(event_of(hand, CardEvent.CLOSED, after, details=details))(connection)
+
+
+async def has_transfer(connection: Connection, *, book_id: int, slots: Sequence[int], card_id: UUID) -> bool:
+    """Whether balance is on its way from the card or to it, so that it is not to be closed.
+
+    Asked in the transaction of the closing after :func:`touch_pockets`, it sees every transfer that took value from the
+    card. One to the card may begin in another slot a moment later: what it took is then brought back.
+    """
+    return await store.has_transfer(connection, book_id=book_id, slots=slots, card_id=card_id)
 
 
 async def touch_pockets(connection: Connection, card: Card) -> None:

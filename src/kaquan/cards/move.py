@@ -111,6 +111,18 @@ def plan_arriving(
     return _arriving(pieces, (), target, transaction_id=transaction_id, kind="transfer_in", at=at, related_id=out_id)
 
 
+def plan_returning(
+    left: Sequence[Entry], source: Sequence[Holding], *, clearing: int, transaction_id: UUID, out_id: UUID, at: datetime
+) -> Move:
+    """The second, where the other card was closed meanwhile: all comes back to the lots that it left."""
+    legs = [Leg(Effect.POST, clearing, None, entry.debit_account, entry.debit_lot, entry.amount_fen) for entry in left]
+    posting = Posting(
+        transaction_id, kind="transfer_back", effective_at=at, legs=legs, guards=_guards(source, legs),
+        related_id=out_id,
+    )  # fmt: skip
+    return Move(posting, [], sum(leg.amount_fen for leg in legs))
+
+
 def _arriving(
     pieces: Sequence[_Piece],
     source: Sequence[Holding],

@@ -442,6 +442,13 @@ VALUES (%(slot)s, %(id)s, %(book_id)s, %(card_id)s, %(kind)s, %(amount_fen)s, %(
 SELECT slot, id, book_id, card_id, kind, amount_fen, currency, transfer_id, charged_at
 FROM cards_fee WHERE slot = %(slot)s AND transfer_id = %(transfer_id)s;
 
+-- name: has_transfer
+-- Whether balance of a card is on its way, from it or to it, in any slot.
+SELECT EXISTS (
+  SELECT FROM cards_transfer
+  WHERE slot = ANY (%(slots)s::smallint[]) AND status IN ('open', 'out') AND book_id = %(book_id)s
+    AND %(card_id)s IN (from_card_id, to_card_id));
+
 -- name: change_transfer
 UPDATE cards_transfer
 SET status = %(status)s, amount_fen = %(amount_fen)s, out_id = %(out_id)s, in_id = %(in_id)s,

@@ -881,6 +881,14 @@ async def load_unfinished_transfers(pool: Pool, *, slot: int, until: datetime, l
     return [_transfer(row) for row in rows]
 
 
+async def has_transfer(connection: Connection, *, book_id: int, slots: Sequence[int], card_id: UUID) -> bool:
+    """Whether balance of a card is on its way, from it or to it."""
+    params = {"slots": list(slots), "book_id": book_id, "card_id": card_id}
+    row = await (await connection.execute(_QUERIES["has_transfer"], params)).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
 async def load_left_behind(pool: Pool, *, slot: int, limit: int) -> list[tuple[int, UUID, UUID]]:
     """Replaced cards that hold something again: book, card, successor."""
     rows = await _read(pool, "left_behind", {"slot": slot, "limit": limit})

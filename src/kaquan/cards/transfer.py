@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from kaquan.cards import store
 from kaquan.cards.change import MAX_PLANS, note_of, programme_of
 from kaquan.cards.life import UNUSABLE
-from kaquan.cards.move import Move, free_fen, held_fen, plan_across, plan_arriving, plan_leaving
+from kaquan.cards.move import Move, free_fen, held_fen, plan_across, plan_arriving, plan_leaving, plan_returning
 from kaquan.cards.outcomes import (
     CARD_EXPIRED,
     CARDS_DO_NOT_MATCH,
@@ -39,7 +39,7 @@ from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
 from kaquan.kit.ids import Ids, Prefix, show_id
 from kaquan.kit.outcomes import BUSY, OUTCOMES, Refusal
-from kaquan.ledger import AccountSpec, RequestKey, get_transaction, slot_of
+from kaquan.ledger import AccountSpec, Entry, RequestKey, get_transaction, slot_of
 from kaquan.ledger.outcomes import IDEMPOTENCY_KEY_REUSED
 
 CLEARING = "transfer_clearing"
@@ -168,8 +168,8 @@ def _fits(programme: Programme, giving: Sequence[Holding], taking: Sequence[Hold
 async def finish_transfer(pool: Pool, hand: Hand, *, slots: tuple[int, ...], transfer: Transfer) -> Transfer | Refusal:
     """Carry a transfer out as far as it is not; the transfer as it ended.
 
-    Refused, where it was abandoned before anything moved, with the code that it was abandoned for; ``busy`` when the
-    cards moved all the time: the worker goes on with it.
+    Refused, where it was abandoned, with the code that it was abandoned for: nothing moved, or all of it came back;
+    ``busy`` when the cards moved all the time: the worker goes on with it.
     """
     mover = Mover(pool, hand, slots)
     for _ in range(2 * MAX_PLANS):
@@ -238,23 +238,28 @@ class Mover:
         )
 
     async def arrive(self, transfer: Transfer) -> None:
-        """The step into the other card, in its slot; then the intent is finished."""
+        """The step into the other card, in its slot, or back if it was closed meanwhile; then the intent ends."""
         pool, hand = self._pool, self._hand
         assert transfer.out_id is not None and transfer.in_id is not None  # noqa: PT018
         target_slot = slot_of(transfer.to_card_id, self._slots)
+        # versions before the card, for who closes it moves them; and both before what arrived is looked for: whoever
+        # posts it in between makes the versions stale, and on a closed card nobody posts it any more
         taking = await self._holdings(transfer, transfer.to_card_id)
-        # looked for after the versions were read: whoever posts it in between makes these stale
+        target = await self._card(transfer, transfer.to_card_id)
         there = await get_transaction(pool, book_id=transfer.book_id, slots=self._slots, transaction_id=transfer.in_id)
         if isinstance(there, Refusal):
             out = await get_transaction(
                 pool, book_id=transfer.book_id, slots=self._slots, transaction_id=transfer.out_id
             )
             assert not isinstance(out, Refusal), "what left is in the ledger"
+            if target.status is CardStatus.CLOSED:
+                await self._bring_back(transfer, out.entries)
+                return
             giving = await self._holdings(transfer, transfer.from_card_id)
             lots = await store.load_lots_of(
                 pool, slot=transfer.slot, accounts=sorted({entry.debit_account for entry in out.entries})
             )
-            programme = await programme_of(pool, await self._card(transfer, transfer.to_card_id))
+            programme = await programme_of(pool, target)
             move = plan_arriving(
                 out.entries,
                 lots,
@@ -271,14 +276,37 @@ class Mover:
         done = replace(transfer, status=TransferStatus.COMPLETED, finished_at=hand.clock.now())
         await store.post_together(pool, store.change_transfer(transfer, done))
 
-    async def _abandon(self, transfer: Transfer, refused: Refusal) -> None:
+    async def _bring_back(self, transfer: Transfer, left: Sequence[Entry]) -> None:
+        """The step back: the card that gave cannot have been closed, since nobody closes one with a transfer."""
+        pool, hand = self._pool, self._hand
+        assert transfer.out_id is not None
+        giving = await self._holdings(transfer, transfer.from_card_id)
+        programme = await programme_of(pool, await self._card(transfer, transfer.from_card_id))
+        move = plan_returning(
+            left,
+            giving,
+            clearing=await self._clearing(transfer.slot, programme),
+            transaction_id=hand.ids.new_near(transfer.from_card_id),
+            out_id=transfer.out_id,
+            at=hand.clock.now(),
+        )
+        refused = UNUSABLE[CardStatus.CLOSED].refuse("to_card_id")
+        await self._abandon(transfer, refused, self._post(transfer, transfer.slot, move), back=move)
+
+    async def _abandon(self, transfer: Transfer, refused: Refusal, *before: Write, back: Move | None = None) -> None:
+        """The intent ends for this refusal; ``back`` is what brought the value back, where it had left."""
         hand = self._hand
         after = replace(
             transfer,
             status=TransferStatus.ABANDONED,
+            in_id=None if back is None else back.posting.transaction_id,
             abandoned_for=refused.code,
             finished_at=hand.clock.now(),
         )
+        details: dict[str, object] = {"transfer_id": show_id(Prefix.TRANSFER, transfer.id)}
+        if back is not None:
+            details["transaction_id"] = show_id(Prefix.TRANSACTION, back.posting.transaction_id)
+            details["amount_fen"] = back.amount_fen
         event = note_of(
             hand,
             CardEvent.TRANSFER_ABANDONED,
@@ -286,9 +314,9 @@ class Mover:
             slot=transfer.slot,
             card_id=transfer.from_card_id,
             reason=refused.code,
-            details={"transfer_id": show_id(Prefix.TRANSFER, transfer.id)},
+            details=details,
         )
-        await store.post_together(self._pool, store.change_transfer(transfer, after), store.add_event(event))
+        await store.post_together(self._pool, *before, store.change_transfer(transfer, after), store.add_event(event))
 
     async def _holdings(self, transfer: Transfer, card_id: UUID) -> list[Holding]:
         slot = slot_of(card_id, self._slots)

@@ -398,7 +398,7 @@ class TransferStatus(StrEnum):
     """It has left the one card and is not on the other yet: they are in different slots."""
     COMPLETED = "completed"
     ABANDONED = "abandoned"
-    """Nothing moved and nothing will."""
+    """Nothing moved and nothing will; or what had left came back, since the other card was closed meanwhile."""
 
 
 class Transfer(msgspec.Struct, frozen=True):

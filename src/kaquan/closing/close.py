@@ -13,13 +13,14 @@ from uuid import UUID
 
 import msgspec
 
-from kaquan.cards import SYSTEM, Hand, Pocket, end_card, plan_closing, touch_pockets
+from kaquan.cards import SYSTEM, Hand, Pocket, end_card, has_transfer, plan_closing, touch_pockets
 from kaquan.closing import store
 from kaquan.closing.days import day_of
 from kaquan.closing.events import CARD_CLOSED
 from kaquan.closing.once import Decision, carry_out
 from kaquan.closing.outcomes import (
     CARD_HAS_AUTHORIZATIONS,
+    CARD_HAS_TRANSFER,
     CARD_NOT_CLOSED,
     CASH_NOT_ALLOWED,
     PAYEE_NOT_HOLDER,
@@ -113,14 +114,16 @@ def quote_holding(
 ) -> RefundQuote | Refusal:
     """The refund of a card as it is, calculated for today.
 
-    Refused: ``card_has_authorizations``, ``invalid_field`` (requested_on, ended_on, discounts), what closing a card is
-    refused for, and what the calculator refuses.
+    Refused: ``card_has_authorizations``, ``card_has_transfer``, ``invalid_field`` (requested_on, ended_on, discounts),
+    what closing a card is refused for, and what the calculator refuses.
     """
     after = plan_closing(holding.card)
     if isinstance(after, Refusal):
         return after.outcome.refuse("id")
     if holding.reserved_fen:
         return CARD_HAS_AUTHORIZATIONS.refuse("id", reserved_fen=holding.reserved_fen)
+    if holding.has_transfer:
+        return CARD_HAS_TRANSFER.refuse("id")
     for name, day in (("requested_on", ask.requested_on), ("ended_on", ask.ended_on)):
         if day is not None and day > today:
             return INVALID_FIELD.refuse(name, allowed="must not be in the future", allowed_zh="不得晚于今天")
@@ -394,6 +397,8 @@ async def close_card(
                 unapproved = await approve(connection)
                 if unapproved is not None:
                     return False
+            if await has_transfer(connection, book_id=book_id, slots=slots, card_id=card_id):
+                return False
             if not await store.post_closing(connection, holding.card, done, plan.returned, notice=notice):
                 return False
             await write_action(connection, action)

@@ -27,6 +27,11 @@ CARD_HAS_AUTHORIZATIONS = outcome(
     en="{reserved_fen} of the card is set aside by open authorizations; capture or void them first.",
     zh="卡内有 {reserved_fen} 被预授权占用，请先完成或撤销预授权。",
 )  # fmt: skip
+CARD_HAS_TRANSFER = outcome(
+    "card_has_transfer", http=409, iso="12", retryable=True,
+    en="Balance is on its way to or from the card; it is there in a few seconds: ask again then.",
+    zh="该卡有余额转移正在进行，请数秒后重试。",
+)  # fmt: skip
 PAYEE_NOT_HOLDER = outcome(
     "payee_not_holder", http=409, iso="12",
     en="The account is not in the holder's name: refunds are paid to an account in the same name only.",

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import asdict
 
-from kaquan.cards import Card, CardStatus, Pocket, get_card, get_programme
+from kaquan.cards import Card, CardStatus, Pocket, get_card, get_programme, has_transfer
 from kaquan.closing.refund_quote import RefundQuote
 from kaquan.closing.refund_rules import Figure
 from kaquan.closing.types import (
@@ -190,7 +190,9 @@ async def load_holding(pool: Pool, *, book_id: int, slots: tuple[int, ...], card
     if elsewhere:  # value that came from a card of another slot
         known = await _load_times(pool, slots, elsewhere)
         lots = [lot._replace(originated_at=known.get(lot.origin_id, lot.originated_at)) for lot in lots]
-    return Holding(card, programme, list(pockets.values()), lots, swept)
+    async with pool.connection() as connection:
+        moving = await has_transfer(connection, book_id=book_id, slots=slots, card_id=card_id)
+    return Holding(card, programme, list(pockets.values()), lots, swept, moving)
 
 
 async def _load_times(pool: Pool, slots: tuple[int, ...], ids: set[UUID]) -> dict[UUID, datetime]:

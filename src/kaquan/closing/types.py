@@ -84,6 +84,8 @@ class Holding(NamedTuple):
     pockets: list[PocketHeld]
     lots: list[LotHeld]
     swept: list[Swept]
+    has_transfer: bool = False
+    """Whether balance is on its way from the card or to it."""
 
     @property
     def reserved_fen(self) -> int:

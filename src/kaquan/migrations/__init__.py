@@ -2,17 +2,12 @@
 
 ``versions/NNNN_room.sql`` says why it exists and which lock it takes; the ``.py`` file beside it is what Alembic
 needs to find it. ``schema.sql`` is the readable result, kept equal to the revisions by a test.
+
+Alembic is loaded by who migrates: it takes longer to load than most commands take to run.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
 
 from kaquan.kit.db import connect_sync
 
@@ -24,18 +19,12 @@ class SchemaError(Exception):
     """The database's schema is not the one this release needs; the message says what to do."""
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    config.set_main_option("path_separator", "os")
-    return config
+_FOLDER = Path(__file__).parent
 
 
 def newest_revision() -> str:
-    """The revision that this release needs."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None, "a release without a revision was built wrongly"
-    return head
+    """The revision that this release needs: they are numbered in their order."""
+    return max(path.name.partition("_")[0] for path in (_FOLDER / "versions").glob("[0-9]*.sql"))
 
 
 def migrate(conninfo: str, *, slots: Sequence[int] = (0,)) -> str:
@@ -43,17 +32,30 @@ def migrate(conninfo: str, *, slots: Sequence[int] = (0,)) -> str:
 
     ``slots`` is taken when the database is made and never changes after: the place of every row depends on it.
     Raises SchemaError for a list that is not 1, 2, 4 … 64 different slots, and the driver's errors if the database
-    cannot be reached or a lock is not given in time.
+    cannot be reached or a lock is not given in time. SchemaError too if a newer release made the database.
     """
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util.exc import CommandError
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
     if len(slots) & (len(slots) - 1) or not 1 <= len(slots) <= 64 or len(set(slots)) != len(slots):
         raise SchemaError(f"An installation has 1, 2, 4, 8, 16, 32 or 64 different slots, not {len(slots)}.")
     engine = create_engine("postgresql+psycopg://", creator=lambda: connect_sync(conninfo), poolclass=NullPool)
-    config = _config()
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER))
+    config.set_main_option("path_separator", "os")
     with engine.connect() as connection:
         connection.exec_driver_sql(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
         connection.commit()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError:
+            raise SchemaError(
+                "The database was made by a newer release of kaquan: use that one. / 数据库由更新的版本创建。"
+            ) from None
         connection.commit()
         for slot in slots if connection.exec_driver_sql("SELECT 1 FROM ledger_slot").first() is None else ():
             connection.exec_driver_sql("INSERT INTO ledger_slot (slot) VALUES (%s)", (slot,))
@@ -64,9 +66,12 @@ def migrate(conninfo: str, *, slots: Sequence[int] = (0,)) -> str:
 
 def current_revision(conninfo: str) -> str | None:
     """The revision that the database is at, or None if it has no schema of ours."""
-    engine = create_engine("postgresql+psycopg://", creator=lambda: connect_sync(conninfo), poolclass=NullPool)
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+    with connect_sync(conninfo) as connection:
+        there = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
+        if there is None or there[0] is None:
+            return None
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return None if row is None else str(row[0])
 
 
 def check_schema(conninfo: str) -> None:
@@ -82,5 +87,5 @@ def check_schema(conninfo: str) -> None:
 
 def run_sql(revision: str) -> str:
     """The SQL text of a revision file."""
-    (path,) = (Path(__file__).parent / "versions").glob(f"{revision}_*.sql")
+    (path,) = (_FOLDER / "versions").glob(f"{revision}_*.sql")
     return path.read_text("utf-8")

@@ -571,6 +571,21 @@ BEGIN
     AND (m.year_max_count IS NULL OR o.year_count <= m.year_max_count);
 END $$;
 
+CREATE FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO payments_given_up (slot, id, at) VALUES (p_slot, p_id, p_at) ON CONFLICT (slot, id) DO NOTHING;
+  IF EXISTS (SELECT FROM ledger_transaction WHERE slot = p_slot AND id = p_id) THEN
+    DELETE FROM payments_given_up WHERE slot = p_slot AND id = p_id;
+    RETURN false;
+  END IF;
+  RETURN true;
+END $$;
+
+ALTER FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) OWNER TO kaquan_ledger;
+
 CREATE FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) RETURNS TABLE(n integer, book_id integer, programme_id uuid, status text, expires_at timestamp with time zone, book_version bigint, account_id bigint, kind text, account_version bigint, posted_fen bigint, reserved_fen bigint, lot integer, available_fen bigint, paid_fen bigint, given_fen bigint, lot_expires_at timestamp with time zone)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'public', 'pg_temp'
@@ -778,6 +793,60 @@ END $$;
 
 ALTER FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) OWNER TO kaquan_ledger;
 
+CREATE FUNCTION payments_post_reserved_v1(p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) RETURNS smallint[]
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+  v_mine uuid[];
+  v_status smallint[];
+BEGIN
+  WITH mine AS (
+    INSERT INTO payments_given_up (slot, id, at)
+    SELECT p_slot, r.id, p_recorded_at FROM unnest(p_reserved) AS r (id) ORDER BY r.id
+    ON CONFLICT (slot, id) DO NOTHING RETURNING id
+  )
+  SELECT array_agg(id) INTO v_mine FROM mine;
+  IF coalesce(cardinality(v_mine), 0) < cardinality(p_reserved) THEN
+    v_status := array_fill(2::smallint, ARRAY[cardinality(p_status)]);
+  ELSE
+    v_status := payments_post_batch_v2(
+      p_slot, p_recorded_at, p_items, p_answers, p_legs, p_new_lots, p_versioned, p_lots, p_others, p_limited, p_status,
+      p_new, p_changes, p_uses, p_use_keys, p_trail_uses, p_last);
+  END IF;
+  DELETE FROM payments_given_up WHERE slot = p_slot AND id = ANY (v_mine);
+  RETURN v_status;
+END $$;
+
+ALTER FUNCTION payments_post_reserved_v1(p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION payments_reserve_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[]) RETURNS smallint[]
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+  v_counted smallint[] := array_fill(0::smallint, ARRAY[cardinality(p_ids)]);
+  v_status smallint[];
+BEGIN
+  IF p_use_keys > 0 THEN
+    v_counted := payments_use_limits_v1(p_slot, p_uses, p_use_keys, v_counted);
+  END IF;
+  v_status := v_counted;
+  IF cardinality(p_trail_uses) > 0 THEN
+    v_status := payments_use_trails_v1(p_slot, p_trail_uses, v_counted);
+  END IF;
+  IF p_use_keys > 0 AND v_status <> v_counted THEN
+    PERFORM payments_return_uses_v1(p_slot, p_uses, v_counted, v_status);
+  END IF;
+  INSERT INTO payments_reservation (slot, id, paid_in, uses, trail_uses, created_at)
+  SELECT p_slot, p_ids[n], p_paid_in, ARRAY (SELECT u FROM unnest(p_uses) AS u WHERE u.item = n),
+         ARRAY (SELECT t FROM unnest(p_trail_uses) AS t WHERE t.item = n), p_at
+  FROM generate_subscripts(p_ids, 1) AS n WHERE v_status[n] = 0;
+  RETURN v_status;
+END $$;
+
+ALTER FUNCTION payments_reserve_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[]) OWNER TO kaquan_ledger;
+
 CREATE FUNCTION payments_return_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_before smallint[], p_status smallint[]) RETURNS void
     LANGUAGE sql
     SET search_path TO 'public', 'pg_temp'
@@ -814,6 +883,49 @@ CREATE FUNCTION payments_roll_v1(p_ring bigint[], p_steps bigint) RETURNS bigint
               WHEN p_steps > 16 THEN array_fill(0::bigint, ARRAY[17])
               ELSE p_ring[p_steps::integer + 1 : 17] || array_fill(0::bigint, ARRAY[p_steps::integer]) END
 $$;
+
+CREATE FUNCTION payments_settle_v1(p_slot smallint, p_paid uuid[], p_unpaid uuid[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+  v_uses payments_use_v1[];
+  v_trails payments_trail_use_v1[];
+  v_use payments_trail_use_v1;
+BEGIN
+  DELETE FROM payments_reservation WHERE slot = p_slot AND id = ANY (p_paid);
+  WITH gone AS (
+    DELETE FROM payments_reservation WHERE slot = p_slot AND id = ANY (p_unpaid) RETURNING uses, trail_uses
+  )
+  SELECT ARRAY (SELECT u FROM gone, unnest(gone.uses) AS u), ARRAY (SELECT t FROM gone, unnest(gone.trail_uses) AS t)
+  INTO v_uses, v_trails;
+  PERFORM 1 FROM payments_usage WHERE slot = p_slot AND key = ANY (ARRAY (SELECT u.key FROM unnest(v_uses) AS u))
+  ORDER BY key FOR NO KEY UPDATE;
+  UPDATE payments_usage o
+  SET day_fen = o.day_fen - m.day_fen, day_count = o.day_count - m.day_count,
+      month_fen = o.month_fen - m.month_fen, month_count = o.month_count - m.month_count,
+      year_fen = o.year_fen - m.year_fen, year_count = o.year_count - m.year_count
+  FROM (
+    SELECT u.key,
+           coalesce(sum(u.amount_fen) FILTER (WHERE u.day = k.day), 0)::bigint AS day_fen,
+           count(*) FILTER (WHERE u.day = k.day) AS day_count,
+           coalesce(sum(u.amount_fen) FILTER (WHERE u.month = k.month), 0)::bigint AS month_fen,
+           count(*) FILTER (WHERE u.month = k.month) AS month_count,
+           coalesce(sum(u.amount_fen) FILTER (WHERE u.year = k.year), 0)::bigint AS year_fen,
+           count(*) FILTER (WHERE u.year = k.year) AS year_count
+    FROM unnest(v_uses) AS u JOIN payments_usage k ON k.slot = p_slot AND k.key = u.key GROUP BY u.key
+  ) AS m
+  WHERE o.slot = p_slot AND o.key = m.key;
+  FOR v_use IN SELECT t.* FROM unnest(v_trails) AS t ORDER BY t.key LOOP
+    UPDATE payments_trail o
+    SET fen[(17 - (o.step - v_use.step))::integer]
+          = o.fen[(17 - (o.step - v_use.step))::integer] - v_use.amount_fen,
+        count[(17 - (o.step - v_use.step))::integer] = o.count[(17 - (o.step - v_use.step))::integer] - 1
+    WHERE o.slot = p_slot AND o.key = v_use.key AND o.step - v_use.step BETWEEN 0 AND 16;
+  END LOOP;
+END $$;
+
+ALTER FUNCTION payments_settle_v1(p_slot smallint, p_paid uuid[], p_unpaid uuid[]) OWNER TO kaquan_ledger;
 
 CREATE FUNCTION payments_use_limits_v1(p_slot smallint, p_uses payments_use_v1[], p_keys integer, p_status smallint[]) RETURNS smallint[]
     LANGUAGE plpgsql
@@ -1194,7 +1306,7 @@ COMMENT ON TABLE cards_transfer IS 'In the slot of the card that gives';
 
 COMMENT ON COLUMN cards_transfer.out_id IS 'The transaction that took the value; it also gave it where both cards are in one slot';
 
-COMMENT ON COLUMN cards_transfer.in_id IS 'The transaction that gives the value, where the other card is in another slot';
+COMMENT ON COLUMN cards_transfer.in_id IS 'The transaction that gives the value, where the other card is in another slot; or brings it back, where it was closed';
 
 CREATE TABLE closing_closure (
     slot smallint NOT NULL,
@@ -1829,6 +1941,14 @@ CREATE TABLE parties_terminal (
     CONSTRAINT parties_terminal_status CHECK ((status = ANY (ARRAY['active'::text, 'blocked'::text])))
 );
 
+CREATE TABLE payments_given_up (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE payments_given_up IS 'In the slot of the card';
+
 CREATE TABLE payments_last_place (
     slot smallint NOT NULL,
     card_id uuid NOT NULL,
@@ -1923,6 +2043,21 @@ CREATE TABLE payments_place_rule (
 );
 
 COMMENT ON TABLE payments_place_rule IS 'Where the cards of a programme may be spent, and how soon after being elsewhere';
+
+CREATE TABLE payments_reservation (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    paid_in smallint NOT NULL,
+    uses payments_use_v1[] NOT NULL,
+    trail_uses payments_trail_use_v1[] NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE payments_reservation IS 'In the slot of the counters';
+
+COMMENT ON COLUMN payments_reservation.id IS 'The transaction of the payment, if it is ever posted';
+
+COMMENT ON COLUMN payments_reservation.paid_in IS 'The slot of the card';
 
 CREATE TABLE payments_trail (
     slot smallint NOT NULL,
@@ -2241,6 +2376,9 @@ ALTER TABLE ONLY parties_terminal
 ALTER TABLE ONLY parties_terminal
     ADD CONSTRAINT parties_terminal_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY payments_given_up
+    ADD CONSTRAINT payments_given_up_pkey PRIMARY KEY (slot, id);
+
 ALTER TABLE ONLY payments_last_place
     ADD CONSTRAINT payments_last_place_pkey PRIMARY KEY (slot, card_id);
 
@@ -2261,6 +2399,9 @@ ALTER TABLE ONLY payments_place_rule
 
 ALTER TABLE ONLY payments_place_rule
     ADD CONSTRAINT payments_place_rule_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments_reservation
+    ADD CONSTRAINT payments_reservation_pkey PRIMARY KEY (slot, id);
 
 ALTER TABLE ONLY payments_trail
     ADD CONSTRAINT payments_trail_pkey PRIMARY KEY (slot, key);
@@ -2474,6 +2615,8 @@ REVOKE ALL ON FUNCTION payments_add_v1(p_ring bigint[], p_amount bigint) FROM PU
 GRANT ALL ON FUNCTION payments_add_v1(p_ring bigint[], p_amount bigint) TO kaquan_ledger;
 REVOKE ALL ON FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_status smallint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_status smallint[]) TO kaquan_ledger;
+REVOKE ALL ON FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_load_cards_v2(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean, p_places boolean) FROM PUBLIC;
@@ -2484,12 +2627,18 @@ REVOKE ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at tim
 GRANT ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_post_reserved_v1(p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_post_reserved_v1(p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_reserve_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_reserve_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_return_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_before smallint[], p_status smallint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_return_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_before smallint[], p_status smallint[]) TO kaquan_ledger;
 REVOKE ALL ON FUNCTION payments_return_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_before smallint[], p_status smallint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_return_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_before smallint[], p_status smallint[]) TO kaquan_ledger;
 REVOKE ALL ON FUNCTION payments_roll_v1(p_ring bigint[], p_steps bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_roll_v1(p_ring bigint[], p_steps bigint) TO kaquan_ledger;
+REVOKE ALL ON FUNCTION payments_settle_v1(p_slot smallint, p_paid uuid[], p_unpaid uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_settle_v1(p_slot smallint, p_paid uuid[], p_unpaid uuid[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_use_limits_v1(p_slot smallint, p_uses payments_use_v1[], p_keys integer, p_status smallint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_use_limits_v1(p_slot smallint, p_uses payments_use_v1[], p_keys integer, p_status smallint[]) TO kaquan_ledger;
 REVOKE ALL ON FUNCTION payments_use_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_status smallint[]) FROM PUBLIC;
@@ -2687,6 +2836,8 @@ GRANT UPDATE(version) ON TABLE parties_store TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_tenant TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_terminal TO kaquan_app;
 GRANT UPDATE(status) ON TABLE parties_terminal TO kaquan_app;
+GRANT SELECT,INSERT,DELETE ON TABLE payments_given_up TO kaquan_ledger;
+GRANT SELECT ON TABLE payments_given_up TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE payments_last_place TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_last_place TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE payments_limit TO kaquan_app;
@@ -2699,6 +2850,8 @@ GRANT UPDATE(refunded_fen) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(version) ON TABLE payments_payment TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE payments_place_rule TO kaquan_app;
 GRANT UPDATE(ended_at) ON TABLE payments_place_rule TO kaquan_app;
+GRANT SELECT,INSERT,DELETE ON TABLE payments_reservation TO kaquan_ledger;
+GRANT SELECT ON TABLE payments_reservation TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE payments_trail TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_trail TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE payments_usage TO kaquan_ledger;

@@ -31,6 +31,7 @@ from kaquan.payments.load import plan_load
 from kaquan.payments.outcomes import IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
 from kaquan.payments.places import PlaceRule
 from kaquan.payments.refund import plan_refund
+from kaquan.payments.reserve import Held, own_part, reserve, settle
 from kaquan.payments.spend import plan_spend
 from kaquan.payments.store import ANSWERED, APPLIED, OVER_LIMIT, BatchFacts
 from kaquan.payments.types import Accounts, Capture, Facts, Load, Plan, Refund, Request, Spend, Void
@@ -234,12 +235,18 @@ class Desk:
                 return refused
         facts = await self._load(connection, slot, [request for _, request in asked])
         now = self._clock.now()
-        items: list[Item] = []
-        plans: list[Plan | None] = []
-        rendered: list[Answer] = []
         decisions = [self._plan(slot, facts, request, now) for _, request in asked]
         if over:
             await self._plan_knowing_usage(connection, slot, facts, asked, over, decisions, now)
+        held: Held = {}
+        reserved: list[UUID] = []
+        if len(self._slots) > 1:
+            asked, decisions, held, reserved = await self._reserve(connection, slot, asked, decisions, over)
+            if not asked:
+                return refused
+        items: list[Item] = []
+        plans: list[Plan | None] = []
+        rendered: list[Answer] = []
         for (_, request), decision in zip(asked, decisions, strict=True):
             if isinstance(decision, Refusal):
                 answer = request.render(decision)
@@ -250,13 +257,30 @@ class Desk:
                 plans.append(decision)
                 items.append(Item(request.book_id, decision.posting, request.key, answer))
             rendered.append(answer)
-        statuses = await store.post(connection, items, plans, slot=slot, recorded_at=now)
+        statuses = await store.post(connection, items, plans, slot=slot, recorded_at=now, reserved=reserved)
+        if held:
+            posted = [item.posting for item, status in zip(items, statuses, strict=True) if status == APPLIED]
+            await settle(connection, held, posted={one.transaction_id for one in posted if one is not None})
         done = refused + [
             (n, answer) for (n, _), answer, status in zip(asked, rendered, statuses, strict=True) if status == APPLIED
         ]
         again = [entry for entry, status in zip(asked, statuses, strict=True) if status == ANSWERED]
         over.update(n for (n, _), status in zip(asked, statuses, strict=True) if status == OVER_LIMIT)
         return done + await self._first_answers(connection, slot, again) if again else done
+
+    async def _reserve(
+        self,
+        connection: Connection,
+        slot: int,
+        asked: list[tuple[int, Request]],
+        decisions: list[Plan | Refusal],
+        over: set[int],
+    ) -> tuple[list[tuple[int, Request]], list[Plan | Refusal], Held, list[UUID]]:
+        """With several slots: reserve what is used of shared limits. What goes on, what it holds and which holds it."""
+        told = await reserve(connection, decisions, slot=slot, slots=self._slots, clock=self._clock)
+        over.update(n for (n, _), status in zip(asked, told.statuses, strict=True) if status == OVER_LIMIT)
+        going = [at for at, status in enumerate(told.statuses) if status == APPLIED]
+        return [asked[at] for at in going], [own_part(decisions[at]) for at in going], told.held, told.ids
 
     async def _plan_knowing_usage(
         self,
@@ -274,7 +298,7 @@ class Desk:
             for at, ((n, _), decision) in enumerate(zip(asked, decisions, strict=True))
             if n in over and isinstance(decision, Plan) and decision.uses is not None
         }
-        usage = await store.read_usage(connection, slot=slot, uses=list(uses.values()))
+        usage = await store.read_usage(connection, slot=slot, slots=self._slots, uses=list(uses.values()))
         for at in uses:
             decisions[at] = self._plan(slot, facts, asked[at][1], now, usage)
 

@@ -36,7 +36,7 @@ from kaquan.payments.limits import (
     standings,
     uses_of,
 )
-from kaquan.payments.outcomes import LIMIT_ENDED, LIMIT_NEEDS_ONE_SLOT
+from kaquan.payments.outcomes import LIMIT_ENDED
 from kaquan.payments.places import PlaceRule, PlaceRuleKind
 
 Rule = TypeVar("Rule", Limit, PlaceRule)
@@ -152,7 +152,6 @@ async def create_limit(
     ids: Ids,
     *,
     book_id: int,
-    slots: tuple[int, ...],
     new: NewLimit,
     replaces_id: UUID | None = None,
     by: Actor = SYSTEM,
@@ -162,9 +161,9 @@ async def create_limit(
     limit ends at the same moment; what was used stays counted where scope, period and hours are the same.
 
     ``approve`` is asked in the transaction of the change. Refused: ``not_found`` (the programme, or the limit to
-    replace), ``invalid_field``, ``limit_ended``, ``limit_needs_one_slot``, what ``approve`` refuses.
+    replace), ``invalid_field``, ``limit_ended``, what ``approve`` refuses.
     """
-    if (refusal := _check(new, slots)) is not None:
+    if (refusal := _check(new)) is not None:
         return refusal
     programme = await cards.get_programme(pool, book_id=book_id, programme_id=new.programme_id)
     if isinstance(programme, Refusal):
@@ -242,7 +241,7 @@ async def _write(
     return refused
 
 
-def _check(new: NewLimit, slots: tuple[int, ...]) -> Refusal | None:
+def _check(new: NewLimit) -> Refusal | None:
     if (new.trailing_s is not None) != (new.period is Period.TRAILING):
         return INVALID_FIELD.refuse(
             "trailing_s",
@@ -257,8 +256,6 @@ def _check(new: NewLimit, slots: tuple[int, ...]) -> Refusal | None:
         )
     if (refusal := _check_hours(new.hours)) is not None:
         return refusal
-    if len(slots) > 1 and new.scope is not LimitScope.CARD and new.period is not Period.TRANSACTION:
-        return LIMIT_NEEDS_ONE_SLOT.refuse("scope", scope=new.scope.value)
     return None
 
 
@@ -442,6 +439,6 @@ async def list_standings(
             limits = book.get(card.book_id, programme.id, movement, registered)
             counted = uses_of(limits, subjects, amount_fen=0, moment=moment)
             assert not isinstance(counted, Refusal), "nothing is not too much"
-            usage = await store.read_usage(connection, slot=slot_of(card.id, slots), uses=[counted])
+            usage = await store.read_usage(connection, slot=slot_of(card.id, slots), slots=slots, uses=[counted])
             found += standings(limits, subjects, usage=usage, moment=moment)
     return found

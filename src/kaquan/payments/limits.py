@@ -132,6 +132,8 @@ class Use(NamedTuple):
     month: int
     year: int
     maxima: Maxima
+    is_shared: bool = False
+    """Whether cards of other slots count in it too: it is not the card's own."""
 
 
 class TrailUse(NamedTuple):
@@ -142,6 +144,8 @@ class TrailUse(NamedTuple):
     step: int
     max_fen: int | None
     max_count: int | None
+    is_shared: bool = False
+    """As of :class:`Use`."""
 
 
 class Uses(NamedTuple):
@@ -328,7 +332,8 @@ def uses_of(limits: LimitSet, subjects: Subjects, *, amount_fen: int, moment: Mo
         if subject_id is None or (hours is not None and not hours.holds_at(moment.minute)):
             continue
         key = usage_key(_owner(scope, subjects), subject_id, parts)
-        calendar.append(Use(key, amount_fen, moment.day, moment.month, moment.year, maxima))
+        is_shared = scope is not LimitScope.CARD
+        calendar.append(Use(key, amount_fen, moment.day, moment.month, moment.year, maxima, is_shared))
     trails = []
     for limit, parts in limits.trailing:
         subject_id = subjects.of(limit.scope)
@@ -343,6 +348,7 @@ def uses_of(limits: LimitSet, subjects: Subjects, *, amount_fen: int, moment: Mo
                 step_of(limit, moment),
                 limit.maximum if by_amount else None,
                 None if by_amount else limit.maximum,
+                limit.scope is not LimitScope.CARD,
             )
         )
     return Uses(calendar, trails)

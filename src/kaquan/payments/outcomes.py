@@ -49,12 +49,6 @@ LIMIT_ENDED = outcome(
     "limit_ended", http=409, iso="12",
     en="The limit has ended and cannot be replaced.", zh="该限额已终止，无法替换。",
 )  # fmt: skip
-LIMIT_NEEDS_ONE_SLOT = outcome(
-    "limit_needs_one_slot", http=422, iso="30",
-    en="{field}: this installation has several slots, where only the payments of a card are counted together, not "
-    "those of a {scope}; use the scope card or the period transaction.",
-    zh="{field}：本系统使用多个分片，只能按单卡累计，无法按 {scope} 累计；请使用 card 范围或 transaction 周期。",
-)  # fmt: skip
 AUTHORIZATION_NOT_OPEN = outcome(
     "authorization_not_open", http=409, iso="12",
     en="The authorization is not open: {status}.", zh="预授权不可操作，当前状态：{status}。",

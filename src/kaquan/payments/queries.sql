@@ -44,6 +44,29 @@ SELECT payments_post_batch_v2(
   %(changes)s::payments_change_v1[], %(uses)s::payments_use_v1[], %(use_keys)s::integer,
   %(trail_uses)s::payments_trail_use_v1[], %(last)s::payments_last_v1[]);
 
+-- name: post_reserved
+SELECT payments_post_reserved_v1(
+  %(reserved)s::uuid[], %(slot)s::smallint, %(recorded_at)s::timestamptz, %(items)s::ledger_item_v1[],
+  %(answers)b::bytea[], %(legs)s::ledger_leg_v1[], %(new_lots)s::ledger_new_lot_v1[], %(versioned)s::integer,
+  %(lots)s::integer, %(others)s::integer, %(limited)s::bigint[], %(status)s::smallint[], %(new)s::payments_new_v1[],
+  %(changes)s::payments_change_v1[], %(uses)s::payments_use_v1[], %(use_keys)s::integer,
+  %(trail_uses)s::payments_trail_use_v1[], %(last)s::payments_last_v1[]);
+
+-- name: reserve
+SELECT payments_reserve_v1(
+  %(slot)s::smallint, %(paid_in)s::smallint, %(at)s::timestamptz, %(ids)s::uuid[], %(uses)s::payments_use_v1[],
+  %(use_keys)s::integer, %(trail_uses)s::payments_trail_use_v1[]);
+
+-- name: settle
+SELECT payments_settle_v1(%(slot)s::smallint, %(paid)s::uuid[], %(unpaid)s::uuid[]);
+
+-- name: give_up
+SELECT payments_give_up_v1(%(slot)s::smallint, %(id)s::uuid, %(at)s::timestamptz);
+
+-- name: old_reservations
+SELECT id, paid_in FROM payments_reservation
+WHERE slot = %(slot)s AND created_at <= %(until)s ORDER BY created_at LIMIT %(limit)s;
+
 -- name: read_usage
 SELECT key, day, day_fen, day_count, month, month_fen, month_count, year, year_fen, year_count
 FROM payments_usage WHERE slot = %(slot)s AND key = ANY (%(keys)s::uuid[]);

@@ -1,6 +1,6 @@
 """The payments room's statements; see ``queries.sql`` and migration 0005."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -19,7 +19,7 @@ from kaquan.kit.db import (
     time_field,
     uuid_field,
 )
-from kaquan.ledger import Item, PostStatus, batch_params, list_by_account, list_rows, run_post
+from kaquan.ledger import Item, PostStatus, batch_params, list_by_account, list_rows, run_post, slot_of
 from kaquan.payments.limits import (
     Holder,
     Hours,
@@ -131,8 +131,12 @@ async def post(
     *,
     slot: int,
     recorded_at: datetime,
+    reserved: Sequence[UUID] = (),
 ) -> list[int]:
-    """Post a batch: ledger, evidence and payment rows in one commit. One :class:`PostStatus` (as int) per item."""
+    """Post a batch: ledger, evidence and payment rows in one commit. One :class:`PostStatus` (as int) per item.
+
+    ``reserved`` are the transactions among them that have reservations: all are stale if one of those was given up.
+    """
     new: list[str] = []
     changes: list[str] = []
     uses: list[str] = []
@@ -152,15 +156,7 @@ async def post(
         if (p := plan.changed) is not None:
             changes.append(f"({n},{p.id.hex},{p.version - 1},{p.status.value},{p.captured_fen},{p.refunded_fen})")
         if plan.uses is not None:
-            for use in plan.uses.calendar:
-                key, amount_fen, day, month, year, maxima = use
-                use_keys.add(key)
-                most = ",".join(["" if maximum is None else str(maximum) for maximum in maxima])
-                uses.append(f"({n},{key.hex},{amount_fen},{day},{month},{year},{most})")
-            for key, amount_fen, step, max_fen, max_count in plan.uses.trails:
-                trail_uses.append(
-                    f"({n},{key.hex},{amount_fen},{step},{number_field(max_fen)},{number_field(max_count)})"
-                )
+            _put_uses(n, plan.uses, uses, trail_uses, use_keys)
         if (w := plan.last_place) is not None:
             last.append(
                 f"({n},{plan.receipt.payment.card_id.hex},{w.store_id.hex},{w.latitude_udeg},{w.longitude_udeg},"
@@ -173,7 +169,64 @@ async def post(
     params["trail_uses"] = rows_literal(trail_uses)
     params["new"] = rows_literal(new)
     params["changes"] = rows_literal(changes)
+    if reserved:
+        params["reserved"] = list(reserved)
+        return await run_post(connection, _SQL["post_reserved"], params)
     return await run_post(connection, _SQL["post_batch"], params)
+
+
+def _put_uses(n: int, counted: Uses, uses: list[str], trail_uses: list[str], use_keys: set[UUID]) -> None:
+    """Add what item ``n`` counts in to the rows of a call."""
+    for key, amount_fen, day, month, year, maxima, _ in counted.calendar:
+        use_keys.add(key)
+        most = ",".join(["" if maximum is None else str(maximum) for maximum in maxima])
+        uses.append(f"({n},{key.hex},{amount_fen},{day},{month},{year},{most})")
+    for key, amount_fen, step, max_fen, max_count, _ in counted.trails:
+        trail_uses.append(f"({n},{key.hex},{amount_fen},{step},{number_field(max_fen)},{number_field(max_count)})")
+
+
+async def reserve_uses(
+    connection: Connection, *, slot: int, paid_in: int, at: datetime, asked: Sequence[tuple[UUID, Uses]]
+) -> list[int]:
+    """Count in ``slot`` what transactions of ``paid_in`` use there: APPLIED, OVER_LIMIT or stale for each."""
+    uses: list[str] = []
+    trail_uses: list[str] = []
+    use_keys: set[UUID] = set()
+    for n, (_, counted) in enumerate(asked, start=1):
+        _put_uses(n, counted, uses, trail_uses, use_keys)
+    params = {
+        "slot": slot,
+        "paid_in": paid_in,
+        "at": at,
+        "ids": [id_ for id_, _ in asked],
+        "uses": rows_literal(uses),
+        "use_keys": len(use_keys),
+        "trail_uses": rows_literal(trail_uses),
+    }
+    row = await (await connection.execute(_SQL["reserve"], params)).fetchone()
+    assert row is not None
+    statuses: list[int] = row[0]
+    return statuses
+
+
+async def settle_uses(connection: Connection, *, slot: int, paid: Collection[UUID], unpaid: Collection[UUID]) -> None:
+    """End reservations of ``slot``: what was not paid is given back."""
+    await connection.execute(_SQL["settle"], {"slot": slot, "paid": list(paid), "unpaid": list(unpaid)})
+
+
+async def give_up(connection: Connection, *, slot: int, transaction_id: UUID, at: datetime) -> bool:
+    """Whether a transaction was not posted in ``slot``: from now on it cannot be."""
+    row = await (await connection.execute(_SQL["give_up"], {"slot": slot, "id": transaction_id, "at": at})).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
+async def load_old_reservations(
+    connection: Connection, *, slot: int, until: datetime, limit: int
+) -> list[tuple[UUID, int]]:
+    """Reservations that were made by ``until``: the transaction and its slot."""
+    cursor = await connection.execute(_SQL["old_reservations"], {"slot": slot, "until": until, "limit": limit})
+    return [(row[0], row[1]) for row in await cursor.fetchall()]
 
 
 async def find_overdue(connection: Connection, *, slot: int, now: datetime, limit: int) -> list[tuple[UUID, int]]:
@@ -219,17 +272,23 @@ async def list_payments(
     return [_payment(row) for row in newest[: params["limit"]]]
 
 
-async def read_usage(connection: Connection, *, slot: int, uses: Sequence[Uses]) -> UsageFacts:
-    """What was used of everything that these count in."""
-    keys = [use.key for one in uses for use in one.calendar]
-    trail_keys = [use.key for one in uses for use in one.trails]
-    calendar, trails = {}, {}
-    if keys:
-        cursor = await connection.execute(_SQL["read_usage"], {"slot": slot, "keys": keys})
-        calendar = {row[0]: Usage(*row[1:]) for row in await cursor.fetchall()}
-    if trail_keys:
-        cursor = await connection.execute(_SQL["read_trails"], {"slot": slot, "keys": trail_keys})
-        trails = {row[0]: Trail(*row[1:]) for row in await cursor.fetchall()}
+async def read_usage(connection: Connection, *, slot: int, slots: Sequence[int], uses: Sequence[Uses]) -> UsageFacts:
+    """What was used of everything that these count in: in the card's ``slot``, or where shared counters are."""
+    keys: dict[int, list[UUID]] = {}
+    trail_keys: dict[int, list[UUID]] = {}
+    for one in uses:
+        for use in one.calendar:
+            keys.setdefault(slot_of(use.key, slots) if use.is_shared else slot, []).append(use.key)
+        for trail in one.trails:
+            trail_keys.setdefault(slot_of(trail.key, slots) if trail.is_shared else slot, []).append(trail.key)
+    calendar: dict[UUID, Usage] = {}
+    trails: dict[UUID, Trail] = {}
+    for home, asked in keys.items():
+        cursor = await connection.execute(_SQL["read_usage"], {"slot": home, "keys": asked})
+        calendar.update({row[0]: Usage(*row[1:]) for row in await cursor.fetchall()})
+    for home, asked in trail_keys.items():
+        cursor = await connection.execute(_SQL["read_trails"], {"slot": home, "keys": asked})
+        trails.update({row[0]: Trail(*row[1:]) for row in await cursor.fetchall()})
     return UsageFacts(calendar, trails)
 
 

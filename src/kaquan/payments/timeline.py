@@ -88,6 +88,7 @@ TITLES = {
     "fee": ("Fee charged", "收取手续费"),
     "transfer": ("Balance moved between cards", "余额转移"),
     "transfer_out": ("Balance left for another card", "余额转出"),
+    "transfer_back": ("Balance came back", "余额转回"),
     "transfer_in": ("Balance arrived from another card", "余额转入"),
 }
 """Titles in English and Chinese by kind; a kind without one is its own title."""

@@ -169,7 +169,7 @@ class Keyring:
         return self._keys.pins(context + pin.encode())
 
     def hide_request(self, request_hash: bytes) -> bytes:
-        """The hash of a request that holds a PIN, as it may be kept: nobody can try PINs on it without the key."""
+        """The hash of a request as it may be kept: nobody can try card numbers or PINs on it without the key."""
         return self._keys.requests(request_hash)
 
     def subject(self, text: str) -> UUID:

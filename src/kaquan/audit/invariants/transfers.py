@@ -5,8 +5,8 @@ from kaquan.audit.types import Audit
 AUDIT = Audit(
     name="transfers",
     proves_en="What a transfer took from one card, lot by lot, came to the other card with the same origin, terms and "
-    "expiry; what is between two slots is just what is under way.",
-    proves_zh="余额转移从一卡转出的每个批次，均以相同来源、条件和有效期转入另一卡；分片之间的过渡金额恰为在途金额。",
+    "expiry, or back to the lots that it left; what is between two slots is just what is under way.",
+    proves_zh="余额转移从一卡转出的每个批次，均以相同来源、条件和有效期转入另一卡，或原路退回；分片之间的过渡金额恰为在途金额。",
     reading_en="expected is what the transfer says or what left, actual what the ledger moved or what arrived.",
     reading_zh="expected 为转移记录所载或转出，actual 为账本所记或转入。",
     counts="transfers",
@@ -14,7 +14,7 @@ AUDIT = Audit(
     sql="""
 WITH side AS (
   SELECT t.slot, t.id, t.status, t.book_id, t.amount_fen, out.fen AS gone, came.fen AS come, out.lots AS lots_gone,
-         came.lots AS lots_come
+         came.lots AS lots_come, back.fen AS back, back.lots AS lots_back
   FROM cards_transfer AS t
   CROSS JOIN LATERAL (
     SELECT coalesce(sum(e.amount_fen), 0) AS fen,
@@ -34,6 +34,15 @@ WITH side AS (
     JOIN ledger_lot AS l ON l.slot = e.slot AND l.account_id = a.id AND l.lot = e.credit_lot
     WHERE e.transaction_id = coalesce(t.in_id, t.out_id)
   ) AS came
+  CROSS JOIN LATERAL (
+    SELECT coalesce(sum(e.amount_fen), 0) AS fen,
+           array_agg((l.origin_transaction_id, l.paid_fen, l.given_fen, l.expires_at, e.amount_fen)::text ORDER BY
+             (l.origin_transaction_id, l.paid_fen, l.given_fen, l.expires_at, e.amount_fen)::text) AS lots
+    FROM ledger_entry AS e
+    JOIN ledger_account AS a ON a.slot = e.slot AND a.id = e.credit_account AND a.owner_id = t.from_card_id
+    JOIN ledger_lot AS l ON l.slot = e.slot AND l.account_id = a.id AND l.lot = e.credit_lot
+    WHERE e.slot = t.slot AND e.transaction_id = t.in_id
+  ) AS back
 )
 SELECT slot, book_id, id AS transfer_id, v.what, v.expected, v.actual
 FROM side
@@ -41,6 +50,8 @@ CROSS JOIN LATERAL (VALUES
   ('amount that left', amount_fen::text, gone::text),
   ('amount that arrived', CASE status WHEN 'completed' THEN amount_fen WHEN 'out' THEN come ELSE 0 END::text,
    come::text),
+  ('amount that came back', CASE status WHEN 'abandoned' THEN amount_fen ELSE 0 END::text, back::text),
+  ('lots that came back', CASE WHEN back = 0 THEN NULL ELSE lots_gone::text END, lots_back::text),
   ('lots that arrived', CASE WHEN come = 0 THEN NULL ELSE lots_gone::text END, lots_come::text)
 ) AS v (what, expected, actual)
 WHERE v.expected IS DISTINCT FROM v.actual

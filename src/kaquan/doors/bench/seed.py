@@ -154,4 +154,4 @@ async def set_limits(pool: Pool, town: Town, *, ids: Ids, clock: Clock) -> None:
             maximum=maximum,
             hours=None,
         )
-        _made(await payments.create_limit(pool, clock, ids, book_id=town.book.id, slots=SLOTS, new=new))
+        _made(await payments.create_limit(pool, clock, ids, book_id=town.book.id, new=new))

@@ -2,8 +2,6 @@
 
 import errno
 
-from alembic.util.exc import CommandError as RevisionError
-
 from kaquan.audit import UnknownAuditError
 from kaquan.doors.cli.demo.furnish import DemoError
 from kaquan.doors.cli.demo.year import YearError
@@ -53,8 +51,6 @@ def sentence_of(error: BaseException) -> str | None:
     """What to tell an operator, or None if the error is a bug and its traceback is wanted."""
     if isinstance(error, _PLAIN):
         return str(error).strip()
-    if isinstance(error, RevisionError):
-        return "The database was made by a newer release of kaquan: use that one. / 数据库由更新的版本创建。"
     for cause in _chain(error):
         text = " ".join(str(cause).split())
         meaning = _MEANINGS.get(sql_state(cause) or "") or (_NO_ANSWER if is_outage(cause) else None)

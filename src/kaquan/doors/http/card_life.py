@@ -13,6 +13,7 @@ from kaquan import cards
 from kaquan.cards import (
     PIN_REFUSALS,
     UNUSABLE,
+    Card,
     CardStatus,
     ClaimedGift,
     FeeKind,
@@ -43,6 +44,7 @@ from kaquan.cards.outcomes import (
     TRANSFER_EXCEEDS_CAP,
 )
 from kaquan.doors.http.answers import answer, answer_page
+from kaquan.doors.http.callers import count_guesses
 from kaquan.doors.http.cards import CardView, hand_of, press_of, show_card
 from kaquan.doors.http.fields import (
     CardId,
@@ -62,6 +64,7 @@ from kaquan.doors.http.operation import operation
 from kaquan.doors.http.problems import problem_response
 from kaquan.doors.http.reading import decode_body, read_body, read_bytes, read_path, read_query
 from kaquan.doors.http.request import ApiRequest, app_of
+from kaquan.guesses import TOO_MANY_WRONG_ANSWERS
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import BUSY, INVALID_FIELD, NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, read_cursor
@@ -373,16 +376,20 @@ class CardLifeController(Controller):
             path={"id": CardId},
             body=NewPin,
             answer=PinView,
-            refusals=[PIN_TOO_EASY, *PIN_REFUSALS.values(), *_STATUSES, BUSY],
+            refusals=[PIN_TOO_EASY, *PIN_REFUSALS.values(), TOO_MANY_WRONG_ANSWERS, *_STATUSES, BUSY],
         ),
     )
     async def set_pin(self, request: ApiRequest) -> Response[bytes]:
-        """Set a card's PIN, or change it with the current one."""
+        """Set a card's PIN, or change it with the current one; wrong ones are counted for each Kaquan-Client."""
         app, about = app_of(request), _about_card(request)
         asked = await read_body(request, NewPin)
-        done = await cards.set_pin(
-            app.pool, hand_of(request), app.keyring, **about, pin=asked.pin, current_pin=asked.current_pin
-        )
+
+        async def work() -> PinStatus | Refusal:
+            return await cards.set_pin(
+                app.pool, hand_of(request), app.keyring, **about, pin=asked.pin, current_pin=asked.current_pin
+            )
+
+        done = await count_guesses(request, asked.current_pin, work)
         return _show_pin(request, done)
 
     @post(
@@ -426,17 +433,20 @@ class CardLifeController(Controller):
             path={"id": CardId},
             body=FoundCard,
             answer=CardView,
-            refusals=[INVALID_FIELD, *PIN_REFUSALS.values(), *_STATUSES, BUSY],
+            refusals=[INVALID_FIELD, *PIN_REFUSALS.values(), TOO_MANY_WRONG_ANSWERS, *_STATUSES, BUSY],
         ),
     )
     async def card_found(self, request: ApiRequest) -> Response[bytes]:
-        """Take a loss report back."""
+        """Take a loss report back; wrong PINs are counted for each Kaquan-Client."""
         app, about = app_of(request), _about_card(request)
         asked = await read_body(request, FoundCard)
-        done = await cards.card_found(
-            app.pool, hand_of(request), app.keyring, **about, pin=asked.pin, reason=asked.reason
-        )
-        return answer(done, show_card)
+
+        async def work() -> Card | Refusal:
+            return await cards.card_found(
+                app.pool, hand_of(request), app.keyring, **about, pin=asked.pin, reason=asked.reason
+            )
+
+        return answer(await count_guesses(request, asked.pin, work), show_card)
 
     @post(
         "/{id:str}/replace",

@@ -395,6 +395,7 @@ _QUOTE_REFUSALS = [
     NOT_FOUND,
     *UNUSABLE.values(),
     refused.CARD_HAS_AUTHORIZATIONS,
+    refused.CARD_HAS_TRANSFER,
     refused.REFUND_RULE_MISSING,
     refused.COOLING_OFF_OVER,
     refused.COSTS_NOT_DEDUCTIBLE,

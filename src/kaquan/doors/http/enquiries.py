@@ -12,9 +12,9 @@ from kaquan import cards
 from kaquan.cards import Balance, Proof
 from kaquan.cards.outcomes import CARD_NOT_CONFIRMED
 from kaquan.doors.http.answers import answer
-from kaquan.doors.http.callers import CLIENT_HEADER, Client, caller_of_client
+from kaquan.doors.http.callers import caller_of_client, client_of
 from kaquan.doors.http.operation import operation
-from kaquan.doors.http.problems import RefusedError, problem_response
+from kaquan.doors.http.problems import problem_response
 from kaquan.doors.http.reading import read_body
 from kaquan.doors.http.request import ApiRequest, app_of
 from kaquan.guesses import TOO_MANY_WRONG_ANSWERS, caller_of
@@ -88,7 +88,7 @@ class EnquiryController(Controller):
             )
         app = app_of(request)
         callers = (
-            caller_of_client(request.user, _client(request)),
+            caller_of_client(request.user, client_of(request)),
             # by a keyed hash, so that a number is counted whether there is such a card or not
             caller_of("number", request.user.book_id, app.keyring.subject(asked.number)),
         )
@@ -107,21 +107,3 @@ class EnquiryController(Controller):
         if isinstance(found, Refusal):
             return problem_response(await app.guesses.note_failure(*callers) or found)
         return answer(found, show_balance)
-
-
-def _client(request: ApiRequest) -> str | None:
-    """For whom a shop's server asks, if it says so. Raises RefusedError."""
-    given = request.headers.get(CLIENT_HEADER)
-    if given is None:
-        return None
-    try:
-        client: str = msgspec.convert(given, Client)
-    except msgspec.ValidationError:
-        raise RefusedError(
-            INVALID_FIELD.refuse(
-                "Kaquan-Client",
-                allowed="must be 1 to 64 visible ASCII characters, such as an IP address",
-                allowed_zh="应为 1 到 64 个可见 ASCII 字符，例如 IP 地址",
-            )
-        ) from None
-    return client

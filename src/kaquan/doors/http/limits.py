@@ -170,7 +170,7 @@ def _four_eyes(request: ApiRequest, body: bytes, subject: str, approval_id: str 
     return four_eyes(request, kind=ApprovalKind.LIMIT_CHANGE, subject=subject, payload=payload, approval_id=approval_id)
 
 
-_REFUSALS = (NOT_FOUND, refused.LIMIT_NEEDS_ONE_SLOT, *APPROVED)
+_REFUSALS = (NOT_FOUND, *APPROVED)
 
 
 class LimitController(Controller):
@@ -196,7 +196,6 @@ class LimitController(Controller):
             app.clock,
             app.ids,
             book_id=request.user.book_id,
-            slots=app.slots,
             new=_new_limit(asked),
             replaces_id=None if limit_id is None else uuid_of(limit_id),
             by=actor_of(request),

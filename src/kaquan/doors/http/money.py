@@ -25,7 +25,7 @@ from kaquan.doors.http.auth import identify, permit
 from kaquan.doors.http.callers import caller_of_key
 from kaquan.doors.http.fields import AmountFen, CardId, Pin, Reference, TerminalId, TransactionId, uuid_of
 from kaquan.doors.http.metrics import count_request
-from kaquan.doors.http.once import read_key
+from kaquan.doors.http.once import make_key, read_key
 from kaquan.doors.http.openapi import KEY_PARAMETER, REF_TEMPLATE, PathItems, common_refusals, describe_refusals
 from kaquan.doors.http.operation import Operation
 from kaquan.doors.http.outcomes import BODY_TOO_LARGE, FORBIDDEN, IDEMPOTENCY_KEY_MISSING
@@ -36,7 +36,7 @@ from kaquan.kit.db import is_outage
 from kaquan.kit.ids import Prefix, read_id, show_id
 from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import BUSY, INTERNAL_ERROR, INVALID_FIELD, NOT_FOUND, UNAVAILABLE, Outcome, Refusal
-from kaquan.ledger import Answer, RequestKey, hash_key, hash_request, read_answers
+from kaquan.ledger import Answer, RequestKey, hash_key, read_answers
 from kaquan.parties import Place, Principal, Scope
 from kaquan.parties.outcomes import STORE_OUT_OF_SCOPE
 from kaquan.parties.staff import may_act_at
@@ -356,8 +356,8 @@ async def _check_pin(asked: _Asked, card_id: UUID) -> PinState | Refusal:
     state = await verify_pin(
         app.pool, hand, app.keyring, card=card, pin=asked.body.pin, max_attempts=programme.pin_max_attempts
     )
-    refused_for_now = await app.guesses.note_failure(caller) if state is PinState.WRONG else None
-    return refused_for_now or state
+    is_guess = state in (PinState.WRONG, PinState.LOCKED)
+    return (await app.guesses.note_failure(caller) if is_guess else None) or state
 
 
 async def _may_touch(asked: _Asked, payment_id: UUID) -> Refusal | None:
@@ -581,10 +581,7 @@ class MoneyFront:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return explain(error, route.body)
         app = self._app
-        request_hash = hash_request("POST", scope["path"], raw)
-        if route.read is _read_spend and body.pin is not None:
-            request_hash = app.keyring.hide_request(request_hash)
-        request_key = RequestKey(key, hash_key(principal.book_id, key), request_hash)
+        request_key = make_key(app, principal.book_id, key, scope["path"], raw)
         command = await route.read(_Asked(app, principal, body, target, app.clock.now(), request_key))
         if isinstance(command, Refusal):
             return command

@@ -45,6 +45,15 @@ def read_key(header: bytes | None) -> str | None:
     return header.decode("ascii") if _USABLE_KEY(header) else None
 
 
+def make_key(app: App, book_id: int, name: str, path: str, body: bytes) -> RequestKey:
+    """The key of a POST with the keyed hash of the request.
+
+    Bodies hold what can be guessed: card numbers, PINs, account numbers. Nobody can try them on what is kept without
+    the key ring, whose pepper never changes, so that a retry is known again after every rotation (ADR 0018).
+    """
+    return RequestKey(name, hash_key(book_id, name), app.keyring.hide_request(hash_request("POST", path, body)))
+
+
 async def answer_once(
     request: ApiRequest,
     body: bytes,
@@ -61,8 +70,9 @@ async def answer_once(
     if name is None:
         raise RefusedError(IDEMPOTENCY_KEY_MISSING.refuse("Idempotency-Key"))
     book_id = request.user.book_id
-    key = RequestKey(name, hash_key(book_id, name), hash_request("POST", request.scope["path"], body))
-    kept = await keep_first(app_of(request), near=near, book_id=book_id, key=key, work=work)
+    app = app_of(request)
+    key = make_key(app, book_id, name, request.scope["path"], body)
+    kept = await keep_first(app, near=near, book_id=book_id, key=key, work=work)
     if isinstance(kept, Refusal):
         return problem_response(kept)
     media_type = "application/json" if kept.status < 400 else PROBLEM_TYPE

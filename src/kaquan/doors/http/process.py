@@ -20,16 +20,11 @@ import uvloop
 from kaquan.app import App
 from kaquan.doors.http.application import create_litestar
 from kaquan.doors.http.money import MoneyFront, describe_money
+from kaquan.doors.http.serve import CONNINFO_VARIABLE, GRACE_S, PARENT_VARIABLE
 from kaquan.doors.logs import configure_logs
 from kaquan.kit.db import UnsafeServerError, describe_failure, is_outage
 from kaquan.settings import Settings, read_settings
 from kaquan.vault import KeyringError
-
-CONNINFO_VARIABLE = "KAQUAN_SERVE_CONNINFO"
-PARENT_VARIABLE = "KAQUAN_SERVE_PARENT_FD"
-
-GRACE_S = 30
-"""How long a stopping process waits for requests that it has accepted."""
 
 KEEP_ALIVE_S = 75
 BACKLOG = 2048

@@ -14,8 +14,13 @@ from types import FrameType
 
 import structlog
 
-from kaquan.doors.http.process import CONNINFO_VARIABLE, GRACE_S, PARENT_VARIABLE
 from kaquan.settings import Settings
+
+CONNINFO_VARIABLE = "KAQUAN_SERVE_CONNINFO"
+PARENT_VARIABLE = "KAQUAN_SERVE_PARENT_FD"
+
+GRACE_S = 30
+"""How long a stopping process waits for requests that it has accepted."""
 
 RESTART_PAUSE_S = 0.5
 FAST_DEATH_S = 3.0

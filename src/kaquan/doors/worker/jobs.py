@@ -29,6 +29,7 @@ from kaquan.notices.courier import send_due
 from kaquan.parties.customers import erase_retained
 from kaquan.parties.staff import expire_approvals
 from kaquan.payments.expire import expire_overdue
+from kaquan.payments.reserve import settle_left
 
 SCHEMA = "jobs"
 """The queue's tables lie in a PostgreSQL schema of their own; see migration 0006."""
@@ -122,6 +123,10 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @periodic(EVERY_15_SECONDS)
     async def finish_card_transfers() -> int:
         return await finish_transfers(app.pool, app.clock, app.ids, slots=app.slots)
+
+    @periodic(EVERY_15_SECONDS)
+    async def settle_limit_reservations() -> int:
+        return await settle_left(app.pool, app.clock, slots=app.slots)
 
     @periodic(EVERY_MINUTE)
     async def end_gifts() -> int:

@@ -14,7 +14,7 @@ import structlog
 import uvloop
 
 from kaquan.app import App
-from kaquan.doors.http.process import CONNINFO_VARIABLE, PARENT_VARIABLE
+from kaquan.doors.http.serve import CONNINFO_VARIABLE, PARENT_VARIABLE
 from kaquan.doors.logs import configure_logs
 from kaquan.doors.worker.jobs import connector, jobs_of
 from kaquan.kit.db import UnsafeServerError, describe_failure, is_outage

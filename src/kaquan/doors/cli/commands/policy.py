@@ -1,4 +1,7 @@
-"""``kaquan policy``: the rules of this release, asked and checked without a database."""
+"""``kaquan policy``: the rules of this release, asked and checked without a database.
+
+What shows a rule is the HTTP door's; it is loaded by the commands that show one, since Litestar comes with it.
+"""
 
 import sys
 from datetime import date, datetime
@@ -10,7 +13,6 @@ import typer
 
 from kaquan.doors.cli.failures import CommandError
 from kaquan.doors.cli.output import AsJson, print_json
-from kaquan.doors.http.policy import FileReport, show_line, show_rule
 from kaquan.kit.clock import SystemClock
 from kaquan.policy import (
     LAW_TIME_ZONE,
@@ -67,6 +69,8 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Which rule binds, with its value and its source. 查询规则"""
+    from kaquan.doors.http.policy import show_rule
+
     rules = RuleBook(released_law(), () if house is None else _house_rules(house))
     question = Question(
         metric,
@@ -121,6 +125,8 @@ def show_list(
     as_json: AsJson = False,
 ) -> None:
     """The rules that came with this release. 规则列表"""
+    from kaquan.doors.http.policy import show_rule
+
     places = None if place is None else chain_of(_place(place))
     found = [
         rule
@@ -155,6 +161,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check a file of house rules against itself and the law, whole; fails if a line is bad. 校验自定规则"""
+    from kaquan.doors.http.policy import FileReport, show_line
+
     rules, problems = _check(file)
     if as_json:
         print_json(FileReport(len(rules), [show_line(problem) for problem in problems]))

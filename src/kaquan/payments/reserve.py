@@ -1,0 +1,121 @@
+"""Limits that cards of several slots share, such as those of a person: reserve, post, settle (ADR 0016).
+
+A counter of such a limit lives in one slot, by its key. A payment first counts there, then is posted in its card's
+slot, and then is settled: what was posted stays counted, the rest is given back. Whatever dies in between has counted
+too much and never too little; :func:`settle_left` ends what it left, after it has made sure that the payment cannot be
+posted any more. An installation of one slot does none of this: there the posting call counts.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from kaquan.kit.clock import Clock
+from kaquan.kit.db import Connection, Pool
+from kaquan.kit.outcomes import Refusal
+from kaquan.ledger import slot_of
+from kaquan.payments import store
+from kaquan.payments.limits import Uses
+from kaquan.payments.store import APPLIED
+from kaquan.payments.types import Plan
+
+PATIENCE = timedelta(seconds=30)
+"""A reservation that is older has been left by whoever made it."""
+
+CHUNK = 500
+
+Held = dict[int, set[UUID]]
+"""The transactions that have reservations, by the slot of the counters."""
+
+
+class Reserved(NamedTuple):
+    """One status for each decision, and what is held now. What has another status than APPLIED holds nothing."""
+
+    statuses: list[int]
+    held: Held
+
+    @property
+    def ids(self) -> list[UUID]:
+        """Every transaction that holds something."""
+        return sorted(set().union(*self.held.values()))
+
+
+def own_part(decision: Plan | Refusal) -> Plan | Refusal:
+    """A decision with those of its uses that the posting call counts: the card's."""
+    if isinstance(decision, Refusal) or decision.uses is None:
+        return decision
+    own = Uses(
+        [use for use in decision.uses.calendar if not use.is_shared],
+        [use for use in decision.uses.trails if not use.is_shared],
+    )
+    return decision._replace(uses=own)
+
+
+def shared_parts(uses: Uses, slots: Sequence[int]) -> dict[int, Uses]:
+    """The uses that cards of several slots share, by the slot of their counters."""
+    parts: dict[int, Uses] = {}
+    for use in uses.calendar:
+        if use.is_shared:
+            parts.setdefault(slot_of(use.key, slots), Uses([], [])).calendar.append(use)
+    for trail in uses.trails:
+        if trail.is_shared:
+            parts.setdefault(slot_of(trail.key, slots), Uses([], [])).trails.append(trail)
+    return parts
+
+
+async def reserve(
+    connection: Connection, decisions: Sequence[Plan | Refusal], *, slot: int, slots: Sequence[int], clock: Clock
+) -> Reserved:
+    """Count what these payments of ``slot`` use of limits that cards of several slots share, all of each or nothing."""
+    by_home: dict[int, list[tuple[int, UUID, Uses]]] = {}
+    for n, decision in enumerate(decisions):
+        if isinstance(decision, Plan) and decision.uses is not None:
+            for home, uses in shared_parts(decision.uses, slots).items():
+                by_home.setdefault(home, []).append((n, decision.posting.transaction_id, uses))
+    statuses = [APPLIED] * len(decisions)
+    held: Held = {}
+    for home, asked in sorted(by_home.items()):
+        asked = [entry for entry in asked if statuses[entry[0]] == APPLIED]
+        told = await store.reserve_uses(
+            connection, slot=home, paid_in=slot, at=clock.now(), asked=[(id_, uses) for _, id_, uses in asked]
+        )
+        for (n, id_, _), status in zip(asked, told, strict=True):
+            if status == APPLIED:
+                held.setdefault(home, set()).add(id_)
+            else:
+                statuses[n] = status
+    kept = {
+        decision.posting.transaction_id
+        for decision, status in zip(decisions, statuses, strict=True)
+        if isinstance(decision, Plan) and status == APPLIED
+    }
+    for home, ids in held.items():
+        if vain := ids - kept:
+            await store.settle_uses(connection, slot=home, paid=(), unpaid=vain)
+            ids -= vain
+    return Reserved(statuses, held)
+
+
+async def settle(connection: Connection, held: Held, *, posted: Collection[UUID]) -> None:
+    """End the reservations of payments of which it is known whether they were posted."""
+    for home, ids in held.items():
+        if ids:
+            paid = ids.intersection(posted)
+            await store.settle_uses(connection, slot=home, paid=paid, unpaid=ids - paid)
+
+
+async def settle_left(pool: Pool, clock: Clock, *, slots: Sequence[int]) -> int:
+    """End reservations whose process died or lost its database; how many. For the worker, any number at once."""
+    done = 0
+    async with pool.connection() as connection:
+        for home in slots if len(slots) > 1 else ():
+            until = clock.now() - PATIENCE
+            for id_, paid_in in await store.load_old_reservations(connection, slot=home, until=until, limit=CHUNK):
+                unpaid = await store.give_up(connection, slot=paid_in, transaction_id=id_, at=clock.now())
+                ended = {id_}
+                await store.settle_uses(
+                    connection, slot=home, paid=() if unpaid else ended, unpaid=ended if unpaid else ()
+                )
+                done += 1
+    return done
