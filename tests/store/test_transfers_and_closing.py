@@ -35,7 +35,7 @@ async def movers(own_database: str) -> AsyncIterator[Movers]:
     )
     app = town.apps[0]
     done = await closing.set_terms(
-        app.pool, app.clock, app.policy, book_id=town.book_id, programme_id=town.programme.id, terms=TERMS
+        app.pool, app.clock, app.ids, app.policy, book_id=town.book_id, programme_id=town.programme.id, terms=TERMS
     )
     assert done == TERMS
     yield Movers(town, clock)
