@@ -8,7 +8,7 @@ number; only :func:`reveal_number`, which leaves a trace, and :func:`print_cards
 from kaquan.cards.accept import change_acceptance
 from kaquan.cards.adopt import adopt_cards, block_adopted_cards, hold_cards
 from kaquan.cards.balance import PocketBalance, list_balances
-from kaquan.cards.change import activate_card, block_card, unblock_card
+from kaquan.cards.change import activate_card, block_card, programme_of, unblock_card
 from kaquan.cards.change_programme import Approved, ProgrammeChange, change_programme
 from kaquan.cards.close import end_card, plan_closing, touch_pockets
 from kaquan.cards.create_programme import check_face_value, create_programme
@@ -16,7 +16,7 @@ from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire
 from kaquan.cards.events import list_events
 from kaquan.cards.find import CardFinder
 from kaquan.cards.gift import cancel_gift, claim_gift, expire_gifts, offer_gift
-from kaquan.cards.issue import Press, issue_card
+from kaquan.cards.issue import Press, issue_card, issue_cards
 from kaquan.cards.issue_batch import create_batch, run_batch, unfinished_batches
 from kaquan.cards.law import check_law, jurisdiction_of, scheme_of
 from kaquan.cards.life import MAY_HAPPEN, UNUSABLE, advance
@@ -53,6 +53,7 @@ from kaquan.cards.types import (
     SYSTEM,
     Acceptance,
     AcceptedMerchant,
+    Activation,
     Batch,
     BlockReason,
     Card,
@@ -91,6 +92,7 @@ __all__ = [
     "UNUSABLE",
     "Acceptance",
     "AcceptedMerchant",
+    "Activation",
     "Approved",
     "Balance",
     "Batch",
@@ -162,6 +164,7 @@ __all__ = [
     "get_programme",
     "hold_cards",
     "issue_card",
+    "issue_cards",
     "jurisdiction_of",
     "list_acceptance",
     "list_balances",
@@ -174,6 +177,7 @@ __all__ = [
     "offer_gift",
     "plan_closing",
     "print_cards",
+    "programme_of",
     "put_losses_into_effect",
     "register_card",
     "replace_card",
