@@ -34,6 +34,7 @@ from kaquan.doors.http.policy import PolicyController
 from kaquan.doors.http.problems import RefusedError, problem_response
 from kaquan.doors.http.production import ProductionController
 from kaquan.doors.http.request import ApiRequest
+from kaquan.doors.http.sales import SALE_CONTROLLERS
 from kaquan.doors.http.staff import STAFF_CONTROLLERS
 from kaquan.doors.http.stores import StoreController
 from kaquan.doors.http.system import SystemController
@@ -58,6 +59,7 @@ CONTROLLERS: list[type[Controller]] = [
     EnquiryController,
     ImportController,
     *PAYMENT_CONTROLLERS,
+    *SALE_CONTROLLERS,
     *LIMIT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     PolicyController,

@@ -13,6 +13,7 @@ from kaquan.cards import (
     UNUSABLE,
     Acceptance,
     AcceptedMerchant,
+    Activation,
     Batch,
     BlockReason,
     Card,
@@ -39,6 +40,7 @@ from kaquan.cards.outcomes import (
     CARD_EXPIRED,
     CARD_REPLACED,
     NUMBER_SPACE_TOO_SMALL,
+    SALE_REQUIRED,
     STORE_OF_ANOTHER_MERCHANT,
 )
 from kaquan.cards.types import DEFAULT_PIN_ATTEMPTS
@@ -115,7 +117,8 @@ class NewProgramme(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     ``operating_mode`` and ``card_class`` tell which rules of law the terms are held against; what is not declared is
     not judged. Cards are sold with the face values of ``denominations_fen`` or within ``custom_range_fen`` (least,
-    most). With ``restricted_to`` they have a pocket that is spent there alone.
+    most). With ``restricted_to`` they have a pocket that is spent there alone. With ``activation`` paid_sale they are
+    activated and loaded by paid sales and top-ups alone.
     """
 
     issuer_id: IssuerId
@@ -137,6 +140,7 @@ class NewProgramme(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     custom_range_fen: CustomRange | None = None
     restricted_to: RestrictionFields | None = None
     clauses: ClauseFields = ClauseFields()
+    activation: Activation = Activation.DIRECT
 
 
 class ProgrammeQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -168,6 +172,7 @@ class ProgrammeView(msgspec.Struct, frozen=True):
     custom_range_fen: list[int] | None
     restricted_to: RestrictionFields | None
     clauses: ClauseFields
+    activation: Activation
     version: int
     effective_from: datetime
     time_zone: str
@@ -228,6 +233,7 @@ def show_programme(programme: Programme) -> ProgrammeView:
         custom_range_fen=None if programme.custom_range_fen is None else list(programme.custom_range_fen),
         restricted_to=show_restriction(programme.restricted_to),
         clauses=same_fields(programme.clauses, ClauseFields),
+        activation=programme.activation,
         version=programme.version,
         effective_from=programme.effective_from or programme.created_at,
         time_zone=programme.time_zone,
@@ -286,6 +292,7 @@ class ProgrammeController(Controller):
             custom_range_fen=read_range(asked.custom_range_fen),
             restricted_to=read_restriction(asked.restricted_to),
             clauses=same_fields(asked.clauses, Clauses),
+            activation=asked.activation,
         )
         made = await cards.create_programme(
             app.pool,
@@ -753,7 +760,7 @@ class CardController(Controller):
             Scope.CARDS_WRITE,
             path={"id": CardId},
             answer=CardView,
-            refusals=[NOT_FOUND, *UNUSABLE.values(), BUSY],
+            refusals=[NOT_FOUND, SALE_REQUIRED, *UNUSABLE.values(), BUSY],
         ),
     )
     async def activate_card(self, request: ApiRequest) -> Response[bytes]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from kaquan.cards import CardClass, OperatingMode, Pocket, ProgrammeChange, TermsVersion
+from kaquan.cards import Activation, CardClass, OperatingMode, Pocket, ProgrammeChange, TermsVersion
 from kaquan.cards.create_programme import MAX_LOSS_EFFECTIVE_S, MAX_PIN_ATTEMPTS
 from kaquan.doors.http.fields import AmountFen, ApprovalId
 from kaquan.doors.http.programme_fields import (
@@ -77,6 +77,7 @@ class TermsChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     custom_range_fen: CustomRange | UnsetType | None = UNSET
     restricted_to: RestrictionFields | UnsetType | None = UNSET
     clauses: ClauseChange | UnsetType = UNSET
+    activation: Activation | UnsetType = UNSET
 
 
 class TermsVersionView(msgspec.Struct, frozen=True):
@@ -100,6 +101,7 @@ class TermsVersionView(msgspec.Struct, frozen=True):
     custom_range_fen: list[int] | None
     restricted_to: RestrictionFields | None
     clauses: ClauseFields
+    activation: Activation
 
 
 def show_version(made: TermsVersion) -> TermsVersionView:
@@ -123,6 +125,7 @@ def show_version(made: TermsVersion) -> TermsVersionView:
         custom_range_fen=None if terms.custom_range_fen is None else list(terms.custom_range_fen),
         restricted_to=show_restriction(terms.restricted_to),
         clauses=same_fields(terms.clauses, ClauseFields),
+        activation=terms.activation,
     )
 
 
