@@ -115,8 +115,8 @@ async def test_cards_that_are_sold_come_to_life_no_other_way(live: httpx.AsyncCl
     assert (top_up["status"], top_up["paid_fen"], top_up["id"][:4]) == ("delivered", 900, "top_")
     shown = (await live.get(f"/v1/top-ups/{top_up['id']}")).json()
     assert [payment["amount_fen"] for payment in shown["payments"]] == [900]
-    balance = (await live.get(f"/v1/cards/{card['id']}/balances")).json()
-    assert sum(pocket["available_fen"] for pocket in balance["pockets"]) == 51_000
+    pockets = (await live.get(f"/v1/cards/{card['id']}/accounts")).json()["data"]
+    assert sum(pocket["available_fen"] for pocket in pockets) == 51_000
     found = (await live.get("/v1/top-ups", params={"card_id": card["id"]})).json()["data"]
     assert [one["id"] for one in found] == [top_up["id"]]
     # a top-up is no sale
