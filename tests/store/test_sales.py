@@ -17,7 +17,7 @@ from kaquan.app import App
 from kaquan.cards import Activation, CardForm, CardStatus, NewBatch, Press
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import Refusal
-from kaquan.ledger import RequestKey, hash_key, hash_request
+from kaquan.ledger import RequestKey, forget_answers, hash_key, hash_request
 from kaquan.parties.customers import Customer, Document, NewCustomer, create_customer
 from kaquan.parties.identity import DocumentKind
 from kaquan.parties.trail import ActionSearch, Actor, list_actions
@@ -427,6 +427,47 @@ async def test_a_delivery_that_was_killed_goes_on_where_it_was(town: Town, stopp
     for item in await cards_of(town, sale):
         assert (item.status, await loads_of(town, item.card_id)) == (ItemStatus.DELIVERED, [(1_000, 0)])
     assert await sales.deliver_sales(app.pool, app.desk, town.hand(), slots=SLOTS) == 0
+
+
+async def test_a_delivery_that_stood_still_until_its_keys_were_forgotten_loads_nothing_again(town: Town) -> None:
+    app = town.apps[0]
+    sale = await sold(town, order(line(town, 1_000, 2)))
+    paid = await pay(town, sale)
+    assert isinstance(paid, Sale)
+    first, *_ = await cards_of(town, sale)
+    await cards.activate_card(
+        app.pool, town.hand(), book_id=town.book_id, slots=SLOTS, card_id=first.card_id, sale_id=sale.id
+    )
+    await sales.load_item(app.desk, paid, first)
+    assert isinstance(app.clock, HandClock)
+    app.clock.move(timedelta(days=31))
+    assert await forget_answers(app.pool, SLOTS, before=app.clock.now() - timedelta(days=30)) > 0
+    done = await deliver(town, sale)
+    assert isinstance(done, Sale)
+    assert done.status is SaleStatus.DELIVERED
+    for item in await cards_of(town, sale):
+        assert await loads_of(town, item.card_id) == [(1_000, 0)]
+
+
+async def test_a_card_that_took_the_place_of_another_is_not_delivered(town: Town) -> None:
+    app = town.apps[0]
+    mine = await delivered(town, line(town, 1_000))
+    lost = (await cards_of(town, mine))[0].card_id
+    sale = await sold(town, order(line(town, 2_000)))
+    await pay(town, sale)
+    taken = (await cards_of(town, sale))[0].card_id
+    replaced = await cards.replace_card(
+        app.pool, town.hand(), press(app), book_id=town.book_id, slots=SLOTS, card_id=lost, new_card_id=taken,
+        reason="损坏", key=None,
+    )  # fmt: skip
+    assert isinstance(replaced, cards.Replacement), replaced
+    kept = await deliver(town, sale)
+    assert isinstance(kept, Sale)
+    assert kept.status is SaleStatus.PAID
+    assert [(item.status, item.failure) for item in await cards_of(town, sale)] == [
+        (ItemStatus.FAILED, "card_not_for_sale")
+    ]
+    assert await town.available_fen(taken) == 1_000
 
 
 async def test_a_card_that_cannot_be_delivered_waits_until_somebody_asks(town: Town) -> None:

@@ -7,6 +7,7 @@ remember the two, which the law of refunds asks for.
 """
 
 import asyncio
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -18,10 +19,10 @@ from kaquan.kit.ids import show_id
 from kaquan.kit.outcomes import BUSY, OUTCOMES, Refusal
 from kaquan.ledger import Answer, RequestKey, hash_key, hash_request
 from kaquan.parties.trail import SYSTEM, Actor
-from kaquan.payments import Desk, Load, Receipt, Request
+from kaquan.payments import Desk, Load, PaymentKind, PaymentSearch, Receipt, Request, list_payments
 from kaquan.sales import store
 from kaquan.sales.create import MAX_PLANS
-from kaquan.sales.outcomes import SALE_STATUS_FORBIDS, missing
+from kaquan.sales.outcomes import CARD_NOT_FOR_SALE, SALE_STATUS_FORBIDS, missing
 from kaquan.sales.register import end_action, prefix_of
 from kaquan.sales.types import Item, ItemStatus, Sale, SaleKind, SaleStatus
 
@@ -30,6 +31,9 @@ CHUNK_CARDS = 100
 
 PAUSE_S = 0.02
 """How long it waits for others that are at the same cards, a little longer each time."""
+
+KEYS_LIVE = timedelta(hours=12)
+"""No installation forgets the key of a load sooner; later a load is looked for before it is made."""
 
 MAX_WAITING = 1_000
 """Purchases that one run of the worker looks at."""
@@ -113,12 +117,23 @@ async def deliver_item(pool: Pool, desk: Desk, hand: Hand, slots: tuple[int, ...
         )
         if isinstance(active, Refusal):
             return await _fail(pool, item, active.code)
-    told = await load_item(desk, sale, item)
+        if active.replaces_id is not None:  # it took the place of somebody's card meanwhile
+            return await _fail(pool, item, CARD_NOT_FOR_SALE.code)
+    told = await _load_of_before(pool, slots, sale, item, now=hand.clock.now()) or await load_item(desk, sale, item)
     if told.load_id is None:
         return await _fail(pool, item, told.code or BUSY.code)
     load_id = UUID(hex=told.load_id)
     await store.mark_delivered(pool, item, load_id=load_id, at=hand.clock.now())
     return True
+
+
+async def _load_of_before(pool: Pool, slots: tuple[int, ...], sale: Sale, item: Item, *, now: datetime) -> _Told | None:
+    """The load that was made long ago and never marked: its key may be forgotten by now, the payment never is."""
+    if sale.paid_at is None or now - sale.paid_at < KEYS_LIVE:
+        return None
+    search = PaymentSearch(card_id=item.card_id, reference=show_id(prefix_of(sale), sale.id))
+    page = await list_payments(pool, book_id=sale.book_id, slots=slots, kind=PaymentKind.LOAD, search=search)
+    return _Told(load_id=page.data[0].id.hex) if page.data else None
 
 
 async def _fail(pool: Pool, item: Item, code: str) -> bool:
