@@ -453,7 +453,7 @@ async def test_a_card_that_took_the_place_of_another_is_not_delivered(town: Town
     app = town.apps[0]
     mine = await delivered(town, line(town, 1_000))
     lost = (await cards_of(town, mine))[0].card_id
-    sale = await sold(town, order(line(town, 2_000)))
+    sale = await sold(town, order(line(town, 1_000)))
     await pay(town, sale)
     taken = (await cards_of(town, sale))[0].card_id
     replaced = await cards.replace_card(
@@ -468,6 +468,8 @@ async def test_a_card_that_took_the_place_of_another_is_not_delivered(town: Town
         (ItemStatus.FAILED, "card_not_for_sale")
     ]
     assert await town.available_fen(taken) == 1_000
+    # what somebody else owns is not given back to the buyer, though it be as much
+    await refused(town, lambda: refund(town, sale), "sale_card_used", "id")
 
 
 async def test_a_card_that_cannot_be_delivered_waits_until_somebody_asks(town: Town) -> None:

@@ -127,13 +127,21 @@ async def deliver_item(pool: Pool, desk: Desk, hand: Hand, slots: tuple[int, ...
     return True
 
 
+async def find_load(pool: Pool, slots: tuple[int, ...], sale: Sale, item: Item) -> UUID | None:
+    """The load that a card of a purchase became, marked or not."""
+    if item.load_id is not None:
+        return item.load_id
+    search = PaymentSearch(card_id=item.card_id, reference=show_id(prefix_of(sale), sale.id))
+    page = await list_payments(pool, book_id=sale.book_id, slots=slots, kind=PaymentKind.LOAD, search=search)
+    return page.data[0].id if page.data else None
+
+
 async def _load_of_before(pool: Pool, slots: tuple[int, ...], sale: Sale, item: Item, *, now: datetime) -> _Told | None:
     """The load that was made long ago and never marked: its key may be forgotten by now, the payment never is."""
     if sale.paid_at is None or now - sale.paid_at < KEYS_LIVE:
         return None
-    search = PaymentSearch(card_id=item.card_id, reference=show_id(prefix_of(sale), sale.id))
-    page = await list_payments(pool, book_id=sale.book_id, slots=slots, kind=PaymentKind.LOAD, search=search)
-    return _Told(load_id=page.data[0].id.hex) if page.data else None
+    load_id = await find_load(pool, slots, sale, item)
+    return None if load_id is None else _Told(load_id=load_id.hex)
 
 
 async def _fail(pool: Pool, item: Item, code: str) -> bool:

@@ -136,7 +136,7 @@ ORDER BY id;
 -- name: holdings
 -- What is in the pockets of cards, lot by lot; a pocket without lots is one row.
 SELECT a.owner_id, a.id, a.kind, a.version, a.credits_posted - a.debits_posted, a.debits_pending, l.lot,
-       l.origin_transaction_id, l.paid_fen, l.given_fen, l.remaining_fen
+       l.origin_transaction_id, l.remaining_fen
 FROM ledger_account a
 LEFT JOIN ledger_lot l ON l.slot = a.slot AND l.account_id = a.id
 WHERE a.slot = %(slot)s AND a.owner_id = ANY (%(card_ids)s::uuid[]) AND a.book_id = %(book_id)s AND a.lotted

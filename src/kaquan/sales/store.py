@@ -304,8 +304,6 @@ class LotHeld(NamedTuple):
 
     lot: int
     origin_id: UUID
-    paid_fen: int
-    given_fen: int
     remaining_fen: int
 
 

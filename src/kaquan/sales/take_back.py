@@ -21,6 +21,7 @@ from kaquan.ledger import Item as LedgerItem
 from kaquan.parties.trail import Actor
 from kaquan.sales import store
 from kaquan.sales.create import MAX_PLANS
+from kaquan.sales.deliver import find_load
 from kaquan.sales.outcomes import SALE_CARD_USED, SALE_STATUS_FORBIDS, missing
 from kaquan.sales.register import end_action
 from kaquan.sales.store import PocketHeld
@@ -124,9 +125,10 @@ def plan_return(
     pockets: Sequence[PocketHeld],
     accounts: tuple[int, int],
     *,
+    load_id: UUID | None,
     hand: Hand,
 ) -> TakenBack | Refusal:
-    """How one card is taken back: closed, and its lots emptied to where they came from.
+    """How one card is taken back: closed, and its lots, those of ``load_id``, emptied to where they came from.
 
     Refused: ``sale_card_used`` unless it holds nothing at all, or just what was sold with it.
     """
@@ -146,8 +148,7 @@ def plan_return(
     is_whole = (
         held_fen == item.face_fen
         and not any(pocket.reserved_fen for pocket in pockets)
-        and len({lot.origin_id for _, lot in lots}) == 1
-        and all((lot.paid_fen, lot.given_fen) == (item.price_fen, item.bonus_fen) for _, lot in lots)
+        and all(lot.origin_id == load_id for _, lot in lots)
     )
     if not is_new and not is_whole:
         return used("it does not hold just what was sold with it", "卡内余额与售出时不符")
@@ -210,7 +211,9 @@ async def _take_all(pool: Pool, hand: Hand, slots: tuple[int, ...], sale: Sale) 
             # after the pockets: who changes a card's status moves their versions
             card = await get_card(pool, book_id=sale.book_id, slots=slots, card_id=item.card_id)
             assert not isinstance(card, Refusal), "cards are never removed"
-            one = plan_return(sale, item, card, held.get(item.card_id, []), (clearing, expense), hand=hand)
+            pockets = held.get(item.card_id, [])
+            load_id = await find_load(pool, slots, sale, item) if any(pocket.lots for pocket in pockets) else None
+            one = plan_return(sale, item, card, pockets, (clearing, expense), load_id=load_id, hand=hand)
             if isinstance(one, Refusal):
                 return one
             taken.append(one)
