@@ -179,7 +179,7 @@ async def deliver_sales(pool: Pool, desk: Desk, hand: Hand, *, slots: tuple[int,
     What could not be delivered before waits for somebody to ask.
     """
     done = 0
-    for book_id, sale_id in await store.load_undelivered(pool, limit=MAX_WAITING):
+    for book_id, sale_id in await store.load_undelivered(pool, slots=slots, limit=MAX_WAITING):
         result = await deliver_sale(pool, desk, hand, slots=slots, book_id=book_id, sale_id=sale_id)
         done += isinstance(result, Sale) and result.status is SaleStatus.DELIVERED
     return done

@@ -61,7 +61,15 @@ WHERE book_id = %(book_id)s
 ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: undelivered_sales
-SELECT book_id, id FROM sales_sale WHERE status = 'paid' ORDER BY paid_at LIMIT %(limit)s;
+-- Not those of which every card that lacks has failed: they wait for somebody to ask.
+SELECT s.book_id, s.id FROM sales_sale s
+WHERE s.status = 'paid'
+  AND (s.kind = 'top_up'
+    OR EXISTS (SELECT FROM sales_item i
+               WHERE i.slot = ANY (%(slots)s::smallint[]) AND i.sale_id = s.id AND i.status = 'reserved')
+    OR NOT EXISTS (SELECT FROM sales_item i
+                   WHERE i.slot = ANY (%(slots)s::smallint[]) AND i.sale_id = s.id AND i.status = 'failed'))
+ORDER BY s.paid_at LIMIT %(limit)s;
 
 -- name: change_sale
 UPDATE sales_sale

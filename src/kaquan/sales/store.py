@@ -187,9 +187,10 @@ async def load_sales(pool: Pool, *, book_id: int, slots: Sequence[int], search: 
     return [_sale(row) for row in await _read(pool, "sales", params)]
 
 
-async def load_undelivered(pool: Pool, *, limit: int) -> list[tuple[int, UUID]]:
-    """Book and id of purchases, of every book, that are paid and not delivered; those paid first come first."""
-    return [(book_id, id_) for book_id, id_ in await _read(pool, "undelivered_sales", {"limit": limit})]
+async def load_undelivered(pool: Pool, *, slots: Sequence[int], limit: int) -> list[tuple[int, UUID]]:
+    """Book and id of purchases, of every book, that are paid and have something to do; those paid first come first."""
+    rows = await _read(pool, "undelivered_sales", {"slots": list(slots), "limit": limit})
+    return [(book_id, id_) for book_id, id_ in rows]
 
 
 # --- cards of a purchase
