@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
-from tests.store import test_audit_closing
+from tests.store import test_audit_closing, test_audit_sales
 
 from kaquan.audit import AuditReport, find_audits, run_audits, store
 from kaquan.kit.db import number_field, open_pool, rows_literal, text_field, time_field, uuid_field
@@ -543,7 +543,8 @@ async def test_damage_is_found_and_named(book: Book, damage: str) -> None:
 
 
 def test_every_audit_is_shown_to_find_something() -> None:
-    elsewhere = {seen for _, _, seen_by in test_audit_closing.DAMAGES.values() for seen in seen_by}
+    damages = (*test_audit_closing.DAMAGES.values(), *test_audit_sales.DAMAGES.values())
+    elsewhere = {seen for _, _, seen_by in damages for seen in seen_by}
     seen = elsewhere.union(*(seen_by for _, seen_by, _ in DAMAGES.values()))
     assert seen | {"policy"} == set(find_audits())  # that one in test_policy.py
 

@@ -24,7 +24,7 @@ from tests.unit.plan_facts import (
     refused,
 )
 
-from kaquan.cards import CardStatus, Pocket, end_of_day
+from kaquan.cards import Activation, CardStatus, Pocket, end_of_day
 from kaquan.ledger import Effect, Guard, Leg, NewLot
 from kaquan.payments import Load, PaymentKind, PocketAmount
 from kaquan.payments.load import plan_load
@@ -45,6 +45,12 @@ def test_money_and_bonus_open_a_lot_each() -> None:
     assert (plan.new.id, plan.new.kind, plan.new.amount_fen, plan.new.bonus_fen) == (NEW, PaymentKind.LOAD, 500, 30)
     assert plan.receipt.balance_fen == 535
     assert plan.receipt.pockets == [PocketAmount(Pocket.PRINCIPAL, 500), PocketAmount(Pocket.BONUS, 30)]
+
+
+def test_cards_that_are_sold_are_loaded_by_a_sale_alone() -> None:
+    known = facts(card([]), terms=programme(activation=Activation.PAID_SALE))
+    refused(plan_load(known, Load(CARD, 500, 0, NOW)), "sale_required", "card_id")
+    assert planned(plan_load(known, Load(CARD, 500, 0, NOW, sale_id=NEW))).receipt.balance_fen == 500
 
 
 def test_without_a_bonus_there_is_one_lot() -> None:

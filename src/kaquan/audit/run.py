@@ -27,6 +27,7 @@ _PREFIXES = {
     "card_id": Prefix.CARD,
     "transfer_id": Prefix.TRANSFER,
     "change_id": Prefix.POLICY_CHANGE,
+    "sale_id": Prefix.SALE,
 }
 
 

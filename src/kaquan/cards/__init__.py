@@ -9,7 +9,7 @@ fee for a service. Every change of a card leaves an event in the same commit. It
 from kaquan.cards.accept import change_acceptance
 from kaquan.cards.adopt import adopt_cards, block_adopted_cards, hold_cards
 from kaquan.cards.balance import PocketBalance, list_balances
-from kaquan.cards.change import activate_card, block_card, unblock_card
+from kaquan.cards.change import activate_card, block_card, programme_of, unblock_card
 from kaquan.cards.change_programme import Approved, ProgrammeChange, change_programme
 from kaquan.cards.close import end_card, has_transfer, plan_closing, touch_pockets
 from kaquan.cards.create_programme import check_face_value, create_programme
@@ -18,7 +18,7 @@ from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire
 from kaquan.cards.events import list_events
 from kaquan.cards.find import CardFinder
 from kaquan.cards.gift import cancel_gift, claim_gift, expire_gifts, offer_gift
-from kaquan.cards.issue import Press, issue_card
+from kaquan.cards.issue import Press, issue_card, issue_cards
 from kaquan.cards.issue_batch import create_batch, run_batch, unfinished_batches
 from kaquan.cards.law import check_law, jurisdiction_of, scheme_of
 from kaquan.cards.life import MAY_HAPPEN, UNUSABLE, advance
@@ -56,6 +56,7 @@ from kaquan.cards.types import (
     SYSTEM,
     Acceptance,
     AcceptedMerchant,
+    Activation,
     Batch,
     BlockReason,
     Card,
@@ -97,6 +98,7 @@ __all__ = [
     "UNUSABLE",
     "Acceptance",
     "AcceptedMerchant",
+    "Activation",
     "Approved",
     "Balance",
     "Batch",
@@ -174,6 +176,7 @@ __all__ = [
     "has_transfer",
     "hold_cards",
     "issue_card",
+    "issue_cards",
     "jurisdiction_of",
     "list_acceptance",
     "list_balances",
@@ -186,6 +189,7 @@ __all__ = [
     "offer_gift",
     "plan_closing",
     "print_cards",
+    "programme_of",
     "put_losses_into_effect",
     "register_card",
     "replace_card",

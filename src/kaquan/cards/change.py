@@ -6,10 +6,11 @@ from uuid import UUID
 
 from kaquan.cards import store
 from kaquan.cards.life import plan_activation, plan_block, plan_unblock
-from kaquan.cards.outcomes import missing
+from kaquan.cards.outcomes import SALE_REQUIRED, missing
 from kaquan.cards.store import Write
-from kaquan.cards.types import BlockReason, Card, CardEvent, Event, Hand, Programme, Search
+from kaquan.cards.types import Activation, BlockReason, Card, CardEvent, Event, Hand, Programme, Search
 from kaquan.kit.db import Connection, Pool
+from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.ledger import AccountSpec, FloorRule, slot_of
 from kaquan.parties.staff import Approve
@@ -32,13 +33,19 @@ class Permission:
 
 
 async def activate_card(
-    pool: Pool, hand: Hand, *, book_id: int, slots: tuple[int, ...], card_id: UUID
+    pool: Pool, hand: Hand, *, book_id: int, slots: tuple[int, ...], card_id: UUID, sale_id: UUID | None = None
 ) -> Card | Refusal:
     """Make a card spendable: its pockets are opened in the commit that makes it active.
 
-    An active card stays as it is and is the answer. Refused: ``not_found``, ``card_blocked``, ``card_lost`` and the
-    codes of cards that have ended.
+    An active card stays as it is and is the answer. ``sale_id`` is the paid sale that it was bought in, if any.
+    Refused: ``not_found``, ``sale_required``, ``card_blocked``, ``card_lost`` and the codes of cards that have ended.
     """
+    if sale_id is None:
+        card = await store.load_card(pool, book_id=book_id, slot=slot_of(card_id, slots), card_id=card_id)
+        if card is None:
+            return missing("card")
+        if card.activated_at is None and (await programme_of(pool, card)).activation is Activation.PAID_SALE:
+            return SALE_REQUIRED.refuse("id")
     at = hand.clock.now()
     return await apply_change(
         pool,
@@ -48,6 +55,7 @@ async def activate_card(
         book_id=book_id,
         slots=slots,
         card_id=card_id,
+        details=None if sale_id is None else {"sale_id": show_id(Prefix.SALE, sale_id)},
     )
 
 

@@ -18,6 +18,7 @@ from kaquan.cards.create_programme import check_restricted_places, check_values,
 from kaquan.cards.law import check_law
 from kaquan.cards.outcomes import invalid, missing
 from kaquan.cards.types import (
+    Activation,
     CardClass,
     OperatingMode,
     Pocket,
@@ -56,6 +57,7 @@ class ProgrammeChange(msgspec.Struct, frozen=True, kw_only=True):
     restricted_to: Restriction | UnsetType | None = UNSET
     clauses: Mapping[str, int | None] | UnsetType = UNSET
     fees: Mapping[str, int] | UnsetType = UNSET
+    activation: Activation | UnsetType = UNSET
 
 
 class Approved(msgspec.Struct, frozen=True):

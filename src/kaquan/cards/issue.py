@@ -1,5 +1,6 @@
 """Issue cards: make one, with its number, its seal and its look-up."""
 
+import asyncio
 import secrets
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from kaquan.cards import store
 from kaquan.cards.numbers import Draw, draw_numbers
 from kaquan.cards.outcomes import NUMBER_SPACE_TOO_SMALL, missing
 from kaquan.cards.store import Lookup, MadeCard, Run
-from kaquan.cards.types import Card, NewCard, Search
+from kaquan.cards.types import Card, CardForm, NewCard, Programme, Search
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
 from kaquan.kit.ids import Ids
@@ -67,6 +68,29 @@ async def issue_card(pool: Pool, press: Press, clock: Clock, *, book_id: int, ne
         if await store.post_cards(pool, [made], run):
             return await _read_back(pool, made, book_id=book_id)
     return NUMBER_SPACE_TOO_SMALL.refuse("programme_id", prefix=programme.number_prefix, room=0, wanted=1)
+
+
+async def issue_cards(
+    pool: Pool, press: Press, clock: Clock, *, programme: Programme, form: CardForm, card_count: int
+) -> list[Card] | Refusal:
+    """So many new cards under these terms, issued and not yet active, a few commits in all.
+
+    A thread makes them. Refused: ``number_space_too_small``; some may be made then, which nobody has.
+    """
+    run = Run(programme.book_id, programme.id, None, form, clock.now(), programme.version)
+    cards: list[Card] = []
+    for _ in range(MAX_DRAWS):
+        made = await asyncio.to_thread(press.make, programme.number_prefix, card_count - len(cards))
+        stored = [store.made_card(one, run) for one in made]
+        if await store.post_cards(pool, made, run) < len(made):  # hardly ever: a number was taken
+            there = [await store.load_card(pool, book_id=run.book_id, slot=one.slot, card_id=one.id) for one in made]
+            stored = [card for card in there if card is not None]
+        cards += stored
+        if len(cards) == card_count:
+            return cards
+    return NUMBER_SPACE_TOO_SMALL.refuse(
+        "programme_id", prefix=programme.number_prefix, room=0, wanted=card_count - len(cards)
+    )
 
 
 async def _read_back(pool: Pool, made: MadeCard, *, book_id: int) -> Card:

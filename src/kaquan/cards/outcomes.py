@@ -141,6 +141,11 @@ FACE_VALUE_NOT_ALLOWED = outcome(
     en="{field}: cards of this programme are not sold with {face_fen}; allowed: {allowed}.",
     zh="{field}：该卡种不发售面额 {face_fen}，可选：{allowed}。",
 )  # fmt: skip
+SALE_REQUIRED = outcome(
+    "sale_required", http=409, iso="57",
+    en="Cards of this programme are activated and loaded by a paid sale or top-up alone.",
+    zh="该卡种须通过已付款的售卡或充值单激活和入账。",
+)  # fmt: skip
 
 
 CARD_NOT_CONFIRMED = outcome(

@@ -120,6 +120,15 @@ class OperatingMode(StrEnum):
     """The issuer's own network and, with a licence, independent merchants."""
 
 
+class Activation(StrEnum):
+    """How cards become active and are loaded."""
+
+    DIRECT = "direct"
+    """By whoever may activate and load cards."""
+    PAID_SALE = "paid_sale"
+    """Only by a sale or a top-up that was paid."""
+
+
 class Restriction(msgspec.Struct, frozen=True, kw_only=True):
     """Where the restricted pocket may be spent: at stores of these trades, at these merchants, at these stores."""
 
@@ -187,6 +196,7 @@ class ProgrammeTerms(msgspec.Struct, frozen=True, kw_only=True):
     restricted_to: Restriction | None = None
     clauses: Clauses = Clauses()
     fees: Fees = Fees()
+    activation: Activation = Activation.DIRECT
 
 
 class NewProgramme(ProgrammeTerms, frozen=True, kw_only=True):
@@ -212,9 +222,9 @@ class Programme(msgspec.Struct, frozen=True):
     ``operating_mode`` and ``card_class`` None are not declared: what the law says of one alone is not asked.
     ``denominations_fen`` and ``custom_range_fen`` (least, most) are the face values that cards are sold with (neither:
     any); what is paid for one is another matter. ``restricted_to`` says where the restricted pocket is spent (None:
-    cards have none). These terms are ``version``, in force since ``effective_from``. ``accepts`` and
-    ``accepted_trades`` are the same under every version; ``outsiders`` are merchants of those trades whose legal entity
-    does not fit the mode.
+    cards have none). ``activation`` says whether a card comes to life and to value by a paid sale alone. These terms
+    are ``version``, in force since ``effective_from``. ``accepts`` and ``accepted_trades`` are the same under every
+    version; ``outsiders`` are merchants of those trades whose legal entity does not fit the mode.
     """
 
     id: UUID
@@ -246,6 +256,7 @@ class Programme(msgspec.Struct, frozen=True):
     accepted_trades: frozenset[str] = frozenset()
     outsiders: frozenset[UUID] = frozenset()
     fees: Fees = Fees()
+    activation: Activation = Activation.DIRECT
 
     def accepts_at(self, merchant_id: UUID, store_id: UUID, trade: str | None = None) -> bool:
         """Whether its cards are taken at this store of this merchant, which deals in ``trade``."""

@@ -42,6 +42,9 @@ class Prefix(StrEnum):
     NOTICE = "ntc"
     ENDPOINT = "whe"
     PAYOUT = "pay"
+    SALE = "sale"
+    TOP_UP = "top"
+    SALE_PAYMENT = "spay"
 
 
 class Ids(Protocol):

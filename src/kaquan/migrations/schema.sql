@@ -2157,6 +2157,116 @@ COMMENT ON COLUMN production_export.turn IS '1 for the first file of a batch; a 
 
 COMMENT ON COLUMN production_export.reader_fingerprint IS 'SHA-256 of the public key that the file was sealed to';
 
+CREATE TABLE sales_buyer (
+    book_id integer NOT NULL,
+    customer_id uuid NOT NULL,
+    version bigint DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE sales_buyer IS 'The version of what a buyer has bought: it moves with each purchase';
+
+CREATE TABLE sales_item (
+    slot smallint NOT NULL,
+    card_id uuid NOT NULL,
+    sale_id uuid NOT NULL,
+    book_id integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    line integer NOT NULL,
+    face_fen bigint NOT NULL,
+    price_fen bigint NOT NULL,
+    status text DEFAULT 'reserved'::text NOT NULL COLLATE pg_catalog."C",
+    tries integer DEFAULT 0 NOT NULL,
+    failure text COLLATE pg_catalog."C",
+    load_id uuid,
+    refund_id uuid,
+    delivered_at timestamp with time zone,
+    CONSTRAINT sales_item_amounts CHECK (((price_fen > 0) AND (price_fen <= face_fen))),
+    CONSTRAINT sales_item_kind CHECK ((kind = ANY (ARRAY['sale'::text, 'top_up'::text]))),
+    CONSTRAINT sales_item_loaded CHECK (((status <> 'delivered'::text) OR (load_id IS NOT NULL))),
+    CONSTRAINT sales_item_status CHECK ((status = ANY (ARRAY['reserved'::text, 'failed'::text, 'delivered'::text, 'refunded'::text, 'released'::text])))
+)
+WITH (fillfactor='85');
+
+COMMENT ON TABLE sales_item IS 'A card of a purchase: what is to be on it, what of that is paid, and the load that it became';
+
+COMMENT ON COLUMN sales_item.failure IS 'The code for which it could not be delivered; it is tried again when somebody asks';
+
+CREATE TABLE sales_payment (
+    book_id integer NOT NULL,
+    sale_id uuid NOT NULL,
+    id uuid NOT NULL,
+    method text NOT NULL COLLATE pg_catalog."C",
+    amount_fen bigint NOT NULL,
+    accounts_sealed bytea,
+    payer_last4 text COLLATE pg_catalog."C",
+    reference text,
+    made_by text NOT NULL COLLATE pg_catalog."C",
+    key_hash uuid NOT NULL,
+    request_hash bytea NOT NULL,
+    paid_at timestamp with time zone NOT NULL,
+    CONSTRAINT sales_payment_amount CHECK ((amount_fen > 0)),
+    CONSTRAINT sales_payment_method CHECK ((method = ANY (ARRAY['cash'::text, 'bank_transfer'::text, 'debit_card'::text, 'credit_card'::text, 'online'::text])))
+);
+
+COMMENT ON COLUMN sales_payment.accounts_sealed IS 'Holder, number and bank of the payer''s account and of the one that received it, sealed to the payment';
+
+CREATE TABLE sales_sale (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    issuer_id uuid NOT NULL,
+    currency text NOT NULL COLLATE pg_catalog."C",
+    channel text NOT NULL COLLATE pg_catalog."C",
+    buyer text NOT NULL COLLATE pg_catalog."C",
+    customer_id uuid,
+    agent_id uuid,
+    contract_version text,
+    reference text,
+    lines jsonb NOT NULL,
+    card_count integer NOT NULL,
+    face_fen bigint NOT NULL,
+    price_fen bigint NOT NULL,
+    unregistered_fen bigint NOT NULL,
+    paid_fen bigint DEFAULT 0 NOT NULL,
+    real_name_rule text COLLATE pg_catalog."C",
+    alerts text[] NOT NULL COLLATE pg_catalog."C",
+    purchaser_sealed bytea,
+    keep_until timestamp with time zone,
+    erased_at timestamp with time zone,
+    made_by text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    paid_at timestamp with time zone,
+    delivered_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    end_reason text,
+    key_hash uuid NOT NULL,
+    request_hash bytea NOT NULL,
+    end_key_hash uuid,
+    version integer DEFAULT 0 NOT NULL,
+    CONSTRAINT sales_sale_amounts CHECK (((card_count > 0) AND (price_fen > 0) AND (price_fen <= face_fen) AND ((unregistered_fen >= 0) AND (unregistered_fen <= face_fen)) AND ((paid_fen >= 0) AND (paid_fen <= price_fen)))),
+    CONSTRAINT sales_sale_buyer CHECK ((buyer = ANY (ARRAY['person'::text, 'organisation'::text]))),
+    CONSTRAINT sales_sale_channel CHECK ((channel = ANY (ARRAY['counter'::text, 'remote'::text]))),
+    CONSTRAINT sales_sale_ended CHECK (((status = ANY (ARRAY['refunded'::text, 'cancelled'::text])) = (ended_at IS NOT NULL))),
+    CONSTRAINT sales_sale_kind CHECK ((kind = ANY (ARRAY['sale'::text, 'top_up'::text]))),
+    CONSTRAINT sales_sale_paid CHECK (((status = ANY (ARRAY['open'::text, 'cancelled'::text])) OR ((paid_fen = price_fen) AND (paid_at IS NOT NULL)))),
+    CONSTRAINT sales_sale_status CHECK ((status = ANY (ARRAY['open'::text, 'paid'::text, 'delivered'::text, 'refunded'::text, 'cancelled'::text])))
+)
+WITH (fillfactor='85');
+
+COMMENT ON TABLE sales_sale IS 'Purchases of cards and top-ups: the register of purchasers. Rows are never removed';
+
+COMMENT ON COLUMN sales_sale.unregistered_fen IS 'What of it buys value on unregistered cards, at face: what counts towards the buyer''s real-name line of the day';
+
+COMMENT ON COLUMN sales_sale.real_name_rule IS 'The rule by which the buyer had to be identified; null: none';
+
+COMMENT ON COLUMN sales_sale.alerts IS 'Advisory rules that would have asked for more: somebody may want to look';
+
+COMMENT ON COLUMN sales_sale.purchaser_sealed IS 'Name, document and phone of buyer and agent as they were at the purchase, sealed; kept where the law asks for it';
+
+COMMENT ON COLUMN sales_sale.keep_until IS 'Until when what is personal of it is kept, by the rules of its day; then it is erased and the rest stays';
+
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_once UNIQUE NULLS NOT DISTINCT (programme_id, merchant_id, store_id);
 
@@ -2513,6 +2623,18 @@ CREATE INDEX payments_payment_open ON payments_payment USING btree (slot, expire
 
 CREATE INDEX policy_change_newest ON policy_change USING btree (book_id, id);
 
+CREATE INDEX sales_item_by_sale ON sales_item USING btree (slot, sale_id, card_id);
+
+CREATE UNIQUE INDEX sales_item_sold ON sales_item USING btree (slot, card_id) WHERE ((kind = 'sale'::text) AND (status <> 'released'::text));
+
+CREATE INDEX sales_sale_by_buyer ON sales_sale USING btree (book_id, customer_id, created_at) WHERE (customer_id IS NOT NULL);
+
+CREATE INDEX sales_sale_by_reference ON sales_sale USING btree (book_id, reference, id) WHERE (reference IS NOT NULL);
+
+CREATE INDEX sales_sale_to_erase ON sales_sale USING btree (keep_until) WHERE (erased_at IS NULL);
+
+CREATE INDEX sales_sale_undelivered ON sales_sale USING btree (paid_at) WHERE (status = 'paid'::text);
+
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_merchant FOREIGN KEY (book_id, merchant_id) REFERENCES parties_merchant(book_id, id);
 
@@ -2593,6 +2715,9 @@ ALTER TABLE ONLY policy_rule_set
 
 ALTER TABLE ONLY production_export
     ADD CONSTRAINT production_export_batch FOREIGN KEY (batch_id) REFERENCES cards_batch(id);
+
+ALTER TABLE ONLY sales_sale
+    ADD CONSTRAINT sales_sale_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
 GRANT USAGE ON SCHEMA public TO kaquan_app;
 GRANT USAGE ON SCHEMA public TO kaquan_ledger;
 REVOKE ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) FROM PUBLIC;
@@ -2862,3 +2987,25 @@ GRANT SELECT,INSERT ON TABLE policy_decision TO kaquan_ledger;
 GRANT SELECT ON TABLE policy_rule_set TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE policy_rule_set TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE production_export TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE sales_buyer TO kaquan_app;
+GRANT UPDATE(version) ON TABLE sales_buyer TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE sales_item TO kaquan_app;
+GRANT UPDATE(status) ON TABLE sales_item TO kaquan_app;
+GRANT UPDATE(tries) ON TABLE sales_item TO kaquan_app;
+GRANT UPDATE(failure) ON TABLE sales_item TO kaquan_app;
+GRANT UPDATE(load_id) ON TABLE sales_item TO kaquan_app;
+GRANT UPDATE(refund_id) ON TABLE sales_item TO kaquan_app;
+GRANT UPDATE(delivered_at) ON TABLE sales_item TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE sales_payment TO kaquan_app;
+GRANT UPDATE(accounts_sealed) ON TABLE sales_payment TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE sales_sale TO kaquan_app;
+GRANT UPDATE(status) ON TABLE sales_sale TO kaquan_app;
+GRANT UPDATE(paid_fen) ON TABLE sales_sale TO kaquan_app;
+GRANT UPDATE(purchaser_sealed) ON TABLE sales_sale TO kaquan_app;
+GRANT UPDATE(erased_at) ON TABLE sales_sale TO kaquan_app;
+GRANT UPDATE(paid_at) ON TABLE sales_sale TO kaquan_app;
+GRANT UPDATE(delivered_at) ON TABLE sales_sale TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE sales_sale TO kaquan_app;
+GRANT UPDATE(end_reason) ON TABLE sales_sale TO kaquan_app;
+GRANT UPDATE(end_key_hash) ON TABLE sales_sale TO kaquan_app;
+GRANT UPDATE(version) ON TABLE sales_sale TO kaquan_app;

@@ -55,6 +55,9 @@ class Scope(StrEnum):
     POLICY_READ = "policy:read"
     POLICY_WRITE = "policy:write"
     POLICY_APPROVE = "policy:approve"
+    SALES_WRITE = "sales:write"
+    SALES_READ = "sales:read"
+    SALES_REFUND = "sales:refund"
     BACKDATE = "backdate"
 
 

@@ -1,7 +1,8 @@
 """Load a card: money against a payment into the principal or the restricted pocket, a bonus into the bonus pocket, a
 lot each."""
 
-from kaquan.cards import Pocket, end_of_day
+from kaquan.cards import Activation, Pocket, end_of_day
+from kaquan.cards.outcomes import SALE_REQUIRED
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, NewLot, Posting
 from kaquan.payments.outcomes import BALANCE_CAP_EXCEEDED, POCKET_NOT_OFFERED
@@ -22,7 +23,7 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
     """Decide a load. Both lots remember what was paid and given, which the law of refunds asks for (flow 5).
 
     Refused with ``backdating_forbidden``, ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired``,
-    ``pocket_not_offered``, ``balance_cap_exceeded`` or ``limit_exceeded``.
+    ``sale_required``, ``pocket_not_offered``, ``balance_cap_exceeded`` or ``limit_exceeded``.
     """
     occurred_at = command.occurred_at or facts.now
     if (refusal := too_early(command)) is not None:
@@ -32,6 +33,8 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         return card
     programme = facts.programme
     assert programme is not None, "a card's programme is always known"
+    if programme.activation is Activation.PAID_SALE and command.sale_id is None:
+        return SALE_REQUIRED.refuse("card_id")
     if command.pocket is Pocket.BONUS or command.pocket not in card.pockets:
         offered = ", ".join(pocket for pocket in card.pockets if pocket is not Pocket.BONUS)
         return POCKET_NOT_OFFERED.refuse("pocket", pocket=command.pocket.value, offered=offered)

@@ -94,6 +94,8 @@ class Load(NamedTuple):
     device_id: UUID | None = None
     pocket: Pocket = Pocket.PRINCIPAL
     """Where the money goes: the principal or the restricted pocket."""
+    sale_id: UUID | None = None
+    """The paid sale or top-up that it comes from, if any."""
 
 
 Command = Spend | Capture | Void | Refund | Load

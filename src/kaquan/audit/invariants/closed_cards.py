@@ -4,8 +4,9 @@ from kaquan.audit.types import Audit
 
 AUDIT = Audit(
     name="closed_cards",
-    proves_en="A closed card has nothing in its pockets, and its closing moved just what its quote says.",
-    proves_zh="已注销的卡账户内没有余额，且注销时移动的金额与报价一致。",
+    proves_en="A closed card has nothing in its pockets; its closing moved just what its quote says, or its sale was "
+    "taken back.",
+    proves_zh="已注销的卡账户内没有余额；注销时移动的金额与报价一致，或其售卡单已退售。",
     reading_en="expected is what the closing says or zero, actual what the ledger has.",
     reading_zh="expected 为注销记录所载（或零），actual 为账本实际所记。",
     counts="closed cards",
@@ -30,10 +31,11 @@ FROM held AS h
 CROSS JOIN LATERAL (VALUES ('posted_fen', h.posted), ('debits_pending', h.pending)) AS v (what, actual)
 WHERE v.actual <> 0
 UNION ALL
-SELECT c.slot, c.book_id, c.id, 'closing', 'one', NULL
+SELECT c.slot, c.book_id, c.id, 'closing', 'one, or a sale taken back', NULL
 FROM cards_card AS c
 LEFT JOIN closing_closure AS o ON o.slot = c.slot AND o.card_id = c.id AND o.book_id = c.book_id
 WHERE c.status = 'closed' AND o.card_id IS NULL
+  AND NOT EXISTS (SELECT FROM sales_item AS i WHERE i.slot = c.slot AND i.card_id = c.id AND i.status = 'refunded')
 UNION ALL
 SELECT o.slot, o.book_id, o.card_id, 'status', 'closed', c.status
 FROM closing_closure AS o LEFT JOIN cards_card AS c ON c.slot = o.slot AND c.id = o.card_id

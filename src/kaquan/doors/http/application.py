@@ -35,6 +35,7 @@ from kaquan.doors.http.policy import PolicyController
 from kaquan.doors.http.problems import RefusedError, problem_response
 from kaquan.doors.http.production import ProductionController
 from kaquan.doors.http.request import ApiRequest
+from kaquan.doors.http.sales import SALE_CONTROLLERS
 from kaquan.doors.http.staff import STAFF_CONTROLLERS
 from kaquan.doors.http.stores import StoreController
 from kaquan.doors.http.system import SystemController
@@ -60,6 +61,7 @@ CONTROLLERS: list[type[Controller]] = [
     ImportController,
     *PAYMENT_CONTROLLERS,
     AdjustmentController,
+    *SALE_CONTROLLERS,
     *LIMIT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     PolicyController,

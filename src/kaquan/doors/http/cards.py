@@ -13,6 +13,7 @@ from kaquan.cards import (
     UNUSABLE,
     Acceptance,
     AcceptedMerchant,
+    Activation,
     Batch,
     BlockReason,
     Card,
@@ -40,6 +41,7 @@ from kaquan.cards.outcomes import (
     CARD_EXPIRED,
     CARD_REPLACED,
     NUMBER_SPACE_TOO_SMALL,
+    SALE_REQUIRED,
     STORE_OF_ANOTHER_MERCHANT,
 )
 from kaquan.cards.types import DEFAULT_PIN_ATTEMPTS
@@ -120,7 +122,8 @@ class NewProgramme(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     ``operating_mode`` and ``card_class`` tell which rules of law the terms are held against; what is not declared is
     not judged. Cards are sold with the face values of ``denominations_fen`` or within ``custom_range_fen`` (least,
-    most). With ``restricted_to`` they have a pocket that is spent there alone.
+    most). With ``restricted_to`` they have a pocket that is spent there alone. With ``activation`` paid_sale they are
+    activated and loaded by paid sales and top-ups alone.
     """
 
     issuer_id: IssuerId
@@ -143,6 +146,7 @@ class NewProgramme(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     restricted_to: RestrictionFields | None = None
     clauses: ClauseFields = ClauseFields()
     fees: FeeFields = FeeFields()
+    activation: Activation = Activation.DIRECT
 
 
 class ProgrammeQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -175,6 +179,7 @@ class ProgrammeView(msgspec.Struct, frozen=True):
     restricted_to: RestrictionFields | None
     clauses: ClauseFields
     fees: FeeFields
+    activation: Activation
     version: int
     effective_from: datetime
     time_zone: str
@@ -236,6 +241,7 @@ def show_programme(programme: Programme) -> ProgrammeView:
         restricted_to=show_restriction(programme.restricted_to),
         clauses=same_fields(programme.clauses, ClauseFields),
         fees=same_fields(programme.fees, FeeFields),
+        activation=programme.activation,
         version=programme.version,
         effective_from=programme.effective_from or programme.created_at,
         time_zone=programme.time_zone,
@@ -295,6 +301,7 @@ class ProgrammeController(Controller):
             restricted_to=read_restriction(asked.restricted_to),
             clauses=same_fields(asked.clauses, Clauses),
             fees=same_fields(asked.fees, Fees),
+            activation=asked.activation,
         )
         made = await cards.create_programme(
             app.pool,
@@ -776,7 +783,7 @@ class CardController(Controller):
             Scope.CARDS_WRITE,
             path={"id": CardId},
             answer=CardView,
-            refusals=[NOT_FOUND, *UNUSABLE.values(), BUSY],
+            refusals=[NOT_FOUND, SALE_REQUIRED, *UNUSABLE.values(), BUSY],
         ),
     )
     async def activate_card(self, request: ApiRequest) -> Response[bytes]:

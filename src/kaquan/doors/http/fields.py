@@ -54,6 +54,9 @@ PolicyChangeId = Annotated[str, _id(Prefix.POLICY_CHANGE)]
 NoticeId = Annotated[str, _id(Prefix.NOTICE)]
 EndpointId = Annotated[str, _id(Prefix.ENDPOINT)]
 PayoutId = Annotated[str, _id(Prefix.PAYOUT)]
+SaleId = Annotated[str, _id(Prefix.SALE)]
+TopUpId = Annotated[str, _id(Prefix.TOP_UP)]
+SalePaymentId = Annotated[str, _id(Prefix.SALE_PAYMENT)]
 AccountId = Annotated[
     str,
     _pattern(

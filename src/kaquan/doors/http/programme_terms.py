@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from kaquan.cards import CardClass, OperatingMode, Pocket, ProgrammeChange, TermsVersion
+from kaquan.cards import Activation, CardClass, OperatingMode, Pocket, ProgrammeChange, TermsVersion
 from kaquan.cards.create_programme import MAX_LOSS_EFFECTIVE_S, MAX_PIN_ATTEMPTS
 from kaquan.doors.http.fields import AmountFen, ApprovalId
 from kaquan.doors.http.programme_fields import (
@@ -86,6 +86,7 @@ class TermsChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     restricted_to: RestrictionFields | UnsetType | None = UNSET
     clauses: ClauseChange | UnsetType = UNSET
     fees: FeeChange | UnsetType = UNSET
+    activation: Activation | UnsetType = UNSET
 
 
 class TermsVersionView(msgspec.Struct, frozen=True):
@@ -110,6 +111,7 @@ class TermsVersionView(msgspec.Struct, frozen=True):
     restricted_to: RestrictionFields | None
     clauses: ClauseFields
     fees: FeeFields
+    activation: Activation
 
 
 def show_version(made: TermsVersion) -> TermsVersionView:
@@ -134,6 +136,7 @@ def show_version(made: TermsVersion) -> TermsVersionView:
         restricted_to=show_restriction(terms.restricted_to),
         clauses=same_fields(terms.clauses, ClauseFields),
         fees=same_fields(terms.fees, FeeFields),
+        activation=terms.activation,
     )
 
 

@@ -10,6 +10,8 @@ from procrastinate import PsycopgConnector
 from kaquan.app import App
 from kaquan.audit import run_audits
 from kaquan.cards import (
+    SYSTEM,
+    Hand,
     Press,
     expire_gifts,
     finish_transfers,
@@ -30,6 +32,7 @@ from kaquan.parties.customers import erase_retained
 from kaquan.parties.staff import expire_approvals
 from kaquan.payments.expire import expire_overdue
 from kaquan.payments.reserve import settle_left
+from kaquan.sales import deliver_sales, erase_purchasers
 
 SCHEMA = "jobs"
 """The queue's tables lie in a PostgreSQL schema of their own; see migration 0006."""
@@ -117,6 +120,11 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
         return done
 
     @periodic(EVERY_5_SECONDS)
+    async def deliver_paid_sales() -> int:
+        hand = Hand(app.clock, app.ids, SYSTEM)
+        return await deliver_sales(app.pool, app.desk, hand, slots=app.slots)
+
+    @periodic(EVERY_5_SECONDS)
     async def put_losses_in_effect() -> int:
         return await put_losses_into_effect(app.pool, app.clock, app.ids, slots=app.slots)
 
@@ -169,6 +177,10 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @periodic(EVERY_NIGHT)
     async def erase_retained_data() -> int:
         return await erase_retained(app.pool, app.clock, app.ids)
+
+    @periodic(EVERY_NIGHT)
+    async def erase_register() -> int:
+        return await erase_purchasers(app.pool, app.clock, app.ids)
 
     @jobs.periodic(cron=EVERY_MINUTE)
     @jobs.task(name="revive_jobs", queueing_lock="revive_jobs")

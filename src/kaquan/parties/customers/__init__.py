@@ -10,6 +10,7 @@ from kaquan.parties.customers.create import create_customer
 from kaquan.parties.customers.export import export_customer
 from kaquan.parties.customers.find import find_customers, get_customer, list_attempts, list_customers, list_levels
 from kaquan.parties.customers.forget import erase_retained, forget_customer
+from kaquan.parties.customers.hold import Known, hold_customer
 from kaquan.parties.customers.numbers import normalize_name, read_document, read_phone
 from kaquan.parties.customers.reveal import reveal_customer
 from kaquan.parties.customers.types import (
@@ -37,6 +38,7 @@ __all__ = [
     "CustomerSearch",
     "Document",
     "Guard",
+    "Known",
     "LevelChange",
     "NewCustomer",
     "Personal",
@@ -51,6 +53,7 @@ __all__ = [
     "find_customers",
     "forget_customer",
     "get_customer",
+    "hold_customer",
     "level_after",
     "list_attempts",
     "list_customers",

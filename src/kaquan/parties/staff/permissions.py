@@ -8,16 +8,28 @@ from kaquan.parties.outcomes import STORE_OUT_OF_SCOPE
 from kaquan.parties.staff.types import Role
 from kaquan.parties.types import Principal, Scope
 
-_TILL = frozenset({Scope.PAYMENTS_WRITE, Scope.PAYMENTS_READ, Scope.LOADS_WRITE, Scope.CARDS_READ})
+_TILL = frozenset(
+    {
+        Scope.PAYMENTS_WRITE,
+        Scope.PAYMENTS_READ,
+        Scope.LOADS_WRITE,
+        Scope.CARDS_READ,
+        Scope.SALES_WRITE,
+        Scope.SALES_READ,
+    }
+)
 _READS = frozenset(scope for scope in Scope if scope.endswith(":read"))
 
 _SCOPES: dict[Role, frozenset[Scope]] = {
     Role.CASHIER: _TILL,
-    Role.STORE_MANAGER: _TILL | {Scope.REFUNDS_WRITE, Scope.MERCHANTS_READ, Scope.CUSTOMERS_READ},
+    Role.STORE_MANAGER: _TILL | {Scope.REFUNDS_WRITE, Scope.SALES_REFUND, Scope.MERCHANTS_READ, Scope.CUSTOMERS_READ},
     Role.SERVICE_DESK: frozenset(
         {
             Scope.PAYMENTS_READ,
             Scope.REFUNDS_WRITE,
+            Scope.SALES_WRITE,
+            Scope.SALES_READ,
+            Scope.SALES_REFUND,
             Scope.CARDS_READ,
             Scope.CARDS_WRITE,
             Scope.PROGRAMMES_READ,
@@ -34,6 +46,7 @@ _SCOPES: dict[Role, frozenset[Scope]] = {
         {
             Scope.PAYMENTS_READ,
             Scope.ADJUSTMENTS_WRITE,
+            Scope.SALES_READ,
             Scope.CARDS_READ,
             Scope.CARDS_WRITE,
             Scope.PROGRAMMES_READ,
@@ -65,6 +78,7 @@ _SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.MERCHANTS_READ,
             Scope.CUSTOMERS_READ,
             Scope.PAYMENTS_READ,
+            Scope.SALES_READ,
             Scope.PAYOUTS_READ,
             Scope.LEDGER_READ,
         }

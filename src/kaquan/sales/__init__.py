@@ -1,0 +1,88 @@
+"""Floor above payments: sell cards and top-ups, deliver what is paid, take unused cards back, keep the register.
+
+It judges a purchase by one function for every door (:func:`check_sale`), tells who must be known and with what may be
+paid, and brings cards to life: activation and loads of paid purchases are asked of ``cards`` and ``payments``. It never
+touches money outside: what was received is written down as evidence, and what is given back is given back elsewhere.
+Personal data of a purchase is sealed, shown with a trace, and erased when no rule asks to keep it any more.
+"""
+
+from kaquan.sales.check import SaleCheck, check_payment, check_sale
+from kaquan.sales.create import check_lines, create_sale
+from kaquan.sales.deliver import deliver_item, deliver_sale, deliver_sales, load_item
+from kaquan.sales.look_up import get_sale, list_sale_cards, list_sales, show_sale
+from kaquan.sales.pay import pay_sale
+from kaquan.sales.register import erase_purchasers, reveal_purchaser
+from kaquan.sales.take_back import cancel_sale, refund_sale
+from kaquan.sales.top_up import top_up
+from kaquan.sales.types import (
+    MAX_LINES,
+    MAX_SALE_CARDS,
+    BankAccount,
+    DayFacts,
+    Item,
+    ItemStatus,
+    Line,
+    LineFacts,
+    NewLine,
+    NewPayment,
+    NewSale,
+    NewTopUp,
+    Payment,
+    PaymentAccounts,
+    PayMethod,
+    Purchaser,
+    Revealed,
+    Sale,
+    SaleFacts,
+    SaleKind,
+    SaleSearch,
+    SaleShown,
+    SaleStatus,
+    Tender,
+)
+
+__all__ = [
+    "MAX_LINES",
+    "MAX_SALE_CARDS",
+    "BankAccount",
+    "DayFacts",
+    "Item",
+    "ItemStatus",
+    "Line",
+    "LineFacts",
+    "NewLine",
+    "NewPayment",
+    "NewSale",
+    "NewTopUp",
+    "PayMethod",
+    "Payment",
+    "PaymentAccounts",
+    "Purchaser",
+    "Revealed",
+    "Sale",
+    "SaleCheck",
+    "SaleFacts",
+    "SaleKind",
+    "SaleSearch",
+    "SaleShown",
+    "SaleStatus",
+    "Tender",
+    "cancel_sale",
+    "check_lines",
+    "check_payment",
+    "check_sale",
+    "create_sale",
+    "deliver_item",
+    "deliver_sale",
+    "deliver_sales",
+    "erase_purchasers",
+    "get_sale",
+    "list_sale_cards",
+    "list_sales",
+    "load_item",
+    "pay_sale",
+    "refund_sale",
+    "reveal_purchaser",
+    "show_sale",
+    "top_up",
+]
