@@ -1,4 +1,4 @@
--- The schema at revision 0017, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0018, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -2542,6 +2542,24 @@ ALTER TABLE ONLY production_export
 
 ALTER TABLE ONLY production_export
     ADD CONSTRAINT production_export_turn UNIQUE (batch_id, turn);
+
+ALTER TABLE ONLY sales_buyer
+    ADD CONSTRAINT sales_buyer_pkey PRIMARY KEY (book_id, customer_id);
+
+ALTER TABLE ONLY sales_item
+    ADD CONSTRAINT sales_item_pkey PRIMARY KEY (slot, card_id, sale_id);
+
+ALTER TABLE ONLY sales_payment
+    ADD CONSTRAINT sales_payment_key UNIQUE (book_id, key_hash);
+
+ALTER TABLE ONLY sales_payment
+    ADD CONSTRAINT sales_payment_pkey PRIMARY KEY (book_id, sale_id, id);
+
+ALTER TABLE ONLY sales_sale
+    ADD CONSTRAINT sales_sale_key UNIQUE (book_id, key_hash);
+
+ALTER TABLE ONLY sales_sale
+    ADD CONSTRAINT sales_sale_pkey PRIMARY KEY (book_id, id);
 
 CREATE INDEX cards_adjustment_book ON cards_adjustment USING btree (slot, book_id, id);
 
