@@ -4,10 +4,14 @@ from tests.stories.till import Business
 
 
 async def test_an_online_order_is_authorized_and_captured_as_it_ships(business: Business) -> None:
-    shop = await business.open_shop("ruixiang", "瑞祥商城", "online")
-    programme = await business.start_programme(
-        "ruixiang", "瑞祥购物卡", prefix="888803", accepts=[{"merchant_id": shop["merchant_id"]}]
-    )
+    merchant = await business.make("/v1/merchants", code="ruixiang", name="瑞祥商城", trade="online")
+    shop = await business.open_shop(merchant, "ruixiang", "瑞祥商城")
+    issuer = await business.make("/v1/issuers", code="ruixiang", name="瑞祥购物卡", time_zone="Asia/Shanghai")
+    programme = await business.make(
+        "/v1/programmes", issuer_id=issuer["id"], code="ruixiang", name="瑞祥购物卡", currency="CNY",
+        number_prefix="888803",
+    )  # fmt: skip
+    await business.make(f"/v1/programmes/{programme['id']}/acceptance", add=[{"merchant_id": merchant["id"]}])
     card = await business.issue_card(programme)
     await business.make("/v1/loads", card_id=card["id"], amount_fen=30_000)
     order = {"card_id": card["id"], "terminal_id": shop["terminal_id"]}
