@@ -165,7 +165,7 @@ class Business(Desk):
         await self.make(f"/v1/cards/{card['id']}/activate")
         return {"id": card["id"], "number": (await self.get(f"/v1/cards/{card['id']}/number"))["number"]}
 
-    async def approval(self, kind: str, proposer: Desk, approver: Desk, subject: Thing, **payload: Any) -> str:
+    async def approval(self, kind: str, proposer: Desk, approver: Desk, subject: Thing, /, **payload: Any) -> str:
         """One operator proposes and another approves: it allows just this, to the letter, once."""
         proposed = await proposer.make(
             "/v1/approvals", kind=kind, subject=subject["id"], payload=payload, reason="按章程办理"
