@@ -1,8 +1,8 @@
 """江都 (J): one card that many independent merchants of a region take, from the licence to the end of a card.
 
-Merchants that have nothing to do with each other make it a payment business (CN-SCHEME-03): the issuer needs a licence,
-all of the money lies in custody, and what a refund is stands in the agreement, since the court's rules for single-purpose
-cards are not for these (CN-SCHEME-07).
+Merchants that have nothing to do with each other make it a payment business (CN-SCHEME-03): the issuer needs a
+licence, all of the money lies in custody, and what a refund is stands in the agreement, since the court's rules for
+single-purpose cards are not for these (CN-SCHEME-07).
 """
 
 from datetime import timedelta
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from tests.stories.till import Business, Desk, company, resident
 
 TRADES = ("超市", "餐饮", "加油站", "药店", "影院", "书店", "咖啡", "面包房", "理发", "洗衣")
+YANGZHOU = 321_000
 JIANGDU = {"latitude_udeg": 32_426_000, "longitude_udeg": 119_567_000}
 NANJING = {"latitude_udeg": 32_060_000, "longitude_udeg": 118_797_000}
 
@@ -56,7 +57,7 @@ async def set_up(business: Business) -> Jiangdu:
 
     issuer = await chen.make(
         "/v1/issuers", code="jiangdu", name="江都商业联合会", time_zone="Asia/Shanghai", province="CN-JS",
-        legal_name="江都商联支付有限公司", legal_code=company(10, 321_000),
+        legal_name="江都商联支付有限公司", legal_code=company(10, YANGZHOU),
     )  # fmt: skip
     sold = {**ALLIANCE, "issuer_id": issuer["id"]}
     assert await chen.broken_rule("/v1/programmes", **sold, clauses=LAWFUL) == "CN-SCHEME-03"
