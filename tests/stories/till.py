@@ -1,26 +1,28 @@
 """What the people of the stories do, through HTTP, and how their days pass."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import httpx
 from stdnum.cn import ric, uscc
-from tests.town import HandClock
+from tests.town import KEYRING, HandClock
 
 from kaquan.app import App
 from kaquan.cards import Press, expire_gifts, finish_transfers, put_losses_into_effect, run_batch, unfinished_batches
 from kaquan.closing import expire_lots, find_dormant, remind_of_ends
 from kaquan.doors.http import create_litestar
 from kaquan.doors.http.money import MoneyFront, describe_money
-from kaquan.kit.ids import Prefix, read_id
+from kaquan.kit.db import open_pool
+from kaquan.kit.ids import Prefix, SystemIds, read_id
 from kaquan.kit.outcomes import Refusal
-from kaquan.parties import Book, IssuedKey, Scope, issue_key
+from kaquan.parties import Book, IssuedKey, Mode, Scope, create_tenant, issue_key
 from kaquan.parties.identity import DocumentKind
 from kaquan.parties.kinds.sandbox import Person, index_of_document, person
 from kaquan.payments.expire import expire_overdue
+from kaquan.settings import Settings
 
 CHINA = ZoneInfo("Asia/Shanghai")
 
@@ -114,6 +116,10 @@ class Business(Desk):
         super().__init__(app, httpx.ASGITransport(cast(Any, front)), token)
         self._app, self._clock, self._book = app, clock, book
         self._desks: list[Desk] = [self]
+
+    @property
+    def book_id(self) -> int:
+        return self._book.id
 
     async def close(self) -> None:
         for desk in self._desks:
@@ -217,6 +223,24 @@ class Business(Desk):
         await remind_of_ends(*life, app.slots)
         await expire_lots(*life, app.slots)
         await find_dormant(*life, app.slots)
+
+
+async def open_business(conninfo: str) -> AsyncIterator[Business]:
+    """A new tenant on a database, served until the caller is done with it."""
+    clock, ids = HandClock(), SystemIds()
+    async with open_pool(conninfo) as pool:
+        tenant = await create_tenant(pool, clock, ids, name=f"story {ids.new()}")
+        assert not isinstance(tenant, Refusal)
+        book = tenant[1][Mode.TEST]
+        key = await issue_key(pool, clock, ids, book=book, name="office", scopes=list(Scope))
+        assert isinstance(key, IssuedKey)
+        app = App(Settings(), pool, KEYRING, (0,), clock=clock, ids=ids)
+        await app.refresh()
+        app.desk.start()
+        opened = Business(app, clock, book, key.token)
+        yield opened
+        await opened.close()
+        await app.desk.close()
 
 
 def _spend(card: Thing, amount_fen: int, at: Thing) -> dict[str, Any]:
