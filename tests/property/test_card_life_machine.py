@@ -272,7 +272,7 @@ class Machine(RuleBasedStateMachine):
             (self.business.book_id,),
         ).fetchall()
         kinds: dict[str, int] = {}
-        owners = {}
+        owners: dict[object, int] = {}
         for owner, kind, fen in rows:
             kinds[kind] = kinds.get(kind, 0) + int(fen)
             if kind.startswith("card_"):
