@@ -8,7 +8,7 @@ single-purpose cards are not for these (CN-SCHEME-07).
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from tests.stories.till import Business, Desk, company, resident
+from tests.stories.till import Business, Desk, account_of, agreement, company, resident
 
 TRADES = ("超市", "餐饮", "加油站", "药店", "影院", "书店", "咖啡", "面包房", "理发", "洗衣")
 YANGZHOU = 321_000
@@ -25,7 +25,6 @@ LAWFUL = {
 }  # fmt: skip
 
 _DAY = timedelta(days=1)
-AGREEMENT = "江都购物卡用户协议"
 
 
 class Jiangdu(NamedTuple):
@@ -79,13 +78,8 @@ async def set_up(business: Business) -> Jiangdu:
     # Who may join is who is known: independent firms, each with its legal entity.
     shops = []
     for serial, trade in enumerate(TRADES, start=20):
-        firm = await chen.make(
-            "/v1/merchants",
-            code=f"firm-{serial}",
-            name=f"{trade}商户",
-            trade=trade,
-            legal_code=company(serial, 321_000),
-        )
+        legal_code = company(serial, YANGZHOU)
+        firm = await chen.make("/v1/merchants", code=f"firm-{serial}", name=trade, trade=trade, legal_code=legal_code)
         shops.append(await business.open_shop(firm, f"store-{serial}", f"{trade}江都店", **JIANGDU))
     acceptance = f"/v1/programmes/{programme['id']}/acceptance"
     nobody = await chen.make("/v1/merchants", code="nobody", name="无照摊位", trade="小吃")
@@ -95,24 +89,15 @@ async def set_up(business: Business) -> Jiangdu:
     single = {"merchant_id": last["merchant_id"], "store_id": last["store_id"]}
     taken = await chen.make(acceptance, add=[*whole, single], add_trades=list(TRADES[:2]))
     assert (taken["accepted_places"], taken["accepted_trades"]) == (8, sorted(TRADES[:2]))
-    nanjing = await business.open_shop(
-        {"id": shops[2]["merchant_id"], "trade": "加油站"}, "nanjing", "南京店", **NANJING
-    )
+    petrol = await chen.get(f"/v1/merchants/{shops[2]['merchant_id']}")
+    nanjing = await business.open_shop(petrol, "nanjing", "加油站南京店", **NANJING)
 
     # A person may spend so much a day with all of their cards; nobody is in two towns at once.
-    limit = {
-        "programme_id": programme["id"], "name": "每人每日", "movement": "spend", "scope": "person",
-        "metric": "amount", "period": "day", "maximum": 300_000,
-    }  # fmt: skip
-    fence = {"programme_id": programme["id"], "name": "不记名卡限江都", "kind": "within", "holder": "unregistered",
-             "radius_m": 30_000, **JIANGDU}  # fmt: skip
-    travel = {
-        "programme_id": programme["id"],
-        "name": "异地盗刷",
-        "kind": "travel",
-        "max_speed_kmh": 120,
-        "grace_m": 5_000,
-    }
+    of = {"programme_id": programme["id"]}
+    limit = {**of, "name": "每人每日", "movement": "spend", "scope": "person", "metric": "amount", "period": "day",
+             "maximum": 300_000}  # fmt: skip
+    fence = {**of, "name": "不记名卡限江都", "kind": "within", "holder": "unregistered", "radius_m": 30_000, **JIANGDU}
+    travel = {**of, "name": "异地盗刷", "kind": "travel", "max_speed_kmh": 120, "grace_m": 5_000}
     for path, terms in (("/v1/limits", limit), ("/v1/place-rules", fence), ("/v1/place-rules", travel)):
         assert await chen.refused(path, **terms) == "approval_required"
         approval_id = await business.approval("limit_change", chen, wu, programme, **terms)
@@ -236,23 +221,14 @@ async def close(business: Business, jiangdu: Jiangdu, worker: Any, card: dict[st
     """The refund is what the agreement says; the bank sends the money back once, and a second account gets it."""
     address = f"/v1/cards/{card['id']}"
     assert await jiangdu.desk.refused(f"{address}/refund-quote", cause="holder") == "refund_rule_missing"
-    agreed = {"base": "paid_less_spent", "no_clawback": "yes", "pricing.holder": "charged", "deadline_days": 10}
-    await jiangdu.chen.set(
-        f"/v1/programmes/{jiangdu.programme['id']}/closing-terms",
-        refund_values=[
-            {"name": name, "value": value, "rule_id": f"JIANGDU-{article}", "source": f"{AGREEMENT} 第{article}条"}
-            for article, (name, value) in enumerate(agreed.items(), start=21)
-        ],
-    )
+    agreed = agreement("JIANGDU-21", "江都购物卡用户协议 第21条", deadline_days=10)
+    await jiangdu.chen.set(f"/v1/programmes/{jiangdu.programme['id']}/closing-terms", refund_values=agreed)
     quote = await jiangdu.desk.make(f"{address}/refund-quote", cause="holder")
     assert (quote["amount_fen"], len(quote["loads"])) == (174_900, 2)
     assert quote["formula_zh"].splitlines()[-1] == (
-        f"应退金额: 1749.00 + 0.00 = 1749.00  [JIANGDU-21; {AGREEMENT} 第21条]"
+        "应退金额: 1749.00 + 0.00 = 1749.00  [JIANGDU-21; 江都购物卡用户协议 第21条]"
     )
-    payee = {
-        "method": "bank_transfer", "holder_name": worker["name"], "account_name": worker["name"],
-        "account_number": "6222020200099999999", "bank_name": "江都农商行",
-    }  # fmt: skip
+    payee = account_of(worker, "江都农商行")
     body = {"cause": "holder", "quote_hash": quote["quote_hash"]}
     cash = {"method": "cash", "holder_name": worker["name"]}
     assert await jiangdu.desk.refused(f"{address}/close", **body, payee=cash) == "cash_not_allowed"

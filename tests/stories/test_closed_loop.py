@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from tests.stories.till import CHINA, Business, Desk, company
+from tests.stories.till import CHINA, Business, Desk, account_of, company
 
 from kaquan.vault import read_envelope
 
@@ -310,10 +310,7 @@ async def close(business: Business, hongqi: Hongqi, first: dict[str, str], card:
     ]
     # If she goes shopping with it first, it is another refund.
     await business.pay(card, 500, hongqi.market)
-    payee = {
-        "method": "bank_transfer", "holder_name": card["name"], "account_name": card["name"],
-        "account_number": "6222020200012345678", "bank_name": "成都银行",
-    }  # fmt: skip
+    payee = account_of(card, "成都银行")
     body = {"cause": "holder", "quote_hash": quote["quote_hash"], "payee": payee}
     assert await hongqi.counter.refused(f"{address}/close", **body) == "quote_changed"
     quote = await hongqi.counter.make(f"{address}/refund-quote", cause="holder")

@@ -8,7 +8,7 @@ what is given with a load lives for ninety days, and an order is paid for as it 
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from tests.stories.till import Business, Desk, company
+from tests.stories.till import Business, Desk, account_of, agreement, company
 
 NANJING = 320_100
 RUIXIANG = company(30, NANJING)
@@ -65,10 +65,8 @@ async def set_up(business: Business) -> Ruixiang:
     # Fewer days than Jiangsu's law, more rebate than the house allows, less in custody than a scale issuer must.
     sold = {**CARD, "issuer_id": issuer["id"], "restricted_to": {"trades": ["canteen"]}}
     good = {"cooling_off_days": 15, "rebate_cap_bp": 500, "custody_share_bp": 2_000}
-    assert await qian.broken_rule("/v1/programmes", **sold, clauses={**good, "cooling_off_days": 7}) == "JS-15D-01"
-    assert (
-        await qian.broken_rule("/v1/programmes", **sold, clauses={**good, "custody_share_bp": 1_000}) == "CN-SP-CUST-01"
-    )
+    for wrong, rule in (({"cooling_off_days": 7}, "JS-15D-01"), ({"custody_share_bp": 1_000}, "CN-SP-CUST-01")):
+        assert await qian.broken_rule("/v1/programmes", **sold, clauses={**good, **wrong}) == rule
     problem = await qian.problem("/v1/programmes", **sold, clauses={**good, "rebate_cap_bp": 900})
     assert (problem["code"], problem["field"], "HOUSE-REBATE-8" in problem["detail"]) == (
         "terms_break_rule", "clauses.rebate_cap_bp", True,
@@ -125,8 +123,8 @@ async def order_online(business: Business, ruixiang: Ruixiang) -> None:
     assert (await business.get(f"/v1/authorizations/{held['id']}"))["status"] == "expired"
 
     # A connection breaks and the shop asks again: the same order is one order.
-    again = {"json": {**order, "amount_fen": 2_500}, "headers": {"idempotency-key": "order-3"}}
-    answers = [await business.client.post("/v1/purchases", **again) for _ in range(3)]
+    body, key = {**order, "amount_fen": 2_500}, {"idempotency-key": "order-3"}
+    answers = [await business.client.post("/v1/purchases", json=body, headers=key) for _ in range(3)]
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.content for answer in answers}) == 1
     assert (await business.pockets(card))["principal"] == 20_000
@@ -152,9 +150,8 @@ async def change_ones_mind(business: Business, ruixiang: Ruixiang) -> None:
     payee = {"method": "cash", "holder_name": "郑敏"}
     payout = (await ruixiang.desk.make(f"{address}/close", **body, payee=payee))["payout"]
     assert (payout["method"], payout["amount_fen"]) == ("cash", 9_000)
-    assert (await ruixiang.qian.make(f"/v1/payouts/{payout['id']}/mark-paid", payment_reference="收条 3"))[
-        "status"
-    ] == ("paid")
+    paid = await ruixiang.qian.make(f"/v1/payouts/{payout['id']}/mark-paid", payment_reference="收条 3")
+    assert paid["status"] == "paid"
 
 
 async def eat_on_the_employer(business: Business, ruixiang: Ruixiang) -> dict[str, str]:
@@ -238,21 +235,12 @@ async def leave_the_company(business: Business, ruixiang: Ruixiang, card: dict[s
     """The clerk leaves: with the licence the court's rules are not for this card any more, the agreement is."""
     address = f"/v1/cards/{card['id']}"
     assert await ruixiang.desk.refused(f"{address}/refund-quote", cause="holder") == "refund_rule_missing"
-    agreed = {"base": "paid_less_spent", "no_clawback": "yes", "pricing.holder": "charged", "deadline_days": 15}
-    await ruixiang.qian.set(
-        f"/v1/programmes/{ruixiang.programme['id']}/closing-terms",
-        refund_values=[
-            {"name": name, "value": value, "rule_id": "RUIXIANG-9", "source": "瑞祥购物卡协议 第九条"}
-            for name, value in agreed.items()
-        ],
-    )
+    agreed = agreement("RUIXIANG-9", "瑞祥购物卡协议 第9条", deadline_days=15)
+    await ruixiang.qian.set(f"/v1/programmes/{ruixiang.programme['id']}/closing-terms", refund_values=agreed)
     quote = await ruixiang.desk.make(f"{address}/refund-quote", cause="holder")
     left = await business.pockets(card)
     assert quote["amount_fen"] == sum(left.values()) == 13_800 + 57_000
-    payee = {
-        "method": "bank_transfer", "holder_name": card["name"], "account_name": card["name"],
-        "account_number": "6222020200033333333", "bank_name": "南京银行",
-    }  # fmt: skip
+    payee = account_of(card, "南京银行")
     closed = await ruixiang.desk.make(f"{address}/close", cause="holder", quote_hash=quote["quote_hash"], payee=payee)
     payout = closed["payout"]
     assert payout["due_on"] == f"{business.now + timedelta(days=15):%Y-%m-%d}"

@@ -225,6 +225,23 @@ class Business(Desk):
         await find_dormant(*life, app.slots)
 
 
+def account_of(holder: Mapping[str, Any], bank: str) -> dict[str, str]:
+    """Somebody's own account, for a refund."""
+    return {
+        "method": "bank_transfer", "holder_name": holder["name"], "account_name": holder["name"],
+        "account_number": "6222020200012345678", "bank_name": bank,
+    }  # fmt: skip
+
+
+def agreement(rule_id: str, source: str, *, deadline_days: int) -> list[dict[str, Any]]:
+    """Refunds as a contract has them where no law does: what is left is paid, by a day."""
+    agreed = {"base": "paid_less_spent", "no_clawback": "yes", "pricing.holder": "charged"}
+    return [
+        {"name": name, "value": value, "rule_id": rule_id, "source": source}
+        for name, value in {**agreed, "deadline_days": deadline_days}.items()
+    ]
+
+
 async def open_business(conninfo: str) -> AsyncIterator[Business]:
     """A new tenant on a database, served until the caller is done with it."""
     clock, ids = HandClock(), SystemIds()
