@@ -216,6 +216,25 @@ async def test_the_timeline_tells_of_an_extension_and_of_the_end(live: httpx.Asy
     assert extended["details"] == {"last_day": until, "returned_fen": 0}
 
 
+async def test_a_lot_is_extended_before_and_after_it_moves(live: httpx.AsyncClient, database: str) -> None:
+    """The audit of transfers knows which end a lot had when it moved."""
+    town = await furnish(live)
+    holder = await made(live, "/v1/customers", name="王敏")
+    second = await made(live, "/v1/cards", programme_id=town["programme"], form="digital")
+    await made(live, f"/v1/cards/{second['id']}/activate")
+    for card_id in (town["card"], second["id"]):
+        await made(live, f"/v1/cards/{card_id}/register", customer_id=holder["id"])
+    days = [(datetime.now(UTC) + timedelta(days=days)).date().isoformat() for days in (300, 400, 500)]
+    await made(live, f"/v1/cards/{town['card']}/extend", expires_on=days[0])
+    await made(live, f"/v1/cards/{town['card']}/transfer", to_card_id=second["id"])
+    await audits_hold(database)
+    for day in days[1:]:
+        await made(live, f"/v1/cards/{second['id']}/extend", expires_on=day)
+    await audits_hold(database)
+    await made(live, f"/v1/cards/{second['id']}/transfer", to_card_id=town["card"])
+    await audits_hold(database)
+
+
 async def test_a_holder_who_is_not_the_payee_and_too_much_cash(live: httpx.AsyncClient) -> None:
     town = await furnish(live)
     card = f"/v1/cards/{town['card']}"
