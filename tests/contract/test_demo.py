@@ -9,6 +9,7 @@ import pytest
 from kaquan.doors.bench.http import serving
 from kaquan.doors.bench.stand import Stand
 from kaquan.doors.cli.demo.furnish import DemoError
+from kaquan.doors.cli.demo.holders import Group, read_described
 from kaquan.doors.cli.demo.run import run_demo
 from kaquan.doors.cli.demo.summary import verdict
 from kaquan.doors.cli.demo.year import Basket, facts_of, read_year
@@ -51,11 +52,24 @@ def token(database: str, clock: Clock, ids: Ids) -> str:
 
 
 def test_a_part_of_the_year_is_paid_to_the_cent(address: str, token: str, part_of_the_year: list[Basket]) -> None:
-    run = run_demo(address, token, label="first", year=part_of_the_year, lanes=8)
+    described = read_described() & {basket.household_id for basket in part_of_the_year}
+    run = run_demo(address, token, label="first", year=part_of_the_year, described=described, lanes=8)
     assert verdict(run.summary, audits_hold=True) == []
     assert run.summary.paid.count == facts_of(part_of_the_year).purchases > 300
     assert run.summary.wrong_balances == 0
     assert run.example_balance_fen > 0
+
+    groups = run.summary.groups
+    assert {group: figures.cards for group, figures in groups.items()} == {
+        Group.REGISTERED: len(described),
+        Group.UNREGISTERED: HOUSEHOLDS - len(described),
+    }
+    assert 0 < len(described) < HOUSEHOLDS
+    assert sum(figures.paid.total_fen for figures in groups.values()) == run.summary.paid.total_fen
+    titles = [line.title for line in run.summary.timeline]
+    assert titles[:4] == ["Card issued", "Card activated", "Number revealed", "Registered to a person"]
+    assert titles[4:6] == ["Loaded", "Paid"]
+    assert sum(line.amount_fen or 0 for line in run.summary.timeline) >= 0
 
     # another label is another demo beside it; the same label is refused before anything moves
     again = run_demo(address, token, label="second", year=part_of_the_year, lanes=8)

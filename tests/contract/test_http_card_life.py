@@ -439,6 +439,20 @@ async def test_each_verb_asks_for_its_scope_its_book_and_a_card(desk: Desk) -> N
         assert await desk.everything() == before, verb
 
 
+@pytest.mark.parametrize("new_number", [True, False])
+async def test_a_gift_whose_loss_was_reported_is_claimed_by_nobody(desk: Desk, new_number: bool) -> None:
+    """Whoever found the link must not get the card under another number either."""
+    offered = done(await desk.of_card("gifts"), 201)
+    claim = {"token": offered["token"], "customer_id": BO, "new_number": new_number}
+    done(await desk.of_card("report-loss", {"proof": "小票 1"}))
+    before = await desk.everything()
+    problem(await desk.ask("/v1/gifts/claim", claim), 409, "card_lost")
+    assert await desk.everything() == before
+    done(await desk.of_card("found", {"reason": "找回"}))
+    assert done(await desk.ask("/v1/gifts/claim", claim))["card"]["customer_id"] == desk.people[BO]
+    await audits_hold(desk.town.conninfo)
+
+
 async def test_gifts_and_timelines_keep_to_their_book(desk: Desk) -> None:
     offered = done(await desk.of_card("gifts"), 201)
     test = await desk.client_of(*Scope, mode=Mode.TEST)

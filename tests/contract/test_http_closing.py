@@ -7,6 +7,7 @@ import httpx
 import pytest
 from msgspec.structs import asdict
 from tests.contract.api import Api, problem
+from tests.town import audits_hold
 from tests.unit.test_refund_quote import VALUES
 
 from kaquan.parties import Mode, Scope
@@ -179,6 +180,59 @@ async def test_a_bad_field_is_named_and_moves_nothing(
     problem(answer, 400, "invalid_field", field)
     assert (await live.get("/v1/transactions")).json()["data"] == before
     assert (await live.get(card)).json()["status"] == "active"
+
+
+async def test_restricted_value_was_paid_for_and_is_refunded(live: httpx.AsyncClient, database: str) -> None:
+    town = await furnish(live, restricted_to={"trades": ["canteen"]})
+    await made(live, "/v1/loads", card_id=town["card"], amount_fen=5_000, pocket="restricted")
+    card = f"/v1/cards/{town['card']}"
+    quote = (await live.post(f"{card}/refund-quote", json={"cause": "holder"})).json()
+    assert quote["amount_fen"] == 105_000
+    closed = await made(live, f"{card}/close", cause="holder", quote_hash=quote["quote_hash"], payee=PAYEE)
+    assert closed["payout"]["amount_fen"] == 105_000
+    pockets = (await live.get(f"{card}/accounts")).json()["data"]
+    assert {one["pocket"]: one["posted_fen"] for one in pockets} == {"principal": 0, "bonus": 0, "restricted": 0}
+    await audits_hold(database)
+
+
+async def test_the_timeline_tells_of_an_extension_and_of_the_end(live: httpx.AsyncClient) -> None:
+    town = await furnish(live)
+    card = f"/v1/cards/{town['card']}"
+    until = (datetime.now(UTC) + timedelta(days=400)).date().isoformat()
+    await made(live, f"{card}/extend", expires_on=until)
+    quote = (await live.post(f"{card}/refund-quote", json={"cause": "holder"})).json()
+    await made(live, f"{card}/close", cause="holder", quote_hash=quote["quote_hash"], payee=PAYEE)
+    timeline = (await live.get(f"{card}/timeline")).json()["data"]
+    assert [(item["kind"], item["title"]) for item in reversed(timeline)] == [
+        ("issued", "Card issued"),
+        ("activated", "Card activated"),
+        ("load", "Loaded"),
+        ("extended", "Validity extended"),
+        ("closing", "Balance left at the closing"),
+        ("closed", "Card closed"),
+    ]
+    extended = timeline[2]
+    assert extended["actor"].startswith("key_")
+    assert extended["details"] == {"last_day": until, "returned_fen": 0}
+
+
+async def test_a_lot_is_extended_before_and_after_it_moves(live: httpx.AsyncClient, database: str) -> None:
+    """The audit of transfers knows which end a lot had when it moved."""
+    town = await furnish(live)
+    holder = await made(live, "/v1/customers", name="王敏")
+    second = await made(live, "/v1/cards", programme_id=town["programme"], form="digital")
+    await made(live, f"/v1/cards/{second['id']}/activate")
+    for card_id in (town["card"], second["id"]):
+        await made(live, f"/v1/cards/{card_id}/register", customer_id=holder["id"])
+    days = [(datetime.now(UTC) + timedelta(days=days)).date().isoformat() for days in (300, 400, 500)]
+    await made(live, f"/v1/cards/{town['card']}/extend", expires_on=days[0])
+    await made(live, f"/v1/cards/{town['card']}/transfer", to_card_id=second["id"])
+    await audits_hold(database)
+    for day in days[1:]:
+        await made(live, f"/v1/cards/{second['id']}/extend", expires_on=day)
+    await audits_hold(database)
+    await made(live, f"/v1/cards/{second['id']}/transfer", to_card_id=town["card"])
+    await audits_hold(database)
 
 
 async def test_a_holder_who_is_not_the_payee_and_too_much_cash(live: httpx.AsyncClient) -> None:

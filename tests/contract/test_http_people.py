@@ -49,6 +49,15 @@ def client(staff: Staff) -> httpx.AsyncClient:
 # Customers
 
 
+async def test_numbers_of_counties_that_are_younger_than_the_person_are_real(client: httpx.AsyncClient) -> None:
+    """Numbers were given out decades after birth, by the county of then: 锦江区 has its code since 1990."""
+    born_1948 = {"kind": "resident_id", "number": "510104194803120022"}
+    assert (await made(client, "/v1/customers", name="王奶奶", document=born_1948))["document_kind"] == "resident_id"
+    for wrong in ("510104194803120023", "990104194803120020", "510104194813120028"):
+        answer = await client.post("/v1/customers", json={"document": {**born_1948, "number": wrong}})
+        problem(answer, 400, "invalid_field", "document.number")
+
+
 async def test_a_customer_is_taken_in_checked_corrected_and_found(client: httpx.AsyncClient) -> None:
     customer = await made(
         client,

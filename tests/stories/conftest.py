@@ -1,32 +1,21 @@
-"""A business with a key on a real database; every story ends with all audits."""
+"""A business on a real database of its own; every story ends with all audits."""
 
+import os
 from collections.abc import AsyncIterator
+from itertools import count
 
 import pytest
-from tests.stories.till import Business
-from tests.town import KEYRING, audits_hold
+from tests.conftest import make_database
+from tests.stories.till import Business, open_business
+from tests.town import audits_hold
 
-from kaquan.app import App
-from kaquan.kit.clock import SystemClock
-from kaquan.kit.db import Pool
-from kaquan.kit.ids import SystemIds
-from kaquan.kit.outcomes import Refusal
-from kaquan.parties import IssuedKey, Mode, Scope, create_tenant, issue_key
-from kaquan.settings import Settings
+_numbers = count()
 
 
 @pytest.fixture
-async def business(database: str, pool: Pool) -> AsyncIterator[Business]:
-    clock, ids = SystemClock(), SystemIds()
-    tenant = await create_tenant(pool, clock, ids, name=f"story {ids.new()}")
-    assert not isinstance(tenant, Refusal)
-    key = await issue_key(pool, clock, ids, book=tenant[1][Mode.LIVE], name="office", scopes=list(Scope))
-    assert isinstance(key, IssuedKey)
-    app = App(Settings(), pool, KEYRING, (0,), clock=clock, ids=ids)
-    await app.refresh()
-    app.desk.start()
-    opened = Business(app, key.token)
-    yield opened
-    await opened.client.aclose()
-    await app.desk.close()
+async def business(server: str) -> AsyncIterator[Business]:
+    # its worker looks at every book of the database, and its clock is its own
+    database = make_database(server, f"test_story_{os.getpid()}_{next(_numbers)}")
+    async for opened in open_business(database):
+        yield opened
     await audits_hold(database)

@@ -158,6 +158,13 @@ def test_a_court_order_cannot_be_walked_around() -> None:
         assert blocked == refused if name == "unbind" else isinstance(refused, Refusal), name
 
 
+def test_a_gift_that_was_reported_lost_is_claimed_by_nobody() -> None:
+    for card in STATES[CardForm.DIGITAL]:
+        for name in ("claim", "claim anew"):
+            after = PLANS[name][1](card)
+            assert isinstance(after, Card) is (card.status is CardStatus.GIFTED), (name, card.status)
+
+
 def test_a_physical_card_may_be_lost_later_a_digital_one_is_at_once() -> None:
     for form, status, lost_at, due_at in (
         (CardForm.DIGITAL, CardStatus.LOST, AT, AT),

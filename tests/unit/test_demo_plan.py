@@ -1,6 +1,6 @@
 """The demo's plan: loads that are enough and no more, lanes in order, figures that are judged."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from itertools import pairwise
@@ -8,6 +8,7 @@ from itertools import pairwise
 import msgspec
 import pytest
 
+from kaquan.doors.cli.demo.holders import CAPS_FEN, Group, group_of, invented_name, read_described
 from kaquan.doors.cli.demo.plan import (
     LOAD_STEP_FEN,
     Load,
@@ -17,7 +18,7 @@ from kaquan.doors.cli.demo.plan import (
     plan_loads,
 )
 from kaquan.doors.cli.demo.report import sparkline, usd
-from kaquan.doors.cli.demo.summary import Count, DemoSummary, Tally, summary, verdict
+from kaquan.doors.cli.demo.summary import Count, DemoSummary, GroupFigures, Tally, summary, verdict
 from kaquan.doors.cli.demo.year import ZONE, Basket, YearFacts, facts_of, read_year
 from kaquan.doors.load import LoadResult, latency_of
 
@@ -38,7 +39,8 @@ def test_a_load_is_what_the_month_needs_less_what_is_left() -> None:
             basket(1, amount_fen=1_200, on="2017-01-31T23:59"),
             basket(2, amount_fen=500, on="2017-02-01T00:00"),
             basket(3, amount_fen=400, on="2017-04-30T09:00"),
-        ]
+        ],
+        cap_fen=lambda _: 100_000,
     )
     assert [(load.amount_fen, load.local_date) for load in loads] == [
         (2_000, date(2017, 1, 1)),
@@ -48,8 +50,27 @@ def test_a_load_is_what_the_month_needs_less_what_is_left() -> None:
     assert loads[1].occurred_at == datetime(2017, 4, 1, 4, tzinfo=UTC)  # summer time
 
 
+def test_what_a_card_may_not_hold_is_loaded_at_the_till() -> None:
+    bought = [
+        basket(1, amount_fen=4_000, on="2017-01-05T10:00"),
+        basket(2, amount_fen=3_500, on="2017-01-09T10:00"),
+        basket(3, amount_fen=2_100, on="2017-01-20T10:00"),
+    ]
+    loads = plan_loads(bought, cap_fen=lambda _: 5_500)
+    assert [(load.amount_fen, load.local_date) for load in loads] == [
+        (5_000, date(2017, 1, 1)),
+        (4_000, date(2017, 1, 9)),  # 1,000 are left, 4,600 still to come, and no more than 5,500 fit
+        (1_000, date(2017, 1, 20)),
+    ]
+    assert loads[1].occurred_at == bought[1].occurred_at
+    (lane,) = plan_lanes([*bought, *loads], lanes=1)
+    assert [isinstance(step, Load) for step in lane] == [True, False, True, False, True, False], "a load comes first"
+
+
 def test_the_whole_year_can_be_paid_in_the_order_of_the_lanes(purchases: Sequence[Basket]) -> None:
-    steps: list[Step] = [*plan_loads(purchases), *purchases]
+    described = read_described()
+    caps_fen = {bought.household_id: CAPS_FEN[group_of(bought.household_id, described)] for bought in purchases}
+    steps: list[Step] = [*plan_loads(purchases, cap_fen=caps_fen.__getitem__), *purchases]
     lanes = plan_lanes(steps, lanes=64)
     assert sum(len(lane) for lane in lanes) == len(steps)
     balances: defaultdict[int, int] = defaultdict(int)
@@ -62,6 +83,7 @@ def test_the_whole_year_can_be_paid_in_the_order_of_the_lanes(purchases: Sequenc
                 assert step.amount_fen > 0
                 assert step.amount_fen % LOAD_STEP_FEN == 0
                 balances[step.household_id] += step.amount_fen
+                assert balances[step.household_id] <= caps_fen[step.household_id]
             else:
                 balances[step.household_id] -= step.amount_fen
                 assert balances[step.household_id] >= 0
@@ -85,8 +107,13 @@ def figures(year: Sequence[Basket]) -> DemoSummary:
         tally.store_purchases[bought.store_id] += 1
         tally.store_fen[bought.store_id] += bought.amount_fen
         tally.moved_fen[bought.local_date] -= bought.amount_fen
+    group = Group.REGISTERED
+    tally.group_loads[group], tally.group_loads_fen[group] = 1, 10_000
+    tally.group_paid[group], tally.group_paid_fen[group] = len(year), tally.paid_fen
     load = LoadResult(2.0, 3, 1.5, {201: 3}, latency_of([]), 0, {}, 20.0)
-    return summary(tally, expected=facts_of(year), currency="USD", setup_s=1.0, load=load)
+    return summary(
+        tally, expected=facts_of(year), currency="USD", setup_s=1.0, load=load, cards=Counter({group: 1}), timeline=[]
+    )
 
 
 def test_a_year_that_was_paid_to_the_cent_is_right() -> None:
@@ -97,8 +124,26 @@ def test_a_year_that_was_paid_to_the_cent_is_right() -> None:
     assert (paid.busiest_store.store_id, paid.busiest_store.total_fen) == (7, 350)
     assert paid.purchases_per_s == 1.0
     assert paid.liability_fen_by_day[date(2017, 3, 5)] == 9_650
+    assert paid.groups[Group.REGISTERED] == GroupFigures(1, Count(2, 350), Count(1, 10_000), 9_650)
+    assert paid.groups[Group.UNREGISTERED] == GroupFigures(0, Count(0, 0), Count(0, 0), 0)
     written = msgspec.json.decode(msgspec.json.encode(paid))
     assert written["liability_fen_by_day"]["2017-03-05"] == 9_650
+
+
+def _with(right: DemoSummary, **changed: int) -> dict[Group, GroupFigures]:
+    registered = msgspec.structs.replace(right.groups[Group.REGISTERED], **changed)
+    return {**right.groups, Group.REGISTERED: registered}
+
+
+def test_the_described_households_get_names_of_ours(purchases: Sequence[Basket]) -> None:
+    described = read_described()
+    households = {bought.household_id for bought in purchases}
+    assert (len(described), len(described & households)) == (801, 801)
+    assert group_of(min(described), described) is Group.REGISTERED
+    assert group_of(-1, described) is Group.UNREGISTERED
+    names = [invented_name(household) for household in sorted(described)]
+    assert names == [invented_name(household) for household in sorted(described)]
+    assert len(set(names)) > 200
 
 
 def test_each_thing_that_is_wrong_is_said() -> None:
@@ -111,6 +156,8 @@ def test_each_thing_that_is_wrong_is_said() -> None:
         (replace(right, loads_declined={"busy": Count(1, 9)}), "1 loads were declined: busy"),
         (replace(right, wrong_balances=2), "2 answers told another balance"),
         (replace(right, loaded=Count(1, 10_001)), "What is owed at the end"),
+        (replace(right, groups=_with(right, cards=2)), "The groups do not have 1 cards"),
+        (replace(right, groups=_with(right, liability_fen=1)), "What is owed to the groups"),
     ):
         said = verdict(wrong, audits_hold=True)
         assert len(said) == 1, said

@@ -11,7 +11,7 @@ from kaquan.cards.adopt import adopt_cards, block_adopted_cards, hold_cards
 from kaquan.cards.balance import PocketBalance, list_balances
 from kaquan.cards.change import activate_card, block_card, programme_of, unblock_card
 from kaquan.cards.change_programme import Approved, ProgrammeChange, change_programme
-from kaquan.cards.close import end_card, has_transfer, plan_closing, touch_pockets
+from kaquan.cards.close import end_card, has_transfer, note_extension, plan_closing, touch_pockets
 from kaquan.cards.create_programme import check_face_value, create_programme
 from kaquan.cards.days import end_of_day
 from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire
@@ -186,6 +186,7 @@ __all__ = [
     "list_pockets",
     "list_programmes",
     "list_terms",
+    "note_extension",
     "offer_gift",
     "plan_closing",
     "print_cards",

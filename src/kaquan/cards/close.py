@@ -1,16 +1,17 @@
-"""Close a card in the transaction of the room that empties it: this room moves no value."""
+"""Close a card, and note that its value was extended, in the transaction of the room that does it: this room moves no
+value."""
 
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from kaquan.cards import store
-from kaquan.cards.change import event_of
+from kaquan.cards.change import event_of, note_of
 from kaquan.cards.life import plan_closing
 from kaquan.cards.types import Card, CardEvent, Hand
 from kaquan.kit.db import Connection
 
-__all__ = ["end_card", "has_transfer", "plan_closing", "touch_pockets"]
+__all__ = ["end_card", "has_transfer", "note_extension", "plan_closing", "touch_pockets"]
 
 
 async def end_card(connection: Connection, hand: Hand, before: Card, after: Card, *, details: dict[str, Any]) -> bool:
@@ -36,3 +37,11 @@ async def has_transfer(connection: Connection, *, book_id: int, slots: Sequence[
 async def touch_pockets(connection: Connection, card: Card) -> None:
     """Make stale whatever was decided on the card's pockets before it was closed."""
     await store.touch_pockets(connection, card)
+
+
+async def note_extension(connection: Connection, hand: Hand, card: Card, *, details: dict[str, Any]) -> None:
+    """Write into a card's life that value on it ends later now; the card itself stays as it is."""
+    note = note_of(
+        hand, CardEvent.EXTENDED, book_id=card.book_id, slot=card.slot, card_id=card.id, details=details
+    )  # fmt: skip
+    await store.add_event(note)(connection)

@@ -195,7 +195,10 @@ def plan_gift_end(card: Card, *, event: CardEvent) -> Card | Refusal:
 
 
 def plan_replacement(card: Card, *, by: UUID, claimed: bool = False) -> Card | Refusal:
-    """Another card takes its place. One in a gift is replaced only for who claims it. Refused: as :func:`advance`."""
+    """Another card takes its place. One in a gift is replaced only for who claims it, while it can be claimed: not when
+    it is lost or blocked. Refused: as :func:`advance`."""
+    if claimed and isinstance(refused := advance(card, CardEvent.GIFT_CLAIMED), Refusal):
+        return refused
     if card.status is CardStatus.GIFTED and not claimed:
         return CARD_IN_GIFT.refuse()
     return advance(card, CardEvent.REPLACED, replaced_by_id=by)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from kaquan.cards import SYSTEM, Hand, Pocket, end_card, has_transfer, plan_closing, touch_pockets
+from kaquan.cards import Pocket, end_card, has_transfer, plan_closing, touch_pockets
 from kaquan.closing import store
 from kaquan.closing.days import day_of
 from kaquan.closing.events import CARD_CLOSED
@@ -40,6 +40,7 @@ from kaquan.closing.types import (
     RefundAsk,
     RulesOf,
     Swept,
+    hand_of,
     person_of,
 )
 from kaquan.kit.clock import Clock
@@ -211,7 +212,11 @@ def plan_close(
     returned: list[tuple[Swept, int]] = []
     for load in loads_of(holding, ask):
         left_fen = due[load.facts.load_id.hex]
-        for pocket, rest in ((Pocket.PRINCIPAL, accounts.forfeited_value), (Pocket.BONUS, accounts.bonus_expense)):
+        for pocket, rest in (
+            (Pocket.PRINCIPAL, accounts.forfeited_value),
+            (Pocket.RESTRICTED, accounts.forfeited_value),  # paid for as well
+            (Pocket.BONUS, accounts.bonus_expense),
+        ):
             lots = [lot for lot in load.lots if lot.pocket is pocket]
             for lot in lots:
                 part_fen = min(left_fen, lot.remaining_fen)
@@ -301,7 +306,7 @@ async def close_card(
     the refund is another one now, what ``approve`` refuses, and as :func:`quote_card` and :func:`check_payee`.
     """
     slot, closed_by = slot_of(card_id, slots), person_of(by)
-    hand = Hand(clock, ids, SYSTEM if by.key_id is None else show_id(Prefix.KEY, by.key_id))
+    hand = hand_of(clock, ids, by)
 
     unapproved: Refusal | None = None
 

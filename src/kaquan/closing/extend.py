@@ -5,13 +5,13 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from kaquan.cards import UNUSABLE, CardStatus
+from kaquan.cards import UNUSABLE, CardStatus, note_extension
 from kaquan.closing import store
 from kaquan.closing.days import day_of, end_of_day
 from kaquan.closing.events import LOT_EXTENDED
 from kaquan.closing.once import Decision, carry_out
 from kaquan.closing.outcomes import NOTHING_TO_EXTEND
-from kaquan.closing.types import Extended, Holding, LotHeld, LotName, Swept, lots_of, person_of
+from kaquan.closing.types import Extended, Holding, LotHeld, LotName, Swept, hand_of, lots_of, person_of
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import Ids, Prefix, show_id
@@ -100,7 +100,7 @@ async def extend_lots(
     render: Callable[[Extended], Answer],
 ) -> Answer | Refusal:
     """Extend lots of a card once for a key: see :func:`plan_extension` for what is refused; and ``not_found``."""
-    slot = slot_of(card_id, slots)
+    slot, hand = slot_of(card_id, slots), hand_of(clock, ids, by)
 
     async def decide() -> Decision | Refusal:
         holding = await store.load_holding(pool, book_id=book_id, slots=slots, card_id=card_id)
@@ -154,6 +154,8 @@ async def extend_lots(
             ):
                 return False
             await write_action(connection, action)
+            told = {"last_day": until.isoformat(), "returned_fen": plan.returned_fen}
+            await note_extension(connection, hand, holding.card, details=told)
             return True
 
         return Decision(render(done), plan.posting, after=write)

@@ -61,7 +61,7 @@ def of_card(question: Question, holding: Holding) -> Question:
     card = holding.card
     conditions = {_form_of(card)}
     if all(
-        lot.remaining_fen + lot.swept_fen == (lot.paid_fen if lot.pocket is Pocket.PRINCIPAL else lot.given_fen)
+        lot.remaining_fen + lot.swept_fen == (lot.given_fen if lot.pocket is Pocket.BONUS else lot.paid_fen)
         for lot in holding.lots
     ):
         conditions.add(Condition.UNUSED_CARD)

@@ -8,9 +8,11 @@ from uuid import UUID
 
 import msgspec
 
-from kaquan.cards import Card, CardStatus, Pocket, Programme
+from kaquan.cards import SYSTEM, Card, CardStatus, Hand, Pocket, Programme
 from kaquan.closing.refund_quote import RefundQuote
 from kaquan.closing.refund_rules import Cause, Figure, RefundRules, RulesError
+from kaquan.kit.clock import Clock
+from kaquan.kit.ids import Ids, Prefix, show_id
 from kaquan.kit.paging import DEFAULT_LIMIT
 from kaquan.parties.trail import Actor
 
@@ -20,6 +22,11 @@ def person_of(by: Actor) -> UUID:
     person = by.operator_id or by.key_id
     assert person is not None, "only people close cards and settle payouts"
     return person
+
+
+def hand_of(clock: Clock, ids: Ids, by: Actor) -> Hand:
+    """Who acts, for the events of a card."""
+    return Hand(clock, ids, SYSTEM if by.key_id is None else show_id(Prefix.KEY, by.key_id))
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):

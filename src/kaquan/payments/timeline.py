@@ -90,6 +90,11 @@ TITLES = {
     "transfer_out": ("Balance left for another card", "余额转出"),
     "transfer_back": ("Balance came back", "余额转回"),
     "transfer_in": ("Balance arrived from another card", "余额转入"),
+    "lot_expiry": ("Value ended and was set apart", "余额到期转出"),
+    "lot_extension": ("Ended value came back", "到期余额恢复"),
+    "closing": ("Balance left at the closing", "注销结清余额"),
+    "import": ("Taken over from another system", "外部卡余额导入"),
+    "import_reversal": ("Take-over reversed", "撤销导入"),
 }
 """Titles in English and Chinese by kind; a kind without one is its own title."""
 

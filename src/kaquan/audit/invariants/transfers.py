@@ -18,20 +18,38 @@ WITH side AS (
   FROM cards_transfer AS t
   CROSS JOIN LATERAL (
     SELECT coalesce(sum(e.amount_fen), 0) AS fen,
-           array_agg((l.origin_transaction_id, l.paid_fen, l.given_fen, l.expires_at, e.amount_fen)::text ORDER BY
-             (l.origin_transaction_id, l.paid_fen, l.given_fen, l.expires_at, e.amount_fen)::text) AS lots
+           array_agg(l.terms ORDER BY l.terms) AS lots
     FROM ledger_entry AS e
     JOIN ledger_account AS a ON a.slot = e.slot AND a.id = e.debit_account AND a.owner_id = t.from_card_id
-    JOIN ledger_lot AS l ON l.slot = e.slot AND l.account_id = a.id AND l.lot = e.debit_lot
+    JOIN ledger_transaction AS m ON m.slot = e.slot AND m.id = e.transaction_id
+    JOIN ledger_lot AS k ON k.slot = e.slot AND k.account_id = a.id AND k.lot = e.debit_lot
+    CROSS JOIN LATERAL (
+      SELECT (k.origin_transaction_id, k.paid_fen, k.given_fen, CASE
+        -- a lot that was extended since had another end when it moved; the list is hashed once
+        WHEN (k.slot, k.account_id, k.lot) IN (SELECT slot, account_id, lot FROM closing_extension) THEN coalesce((
+          SELECT x.before FROM closing_extension AS x
+          WHERE x.slot = k.slot AND x.account_id = k.account_id AND x.lot = k.lot AND x.made_at > m.recorded_at
+          ORDER BY x.made_at LIMIT 1), k.expires_at)
+        ELSE k.expires_at END, e.amount_fen)::text AS terms
+    ) AS l
     WHERE e.slot = t.slot AND e.transaction_id = t.out_id
   ) AS out
   CROSS JOIN LATERAL (
     SELECT coalesce(sum(e.amount_fen), 0) AS fen,
-           array_agg((l.origin_transaction_id, l.paid_fen, l.given_fen, l.expires_at, e.amount_fen)::text ORDER BY
-             (l.origin_transaction_id, l.paid_fen, l.given_fen, l.expires_at, e.amount_fen)::text) AS lots
+           array_agg(l.terms ORDER BY l.terms) AS lots
     FROM ledger_entry AS e
     JOIN ledger_account AS a ON a.slot = e.slot AND a.id = e.credit_account AND a.owner_id = t.to_card_id
-    JOIN ledger_lot AS l ON l.slot = e.slot AND l.account_id = a.id AND l.lot = e.credit_lot
+    JOIN ledger_transaction AS m ON m.slot = e.slot AND m.id = e.transaction_id
+    JOIN ledger_lot AS k ON k.slot = e.slot AND k.account_id = a.id AND k.lot = e.credit_lot
+    CROSS JOIN LATERAL (
+      SELECT (k.origin_transaction_id, k.paid_fen, k.given_fen, CASE
+        -- a lot that was extended since had another end when it moved; the list is hashed once
+        WHEN (k.slot, k.account_id, k.lot) IN (SELECT slot, account_id, lot FROM closing_extension) THEN coalesce((
+          SELECT x.before FROM closing_extension AS x
+          WHERE x.slot = k.slot AND x.account_id = k.account_id AND x.lot = k.lot AND x.made_at > m.recorded_at
+          ORDER BY x.made_at LIMIT 1), k.expires_at)
+        ELSE k.expires_at END, e.amount_fen)::text AS terms
+    ) AS l
     WHERE e.transaction_id = coalesce(t.in_id, t.out_id)
   ) AS came
   CROSS JOIN LATERAL (

@@ -15,6 +15,8 @@ async def call_all(address: Address, requests: Sequence[bytes], *, lanes: int = 
 
     Raises AnswerError at the first answer that is no success, and LoadError if nobody answers.
     """
+    if not requests:
+        return []  # a load of nothing would wait for its first answer
     series = _Series(requests)
     await run_load(address, series, lanes=min(lanes, len(requests)), resends=resends)
     if series.refusal is not None:

