@@ -222,7 +222,7 @@ async def close(business: Business, jiangdu: Jiangdu, worker: Any, card: dict[st
     address = f"/v1/cards/{card['id']}"
     assert await jiangdu.desk.refused(f"{address}/refund-quote", cause="holder") == "refund_rule_missing"
     agreed = agreement("JIANGDU-21", "江都购物卡用户协议 第21条", deadline_days=10)
-    await jiangdu.chen.set(f"/v1/programmes/{jiangdu.programme['id']}/closing-terms", refund_values=agreed)
+    await business.settle_the_end(jiangdu.chen, jiangdu.wu, jiangdu.programme, refund_values=agreed)
     quote = await jiangdu.desk.make(f"{address}/refund-quote", cause="holder")
     assert (quote["amount_fen"], len(quote["loads"])) == (174_900, 2)
     assert quote["formula_zh"].splitlines()[-1] == (

@@ -51,6 +51,7 @@ async def test_a_supermarket_runs_its_own_card(business: Business) -> None:
     grandmother = await sell_to_a_grandmother(business, hongqi, cards[0])
     await shop_by_day(business, hongqi, grandmother)
     gift = await sell_a_gift_card(business, hongqi)
+    await sell_to_a_firm(business, hongqi)
     await shop_by_night(business, hongqi, grandmother, gift)
     replacement = await lose_the_card(business, hongqi, grandmother, cards[1])
     await change_ones_mind(business, hongqi)
@@ -123,7 +124,7 @@ async def set_up(business: Business) -> Hongqi:
         denominations_fen=[10_000, 20_000, 50_000, 100_000], clauses={"custody_share_bp": 3_000},
     )  # fmt: skip
     for programme in (red, gift):
-        await wang.set(f"/v1/programmes/{programme['id']}/closing-terms", remind_days=[30, 7, 1], dormant_months=12)
+        await business.settle_the_end(wang, li, programme, remind_days=[30, 7, 1], dormant_months=12)
 
     # The supermarket and its subsidiary take the card; nobody else can be let in.
     legal = {"legal_name": "红旗连锁股份有限公司", "legal_code": HONGQI}
@@ -167,10 +168,11 @@ async def set_up(business: Business) -> Hongqi:
 
 
 async def have_cards_made(business: Business, hongqi: Hongqi) -> list[dict[str, str]]:
-    """A batch of plastic: a job issues the cards, the printer alone can read the file."""
-    batch = await business.make(
-        "/v1/batches", programme_id=hongqi.red["id"], name="2026 春季", form="physical", card_count=40
-    )
+    """A batch of plastic, ordered by two: a job issues the cards, the printer alone can read the file."""
+    spring = {"programme_id": hongqi.red["id"], "name": "2026 春季", "form": "physical", "card_count": 40}
+    assert await hongqi.wang.refused("/v1/batches", **spring) == "approval_required"
+    approval_id = await business.approval("batch_issue", hongqi.wang, hongqi.li, hongqi.red, **spring)
+    batch = await hongqi.wang.make("/v1/batches", **spring, approval_id=approval_id)
     file = f"/v1/batches/{batch['id']}/production-file"
     order = {"public_key": PRINTER.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()}
     assert await business.refused(file, **order, with_pin=True) == "batch_not_finished"
@@ -223,10 +225,13 @@ async def shop_by_day(business: Business, hongqi: Hongqi, card: dict[str, str]) 
     await business.pay(card, 1_000, hongqi.corner)
     assert await business.pockets(card) == {"principal": 46_500, "bonus": 500}
 
-    # Somebody at risk calls: blocked at once, and unblocked when it is cleared up.
+    # Somebody at risk calls: blocked at once by one, and unblocked by two when it is cleared up.
     await hongqi.counter.make(f"/v1/cards/{card['id']}/block", reason="risk", note="疑似盗刷")
     assert await business.pay_refused(card, 100, hongqi.market) == "card_blocked"
-    await business.make(f"/v1/cards/{card['id']}/unblock")
+    unblock = f"/v1/cards/{card['id']}/unblock"
+    assert await hongqi.wang.refused(unblock) == "approval_required"
+    approval_id = await business.approval("unblocking", hongqi.wang, hongqi.li, card)
+    await hongqi.wang.make(f"{unblock}?approval_id={approval_id}")
 
 
 async def sell_a_gift_card(business: Business, hongqi: Hongqi) -> dict[str, str]:
@@ -235,6 +240,35 @@ async def sell_a_gift_card(business: Business, hongqi: Hongqi) -> dict[str, str]
     assert await business.refused("/v1/loads", card_id=card["id"], amount_fen=100_001) == "balance_cap_exceeded"
     await business.load(card, 100_000)
     return card
+
+
+async def sell_to_a_firm(business: Business, hongqi: Hongqi) -> None:
+    """Six cards for the staff: no cash from a firm, the bank transfer is matched, and unused they may come back."""
+    line = {"programme_id": hongqi.gift["id"], "face_fen": 100_000, "price_fen": 100_000, "card_count": 6}
+    order = {"buyer": "organisation", "contract_version": "2026-01", "reference": "订单 2026-088"}
+    odd = {**line, "face_fen": 30_000, "price_fen": 30_000}
+    assert await business.refused("/v1/sales", **order, lines=[odd]) == "face_value_not_allowed"
+    sale = await business.make("/v1/sales", **order, lines=[line])
+    address = f"/v1/sales/{sale['id']}"
+    cash = {"method": "cash", "amount_fen": 600_000}
+    assert await business.broken_rule(f"{address}/payments", **cash) == "CN-SP-CASH-01"
+    accounts = {
+        side: {"account_name": name, "account_number": "6222020200012345678", "bank_name": "成都银行"}
+        for side, name in (("payer", "春熙贸易有限公司"), ("payee", "红旗连锁股份有限公司"))
+    }
+    assert await business.refused(f"{address}/deliver") == "sale_status_forbids"
+    paid = await business.make(f"{address}/payments", method="bank_transfer", amount_fen=600_000, **accounts)
+    assert paid["status"] == "paid"
+    await business.work()
+    assert (await business.get(address))["cards"]["delivered"] == 6
+    cards = [{"id": one["card_id"]} for one in await business.find(f"{address}/cards")]
+    for card in cards:
+        assert await business.pockets(card) == {"principal": 100_000, "bonus": 0}
+    # The party is called off before anybody has spent: all of it comes back, and no card lives on.
+    taken = await business.make(f"{address}/refund", reason="活动取消")
+    assert taken["status"] == "refunded"
+    assert await business.pay_refused(cards[0], 100, hongqi.market) == "card_closed"
+    assert await business.pockets(cards[0]) == {"principal": 0, "bonus": 0}
 
 
 async def shop_by_night(business: Business, hongqi: Hongqi, grandmother: dict[str, str], gift: dict[str, str]) -> None:

@@ -179,7 +179,7 @@ async def eat_on_the_employer(business: Business, ruixiang: Ruixiang) -> dict[st
 
 async def let_the_bonus_end(business: Business, ruixiang: Ruixiang) -> None:
     """What was given ends after ninety days, and the day before its holder is told; what was paid for stays."""
-    await ruixiang.qian.set(f"/v1/programmes/{ruixiang.programme['id']}/closing-terms", remind_days=[1])
+    await business.settle_the_end(ruixiang.qian, ruixiang.he, ruixiang.programme, remind_days=[1])
     card = await business.issue_card(ruixiang.programme)
     await business.load(card, 50_000, bonus_fen=2_500)
     await business.wait(days=90)
@@ -236,7 +236,7 @@ async def leave_the_company(business: Business, ruixiang: Ruixiang, card: dict[s
     address = f"/v1/cards/{card['id']}"
     assert await ruixiang.desk.refused(f"{address}/refund-quote", cause="holder") == "refund_rule_missing"
     agreed = agreement("RUIXIANG-9", "瑞祥购物卡协议 第9条", deadline_days=15)
-    await ruixiang.qian.set(f"/v1/programmes/{ruixiang.programme['id']}/closing-terms", refund_values=agreed)
+    await business.settle_the_end(ruixiang.qian, ruixiang.he, ruixiang.programme, refund_values=agreed)
     quote = await ruixiang.desk.make(f"{address}/refund-quote", cause="holder")
     left = await business.pockets(card)
     assert quote["amount_fen"] == sum(left.values()) == 13_800 + 57_000

@@ -12,7 +12,16 @@ from tests.served import litestar_of
 from tests.town import KEYRING, HandClock
 
 from kaquan.app import App
-from kaquan.cards import Press, expire_gifts, finish_transfers, put_losses_into_effect, run_batch, unfinished_batches
+from kaquan.cards import (
+    SYSTEM,
+    Hand,
+    Press,
+    expire_gifts,
+    finish_transfers,
+    put_losses_into_effect,
+    run_batch,
+    unfinished_batches,
+)
 from kaquan.closing import expire_lots, find_dormant, remind_of_ends
 from kaquan.doors.http.money import MoneyFront
 from kaquan.kit.db import open_pool
@@ -22,6 +31,7 @@ from kaquan.parties import Book, IssuedKey, Mode, Scope, create_tenant, issue_ke
 from kaquan.parties.identity import DocumentKind
 from kaquan.parties.kinds.sandbox import Person, index_of_document, person
 from kaquan.payments.expire import expire_overdue
+from kaquan.sales import deliver_sales
 from kaquan.settings import Settings
 
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -180,6 +190,12 @@ class Business(Desk):
         await approver.make(f"/v1/approvals/{proposed['id']}/approve")
         return str(proposed["id"])
 
+    async def settle_the_end(self, proposer: Desk, approver: Desk, programme: Thing, **terms: Any) -> None:
+        """Two operators set what a programme says of the end of its value."""
+        address = f"/v1/programmes/{programme['id']}/closing-terms"
+        approval_id = await self.approval("closing_terms", proposer, approver, programme, **terms)
+        await proposer.set(address, **terms, approval_id=approval_id)
+
     # At the till
 
     async def pay(self, card: Thing, amount_fen: int, at: Thing, **more: Any) -> Any:
@@ -216,6 +232,7 @@ class Business(Desk):
             press = Press(app.keyring, app.slots, app.ids)
             done = await run_batch(app.pool, press, app.clock, book_id=book_id, batch_id=batch_id)
             assert not isinstance(done, Refusal)
+        await deliver_sales(app.pool, app.desk, Hand(app.clock, app.ids, SYSTEM), slots=app.slots)
         await expire_overdue(app.desk, app.pool, app.slots, app.clock.now())
         await put_losses_into_effect(*life, slots=app.slots)
         await finish_transfers(*life, slots=app.slots)
