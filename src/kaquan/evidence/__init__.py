@@ -7,14 +7,28 @@ It knows nothing of cards or money rules, and no posting ever waits for it.
 """
 
 from kaquan.evidence.key_leaf import KeyLeafFacts, key_bytes, key_leaf_hash
-from kaquan.evidence.leaf import LeafEntry, LeafFacts, canonical_bytes, commit_private, leaf_hash
+from kaquan.evidence.leaf import LeafEntry, LeafFacts, canonical_bytes, commit_private, leaf_hash, private_bytes
 from kaquan.evidence.note import Checkpoint, LogKey, NoteError, open_checkpoint, open_note, read_key, sign_note
+from kaquan.evidence.outcomes import RECEIPT_CONTRADICTED, RECEIPT_NOT_READY
 from kaquan.evidence.policy_leaf import PolicyLeafFacts, PolicyLeafRule, policy_bytes, policy_leaf_hash
-from kaquan.evidence.read import Inclusion, get_checkpoint, get_keys, get_tile, prove_growth, prove_leaf
+from kaquan.evidence.read import (
+    Inclusion,
+    StoredLeaf,
+    get_checkpoint,
+    get_keys,
+    get_tile,
+    prove_growth,
+    prove_leaf,
+    read_leaf,
+)
+from kaquan.evidence.receipt import Opening, Verified, verify_receipt, write_receipt
 from kaquan.evidence.sequence import LogError, Sequencer, Taken
 from kaquan.evidence.tiles import Tile, read_path
+from kaquan.evidence.tree import hash_leaf
 
 __all__ = [
+    "RECEIPT_CONTRADICTED",
+    "RECEIPT_NOT_READY",
     "Checkpoint",
     "Inclusion",
     "KeyLeafFacts",
@@ -23,16 +37,20 @@ __all__ = [
     "LogError",
     "LogKey",
     "NoteError",
+    "Opening",
     "PolicyLeafFacts",
     "PolicyLeafRule",
     "Sequencer",
+    "StoredLeaf",
     "Taken",
     "Tile",
+    "Verified",
     "canonical_bytes",
     "commit_private",
     "get_checkpoint",
     "get_keys",
     "get_tile",
+    "hash_leaf",
     "key_bytes",
     "key_leaf_hash",
     "leaf_hash",
@@ -40,9 +58,13 @@ __all__ = [
     "open_note",
     "policy_bytes",
     "policy_leaf_hash",
+    "private_bytes",
     "prove_growth",
     "prove_leaf",
     "read_key",
+    "read_leaf",
     "read_path",
     "sign_note",
+    "verify_receipt",
+    "write_receipt",
 ]

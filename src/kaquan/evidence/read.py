@@ -12,6 +12,13 @@ from kaquan.kit.db import Connection, Pool
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
 
 
+class StoredLeaf(NamedTuple):
+    """A leaf: its hash, and the salt of what it commits to."""
+
+    hash: bytes
+    salt: bytes | None
+
+
 class Inclusion(NamedTuple):
     """That a leaf is in the log: where, the hashes that lead from it to the root, and the signed checkpoint of that."""
 
@@ -41,6 +48,13 @@ async def get_tile(pool: Pool, tile: Tile) -> bytes | Refusal:
         found = await store.read_tiles(connection, [(tile.level, tile.number)])
     hashes = found.get((tile.level, tile.number), b"")[: tile.width * HASH_BYTES]
     return NOT_FOUND.refuse(what="tile") if len(hashes) < tile.width * HASH_BYTES else hashes
+
+
+async def read_leaf(pool: Pool, *, slot: int, id_: UUID) -> StoredLeaf | None:
+    """The leaf of a transaction, change of rules or key."""
+    async with pool.connection() as connection:
+        found = await store.read_leaf(connection, slot=slot, id_=id_)
+    return None if found is None else StoredLeaf(*found)
 
 
 async def prove_leaf(pool: Pool, *, slot: int, id_: UUID) -> Inclusion | None:
