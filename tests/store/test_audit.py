@@ -545,7 +545,7 @@ async def test_damage_is_found_and_named(book: Book, damage: str) -> None:
 def test_every_audit_is_shown_to_find_something() -> None:
     elsewhere = {seen for _, _, seen_by in test_audit_closing.DAMAGES.values() for seen in seen_by}
     seen = elsewhere.union(*(seen_by for _, seen_by, _ in DAMAGES.values()))
-    assert seen | {"policy"} == set(find_audits())  # that one in test_policy.py
+    assert seen | {"policy", "log"} == set(find_audits())  # those in test_policy.py and test_audit_log.py
 
 
 async def test_a_finding_states_both_values(book: Book) -> None:

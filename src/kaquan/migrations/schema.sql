@@ -1419,6 +1419,7 @@ CREATE TABLE evidence_tile (
     level smallint NOT NULL,
     number bigint NOT NULL,
     hashes bytea NOT NULL,
+    CONSTRAINT evidence_tile_place CHECK ((((level >= 0) AND (level <= 63)) AND (number >= 0))),
     CONSTRAINT evidence_tile_width CHECK (((mod(octet_length(hashes), 32) = 0) AND ((octet_length(hashes) >= 32) AND (octet_length(hashes) <= 8192))))
 );
 ALTER TABLE ONLY evidence_tile ALTER COLUMN hashes SET STORAGE EXTERNAL;

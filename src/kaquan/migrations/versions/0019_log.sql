@@ -50,6 +50,7 @@ CREATE TABLE evidence_tile (
   number bigint   NOT NULL,
   hashes bytea    NOT NULL,
   CONSTRAINT evidence_tile_pkey PRIMARY KEY (level, number),
+  CONSTRAINT evidence_tile_place CHECK (level BETWEEN 0 AND 63 AND number >= 0),
   CONSTRAINT evidence_tile_width CHECK (mod(octet_length(hashes), 32) = 0 AND octet_length(hashes) BETWEEN 32 AND 8192)
 );
 COMMENT ON TABLE evidence_tile IS 'The tree in tiles of 256 hashes (C2SP tlog-tiles); level 0 holds the leaf hashes';
