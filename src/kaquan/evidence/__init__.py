@@ -6,6 +6,7 @@ change. The sequencer then gives every leaf its place in one append-only log, an
 It knows nothing of cards or money rules, and no posting ever waits for it.
 """
 
+from kaquan.evidence.check import Comparison, compare_checkpoint
 from kaquan.evidence.key_leaf import KeyLeafFacts, key_bytes, key_leaf_hash
 from kaquan.evidence.leaf import LeafEntry, LeafFacts, canonical_bytes, commit_private, leaf_hash, private_bytes
 from kaquan.evidence.note import Checkpoint, LogKey, NoteError, open_checkpoint, open_note, read_key, sign_note
@@ -15,6 +16,7 @@ from kaquan.evidence.read import (
     Inclusion,
     StoredLeaf,
     get_checkpoint,
+    get_head,
     get_keys,
     get_tile,
     prove_growth,
@@ -30,6 +32,7 @@ __all__ = [
     "RECEIPT_CONTRADICTED",
     "RECEIPT_NOT_READY",
     "Checkpoint",
+    "Comparison",
     "Inclusion",
     "KeyLeafFacts",
     "LeafEntry",
@@ -47,7 +50,9 @@ __all__ = [
     "Verified",
     "canonical_bytes",
     "commit_private",
+    "compare_checkpoint",
     "get_checkpoint",
+    "get_head",
     "get_keys",
     "get_tile",
     "hash_leaf",

@@ -1,6 +1,6 @@
 """Read the log: its checkpoint, its keys, its tiles, and the proof that a leaf is in it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -29,9 +29,14 @@ class Inclusion(NamedTuple):
 
 async def get_checkpoint(pool: Pool) -> str | Refusal:
     """The newest checkpoint, signed. Refused: ``not_found`` before the first."""
-    async with pool.connection() as connection:
-        head = await store.read_log(connection)
+    head = await get_head(pool)
     return NOT_FOUND.refuse(what="checkpoint") if head is None or not head.note else head.note
+
+
+async def get_head(pool: Pool) -> store.Head | None:
+    """The log as its newest checkpoint has it; None before it begins."""
+    async with pool.connection() as connection:
+        return await store.read_log(connection)
 
 
 async def get_keys(pool: Pool) -> list[LogKey]:
@@ -79,7 +84,12 @@ async def prove_growth(pool: Pool, *, old_size: int) -> tuple[list[bytes], str] 
         return await _prove(connection, consistency_ranges(old_size, head.size)), head.note
 
 
+async def read_tiles_under(connection: Connection, ranges: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+    """The tiles out of which the hashes of these ranges of leaves are folded."""
+    needed = {tile_of(node) for start, end in ranges for node in split_range(start, end)}
+    return await store.read_tiles(connection, needed)
+
+
 async def _prove(connection: Connection, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-    needed: Iterable[tuple[int, int]] = {tile_of(node) for start, end in ranges for node in split_range(start, end)}
-    tiles = await store.read_tiles(connection, needed)
+    tiles = await read_tiles_under(connection, ranges)
     return prove(ranges, lambda node: read_node(node, lambda level, number: tiles[level, number]))

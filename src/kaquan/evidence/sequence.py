@@ -13,9 +13,10 @@ from kaquan.evidence import store
 from kaquan.evidence.horizon import Snapshot
 from kaquan.evidence.note import Checkpoint, LogKey, NoteError, Signer, is_key_name, open_checkpoint, sign_note
 from kaquan.evidence.publish import publish, read_published
+from kaquan.evidence.read import read_tiles_under
 from kaquan.evidence.store import Head, Horizon, Key, LostRaceError
-from kaquan.evidence.tiles import edge_of, grow, root_of, tile_of
-from kaquan.evidence.tree import EMPTY_ROOT, HASH_BYTES, split_range
+from kaquan.evidence.tiles import edge_of, grow, root_of
+from kaquan.evidence.tree import EMPTY_ROOT, HASH_BYTES
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import Ids
@@ -160,7 +161,7 @@ class Sequencer:
             raise LogError(
                 f"the log was rewound: it has {head.size} leaves, and a checkpoint of {published.size} was published"
             )
-        tiles = await store.read_tiles(connection, {tile_of(node) for node in split_range(0, published.size)})
+        tiles = await read_tiles_under(connection, [(0, published.size)])
         if published.root != root_of(published.size, lambda level, number: tiles[level, number]):
             raise LogError(f"the first {published.size} leaves are not those that were published")
         self._agrees = note
