@@ -394,6 +394,14 @@ async def test_the_folder_is_the_log(log: Log, tmp_path: Path) -> None:
     assert (await published(log, tmp_path)).size == 865
     await sequencer.step([FIRST])
     assert await published(log, tmp_path) == await log.holds()
+    # while it grows without a pause the folder follows every second
+    await log.write(1)
+    await sequencer.step([FIRST])
+    assert (await published(log, tmp_path)).size == 870
+    log.clock.move(timedelta(seconds=1))
+    await log.write(1)
+    await sequencer.step([FIRST])
+    assert (await published(log, tmp_path)).size == 872
 
 
 async def test_a_log_behind_what_was_published_is_not_continued(log: Log, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ written, lets only one of two win if the lock should ever fail. No posting waits
 """
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -23,6 +24,9 @@ from kaquan.kit.ids import Ids
 
 BATCH = 20_000
 """Leaves of a slot that share one commit; those of one transaction are never parted."""
+
+PUBLISH_EVERY = timedelta(seconds=1)
+"""How often a folder follows a log that grows without a pause: each time costs some files and their fsync."""
 
 _FIRST = UUID(int=0)
 
@@ -57,6 +61,7 @@ class Sequencer:
         self._pool, self._clock, self._ids, self._slots = pool, clock, ids, slots
         self._origin, self._directory = origin, directory
         self._agrees: str | None = None
+        self._published_at: datetime | None = None
 
     async def step(self, signers: Sequence[Signer]) -> Taken:
         """Take the leaves that are committed and have no index yet; sign and publish the log with them.
@@ -70,9 +75,14 @@ class Sequencer:
                 taken = await self._take(connection, signers)
         except LostRaceError:
             return Taken(0, more=False)
-        if self._directory is not None:
+        if self._directory is not None and (not taken.leaves or self._is_time()):
             await publish(self._pool, self._directory, self._keys(signers, taken.head.origin))
+            self._published_at = self._clock.now()
         return Taken(taken.leaves, taken.more)
+
+    def _is_time(self) -> bool:
+        """Whether the folder has waited long enough."""
+        return self._published_at is None or self._clock.now() - self._published_at >= PUBLISH_EVERY
 
     async def _take(self, connection: Connection, signers: Sequence[Signer]) -> "_Step":
         head = await store.read_log(connection)
