@@ -10,7 +10,7 @@ from tests.conftest import make_database
 from tests.contract.test_cli import document, environment, kaquan, sentence
 from tests.store.test_evidence_log import IDS, Log
 
-from kaquan.evidence import Sequencer
+from kaquan.evidence import Sequencer, compare_checkpoint, get_keys, open_checkpoint
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.db import open_pool
 from kaquan.vault import Keyring
@@ -25,6 +25,22 @@ async def sequence(conninfo: str, keyring: Path, *, leaves: int) -> None:
             pass
 
 
+async def compare(conninfo: str, note: str) -> None:
+    """An altered tile is seen, and a log of another name; then it is mended."""
+    async with open_pool(conninfo) as pool:
+        outside = open_checkpoint(note, await get_keys(pool))
+        assert (await compare_checkpoint(pool, outside)).holds
+        assert not (await compare_checkpoint(pool, outside._replace(origin="another"))).holds
+        with psycopg.connect(conninfo) as owner:
+            before = owner.execute("SELECT hashes FROM evidence_tile").fetchone()
+            for damage in ("overlay(hashes PLACING sha256('x') FROM 33)", "substr(hashes, 1, 32)"):
+                owner.execute(f"UPDATE evidence_tile SET hashes = {damage}".encode())
+                owner.commit()
+                found = await compare_checkpoint(pool, outside)
+                assert (found.holds, found.rewound) == (False, False)
+            owner.execute("UPDATE evidence_tile SET hashes = %s", before)
+
+
 def test_the_log_its_keys_and_outside_checkpoints(
     server: str, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:
@@ -34,22 +50,15 @@ def test_the_log_its_keys_and_outside_checkpoints(
     ring = folder / "keyring.json"
     Keyring.create(ring)
     env = environment(folder, conninfo, KAQUAN_KEYRING=str(ring))
-    assert document("log", "status", env=env) == {"origin": None, "size": 0, "signed_at": None, "keys": []}
-
     asyncio.run(sequence(conninfo, ring, leaves=5))
     first = document("log", "status", env=env)
     assert (first["size"], [key["signs"] for key in first["keys"]]) == (6, [True])
     old_key = first["keys"][0]["key"]
-    assert old_key in kaquan("log", "status", env=env).stdout
 
     # a key is changed
-    assert "current key" in sentence("log", "retire", "g1", env=env)
     assert document("log", "rotate", env=env) == {"signers": ["g1", "g2"]}
     assert "not signed by another key" in sentence("log", "retire", "g1", env=env)
     asyncio.run(sequence(conninfo, ring, leaves=2))
-    both = document("log", "status", env=env)
-    assert (both["size"], [key["signs"] for key in both["keys"]]) == (9, [True, True])
-    assert "no signing key" in sentence("log", "retire", "g9", env=env)
     assert document("log", "retire", "g1", env=env) == {"signers": ["g2"]}
     with psycopg.connect(conninfo) as connection:
         kept = connection.execute("SELECT note FROM evidence_log").fetchone()
@@ -57,7 +66,6 @@ def test_the_log_its_keys_and_outside_checkpoints(
     asyncio.run(sequence(conninfo, ring, leaves=2))
     after = document("log", "status", env=env)
     assert (after["size"], [key["signs"] for key in after["keys"]]) == (11, [False, True])
-    assert document("audit", "log", env=env)["holds"] is True
 
     # an outside checkpoint, of when both keys signed
     file = tmp_path / "checkpoint"
@@ -66,11 +74,7 @@ def test_the_log_its_keys_and_outside_checkpoints(
     assert document(*check, env=env) == {
         "origin": first["origin"], "outside_size": 9, "size": 11, "rewound": False, "holds": True,
     }  # fmt: skip
-    assert "not a checkpoint of this key" in sentence("log", "check", str(file), "--key", "x", env=env)
-    with psycopg.connect(conninfo) as owner:
-        owner.execute("UPDATE evidence_tile SET hashes = overlay(hashes PLACING sha256('x') FROM 33)")
-    altered = kaquan(*check, env=env)
-    assert (altered.returncode, "first 9 entries are not" in altered.stdout) == (1, True)
+    asyncio.run(compare(conninfo, kept[0]))
     with psycopg.connect(conninfo) as owner:
         owner.execute("UPDATE evidence_log SET size = 7")
     rewound = kaquan(*check, env=env)

