@@ -7,6 +7,7 @@ import structlog
 
 from kaquan.cards import SYSTEM, CardFinder, Hand, Programmes, check_chosen_pin
 from kaquan.closing import RulesOf, refund_rules
+from kaquan.evidence import Sequencer
 from kaquan.guesses import Guard
 from kaquan.kit.clock import Clock, SystemClock
 from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, open_pool
@@ -71,6 +72,9 @@ class App:
             max_queue=settings.max_queue,
         )
         self.guesses = Guard(pool, clock, limit=settings.max_wrong_numbers, window_s=settings.wrong_numbers_window_s)
+        self.sequencer = Sequencer(
+            pool, clock, ids, slots, origin=settings.log_origin, directory=settings.log_directory
+        )
         self._refreshing: asyncio.Task[None] | None = None
 
     @classmethod

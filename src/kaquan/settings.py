@@ -50,6 +50,12 @@ class Settings(msgspec.Struct, frozen=True):
     """How long it takes until a client that was told to wait has all those answers again."""
     max_import_bytes: int = 16_777_216
     """Size of a file of foreign cards at the most."""
+    log_origin: str | None = None
+    """What the transparency log is called, such as ``cards.example/log``: set it before the log begins, for a log keeps
+    its name. Without it a name is drawn."""
+    log_directory: Path | None = None
+    """Folder in which the worker publishes the log as files besides, for a web server or a bucket apart from this one;
+    the log is not continued where it contradicts what lies there."""
     identity_provider: str = "sandbox"
     """The kind of provider that checks customers. The sandbox knows invented people and serves test books only."""
     identity_timeout_ms: int = 5_000

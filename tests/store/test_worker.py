@@ -16,6 +16,7 @@ from tests.town import HandClock, Town, audits_hold
 from kaquan import cards
 from kaquan.cards import CardForm, NewBatch
 from kaquan.doors.worker.process import work
+from kaquan.evidence import get_checkpoint, get_keys, open_checkpoint
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import forget_answers, take_checkpoints
 from kaquan.migrations import run_sql
@@ -115,12 +116,16 @@ async def test_two_workers_share_the_jobs_and_take_over_from_a_killed_one(town: 
     async with asyncio.timeout(60), asyncio.TaskGroup() as workers:
         for one in town.apps:
             workers.create_task(work(one, town.conninfo, stop))
-        while batch.finished_at is None or await statuses(town) != ["expired"]:
+        checkpoint: str | Refusal = ""
+        while batch.finished_at is None or await statuses(town) != ["expired"] or isinstance(checkpoint, Refusal):
             await asyncio.sleep(0.2)
+            checkpoint = await get_checkpoint(app.pool)  # they keep the log besides
             found = await cards.get_batch(app.pool, book_id=town.book_id, batch_id=batch.id)
             assert not isinstance(found, Refusal)
             batch = found
         stop.set()
+    assert isinstance(checkpoint, str)
+    assert open_checkpoint(checkpoint, await get_keys(app.pool)).size > 0
     assert batch.issued_count == batch.card_count == 12_000
     ((issued,),) = await rows(town, f"SELECT count(*) FROM cards_card WHERE batch_id = '{batch.id}'")
     assert issued == 12_000

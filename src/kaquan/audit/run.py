@@ -78,12 +78,13 @@ async def run_audits(
 async def _run(connection: Connection, audit: Audit) -> AuditResult:
     started = time.perf_counter()
     checked = await store.count_rows(connection, audit.count_sql)
-    if audit.judge is None:
+    judge = audit.judge if audit.begin is None else audit.begin()
+    if judge is None:
         rows, found = await store.read_findings(connection, audit.sql, limit=FINDINGS_SHOWN)
     else:
         rows, found = [], 0
         async for chunk in store.stream_chunks(connection, audit.sql):
-            wrong = await asyncio.to_thread(audit.judge, chunk)  # the event loop stays free
+            wrong = await asyncio.to_thread(judge, chunk)  # the event loop stays free
             rows += wrong[: FINDINGS_SHOWN - len(rows)]
             found += len(wrong)
     return AuditResult(

@@ -11,7 +11,7 @@ Row = Mapping[str, Any]
 """A row of an audit's SQL by column name: ``what``, ``expected``, ``actual``; other columns are ids."""
 
 Judge = Callable[[Sequence[tuple[Any, ...]]], list[Row]]
-"""Looks at a chunk of rows and returns what is wrong with them. Pure: no clock, no database."""
+"""Looks at a chunk of rows and returns what is wrong with them: no clock, no database."""
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +19,8 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
 
     ``count_sql`` counts what is checked (``counts`` names it in the plural). ``sql`` returns one row per
     thing that is wrong and none when the invariant holds. Where Python must judge, ``sql`` returns all rows,
-    in chunks, and ``judge`` what is wrong with them. Neither text has parameters: all slots and books are
+    in chunks, and ``judge`` what is wrong with them; one that must remember the chunks before is made by ``begin``
+    for each run. Neither text has parameters: all slots and books are
     checked at once.
     """
 
@@ -32,6 +33,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     count_sql: str
     sql: str
     judge: Judge | None = None
+    begin: Callable[[], Judge] | None = None
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -57,8 +57,13 @@ class LeafFacts(NamedTuple):
     entries: Sequence[LeafEntry | tuple[int, str, int, int | None, int, int | None, int]]
 
 
+def private_bytes(*, reference: str | None, request_key: str | None) -> bytes:
+    """The fields that could name a person, as they are salted: ["reference","request key"]."""
+    return _encode([reference, request_key])
+
+
 def commit_private(salt: bytes, *, reference: str | None, request_key: str | None) -> bytes:
-    """The salted commitment to the fields that could name a person: SHA-256(salt ‖ ["reference","request key"])."""
+    """The salted commitment to the fields that could name a person: SHA-256(salt ‖ private bytes)."""
     return sha256(salt + _encode([reference, request_key])).digest()
 
 

@@ -18,6 +18,7 @@ from kaquan.ledger.read import (
     get_transaction,
     list_transactions,
 )
+from kaquan.ledger.receipt import get_receipt
 from kaquan.ledger.slots import slot_of
 from kaquan.ledger.store import (
     batch_params,
@@ -83,6 +84,7 @@ __all__ = [
     "forget_answers",
     "get_account",
     "get_account_at",
+    "get_receipt",
     "get_statement",
     "get_transaction",
     "hash_key",

@@ -131,6 +131,74 @@ CREATE TYPE payments_use_v1 AS (
     year_max_count bigint
 );
 
+CREATE FUNCTION evidence_add_key_v1(p_id uuid, p_slot smallint, p_public bytea, p_replaces bytea, p_at timestamp with time zone, p_leaf bytea) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO evidence_key (id, slot, public_key, replaces, added_at) VALUES (p_id, p_slot, p_public, p_replaces, p_at);
+  INSERT INTO evidence_leaf (slot, transaction_id, leaf_hash, salt) VALUES (p_slot, p_id, p_leaf, NULL);
+END $$;
+
+ALTER FUNCTION evidence_add_key_v1(p_id uuid, p_slot smallint, p_public bytea, p_replaces bytea, p_at timestamp with time zone, p_leaf bytea) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION evidence_append_v1(p_size bigint, p_slots smallint[], p_ids uuid[], p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_root bytea, p_note text, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+  v_rows bigint;
+  v_size bigint := p_size + cardinality(p_ids);
+BEGIN
+  IF cardinality(p_ids) = 0 OR cardinality(p_ids) <> cardinality(p_slots) THEN RETURN false; END IF;
+  UPDATE evidence_log SET size = v_size, root = p_root, note = p_note, signed_at = p_at WHERE id = 0 AND size = p_size;
+  IF NOT FOUND THEN RETURN false; END IF;
+
+  INSERT INTO evidence_entry (log_index, slot, transaction_id)
+  SELECT p_size + e.n - 1, e.slot, e.id FROM unnest(p_slots, p_ids) WITH ORDINALITY AS e (slot, id, n);
+
+  INSERT INTO evidence_tile AS t (level, number, hashes)
+  SELECT n.level, n.number, n.hashes FROM unnest(p_levels, p_numbers, p_hashes) AS n (level, number, hashes)
+  ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes
+  WHERE octet_length(excluded.hashes) > octet_length(t.hashes)
+    AND substr(excluded.hashes, 1, octet_length(t.hashes)) = t.hashes;
+  GET DIAGNOSTICS v_rows = ROW_COUNT;
+  IF v_rows <> cardinality(p_levels) THEN
+    RAISE EXCEPTION 'evidence: a tile of the log would be rewritten' USING ERRCODE = 'KQ002';
+  END IF;
+
+  INSERT INTO evidence_checkpoint (size, root, note, signed_at)
+  SELECT v_size, p_root, p_note, p_at
+  WHERE NOT EXISTS (
+    SELECT FROM (SELECT c.signed_at FROM evidence_checkpoint c ORDER BY c.size DESC LIMIT 1) AS last
+    WHERE p_at >= last.signed_at AND p_at < last.signed_at + interval '1 minute');
+  RETURN true;
+END $$;
+
+ALTER FUNCTION evidence_append_v1(p_size bigint, p_slots smallint[], p_ids uuid[], p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_root bytea, p_note text, p_at timestamp with time zone) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION evidence_begin_log_v1(p_origin text, p_root bytea, p_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO evidence_log (id, origin, size, root, note, signed_at) VALUES (0, p_origin, 0, p_root, '', p_at)
+  ON CONFLICT (id) DO NOTHING;
+END $$;
+
+ALTER FUNCTION evidence_begin_log_v1(p_origin text, p_root bytea, p_at timestamp with time zone) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION evidence_server_v1() RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  SELECT system_identifier::text FROM pg_control_system()
+$$;
+
 CREATE FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) RETURNS TABLE(reused uuid)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -1427,17 +1495,85 @@ CREATE TABLE closing_terms (
 
 COMMENT ON TABLE closing_terms IS 'What a programme says of the end of its value: reminders, dormancy, and the rules of its refunds';
 
+CREATE TABLE evidence_checkpoint (
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    note text NOT NULL,
+    signed_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE evidence_checkpoint IS 'One signed checkpoint of each minute in which the log grew, kept for audits';
+
+CREATE TABLE evidence_entry (
+    log_index bigint NOT NULL,
+    slot smallint NOT NULL,
+    transaction_id uuid NOT NULL
+);
+
+COMMENT ON TABLE evidence_entry IS 'Which leaf stands at each index of the log, from 0 without a gap';
+
+CREATE TABLE evidence_horizon (
+    slot smallint NOT NULL,
+    server text NOT NULL COLLATE pg_catalog."C",
+    horizon pg_snapshot NOT NULL,
+    walked_to uuid
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE evidence_horizon IS 'How far the log has taken leaves: every leaf that this snapshot of this server sees has its index, once walked_to is null';
+
+COMMENT ON COLUMN evidence_horizon.walked_to IS 'While the leaves from before the horizon are gone through by id: the last one looked at';
+
+CREATE TABLE evidence_key (
+    id uuid NOT NULL,
+    slot smallint NOT NULL,
+    public_key bytea NOT NULL,
+    replaces bytea,
+    added_at timestamp with time zone NOT NULL,
+    CONSTRAINT evidence_key_is_ed25519 CHECK ((octet_length(public_key) = 32))
+);
+
+COMMENT ON TABLE evidence_key IS 'Every key that signs or signed checkpoints; each has a leaf in the log, in this slot';
+
 CREATE TABLE evidence_leaf (
     slot smallint NOT NULL,
     transaction_id uuid NOT NULL,
     leaf_hash bytea NOT NULL,
     salt bytea,
+    written_by xid8 DEFAULT pg_current_xact_id() NOT NULL,
     CONSTRAINT evidence_leaf_hash_is_sha256 CHECK ((octet_length(leaf_hash) = 32))
 );
 
-COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of each transaction and each approved change of rules, not yet ordered';
+COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of each transaction, approved change of rules and key of the log';
 
 COMMENT ON COLUMN evidence_leaf.salt IS 'Opens the commitment to the private fields of the transaction; null where there are none, or once they are forgotten';
+
+COMMENT ON COLUMN evidence_leaf.written_by IS 'The transaction of this database that wrote the leaf';
+
+CREATE TABLE evidence_log (
+    id smallint NOT NULL,
+    origin text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    note text NOT NULL,
+    signed_at timestamp with time zone NOT NULL,
+    CONSTRAINT evidence_log_only_one CHECK ((id = 0)),
+    CONSTRAINT evidence_log_root_is_sha256 CHECK ((octet_length(root) = 32))
+)
+WITH (fillfactor='10');
+
+COMMENT ON TABLE evidence_log IS 'The log of the installation as its last checkpoint has it; note is that checkpoint, signed';
+
+CREATE TABLE evidence_tile (
+    level smallint NOT NULL,
+    number bigint NOT NULL,
+    hashes bytea NOT NULL,
+    CONSTRAINT evidence_tile_place CHECK ((((level >= 0) AND (level <= 63)) AND (number >= 0))),
+    CONSTRAINT evidence_tile_width CHECK (((mod(octet_length(hashes), 32) = 0) AND ((octet_length(hashes) >= 32) AND (octet_length(hashes) <= 8192))))
+);
+ALTER TABLE ONLY evidence_tile ALTER COLUMN hashes SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE evidence_tile IS 'The tree in tiles of 256 hashes (C2SP tlog-tiles); level 0 holds the leaf hashes';
 
 CREATE TABLE guesses_caller (
     caller uuid NOT NULL,
@@ -2348,8 +2484,32 @@ ALTER TABLE ONLY closing_reminder
 ALTER TABLE ONLY closing_terms
     ADD CONSTRAINT closing_terms_pkey PRIMARY KEY (book_id, programme_id);
 
+ALTER TABLE ONLY evidence_checkpoint
+    ADD CONSTRAINT evidence_checkpoint_pkey PRIMARY KEY (size);
+
+ALTER TABLE ONLY evidence_entry
+    ADD CONSTRAINT evidence_entry_once UNIQUE (slot, transaction_id);
+
+ALTER TABLE ONLY evidence_entry
+    ADD CONSTRAINT evidence_entry_pkey PRIMARY KEY (log_index);
+
+ALTER TABLE ONLY evidence_horizon
+    ADD CONSTRAINT evidence_horizon_pkey PRIMARY KEY (slot);
+
+ALTER TABLE ONLY evidence_key
+    ADD CONSTRAINT evidence_key_once UNIQUE (public_key);
+
+ALTER TABLE ONLY evidence_key
+    ADD CONSTRAINT evidence_key_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY evidence_leaf
     ADD CONSTRAINT evidence_leaf_pkey PRIMARY KEY (slot, transaction_id);
+
+ALTER TABLE ONLY evidence_log
+    ADD CONSTRAINT evidence_log_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY evidence_tile
+    ADD CONSTRAINT evidence_tile_pkey PRIMARY KEY (level, number);
 
 ALTER TABLE ONLY guesses_caller
     ADD CONSTRAINT guesses_caller_pkey PRIMARY KEY (caller);
@@ -2591,6 +2751,8 @@ CREATE INDEX closing_payout_book ON closing_payout USING btree (slot, book_id, i
 
 CREATE INDEX closing_payout_card ON closing_payout USING btree (slot, card_id, id);
 
+CREATE INDEX evidence_leaf_written_by ON evidence_leaf USING btree (slot, written_by);
+
 CREATE INDEX imports_line_open ON imports_line USING btree (slot, import_id, status, line);
 
 CREATE INDEX ledger_entry_credit ON ledger_entry USING btree (credit_account, transaction_id);
@@ -2738,6 +2900,12 @@ ALTER TABLE ONLY sales_sale
     ADD CONSTRAINT sales_sale_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
 GRANT USAGE ON SCHEMA public TO kaquan_app;
 GRANT USAGE ON SCHEMA public TO kaquan_ledger;
+REVOKE ALL ON FUNCTION evidence_add_key_v1(p_id uuid, p_slot smallint, p_public bytea, p_replaces bytea, p_at timestamp with time zone, p_leaf bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION evidence_add_key_v1(p_id uuid, p_slot smallint, p_public bytea, p_replaces bytea, p_at timestamp with time zone, p_leaf bytea) TO kaquan_app;
+REVOKE ALL ON FUNCTION evidence_append_v1(p_size bigint, p_slots smallint[], p_ids uuid[], p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_root bytea, p_note text, p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION evidence_append_v1(p_size bigint, p_slots smallint[], p_ids uuid[], p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_root bytea, p_note text, p_at timestamp with time zone) TO kaquan_app;
+REVOKE ALL ON FUNCTION evidence_begin_log_v1(p_origin text, p_root bytea, p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION evidence_begin_log_v1(p_origin text, p_root bytea, p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_extend_lot_v1(p_slot smallint, p_account bigint, p_lot integer, p_before timestamp with time zone, p_after timestamp with time zone) FROM PUBLIC;
@@ -2857,8 +3025,19 @@ GRANT UPDATE(remind_days) ON TABLE closing_terms TO kaquan_app;
 GRANT UPDATE(dormant_months) ON TABLE closing_terms TO kaquan_app;
 GRANT UPDATE(refund_values) ON TABLE closing_terms TO kaquan_app;
 GRANT UPDATE(changed_at) ON TABLE closing_terms TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE evidence_checkpoint TO kaquan_ledger;
+GRANT SELECT ON TABLE evidence_checkpoint TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE evidence_entry TO kaquan_ledger;
+GRANT SELECT ON TABLE evidence_entry TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE evidence_horizon TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE evidence_key TO kaquan_ledger;
+GRANT SELECT ON TABLE evidence_key TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_leaf TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_leaf TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE evidence_log TO kaquan_ledger;
+GRANT SELECT ON TABLE evidence_log TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE evidence_tile TO kaquan_ledger;
+GRANT SELECT ON TABLE evidence_tile TO kaquan_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE guesses_caller TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE imports_file TO kaquan_app;
 GRANT UPDATE(status) ON TABLE imports_file TO kaquan_app;

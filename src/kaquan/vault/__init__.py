@@ -13,7 +13,7 @@ from kaquan.vault.envelope import (
     read_envelope_header,
     read_public_key,
 )
-from kaquan.vault.keyring import CARD_NUMBER, Keyring, SealError, key_id_of
+from kaquan.vault.keyring import CARD_NUMBER, Keyring, LogSigner, SealError, key_id_of
 from kaquan.vault.kinds import Cipher, find_ciphers
 from kaquan.vault.macs import DEFAULT_MAC, MACS
 from kaquan.vault.mask import mask_card_number, mask_identity, mask_name, mask_number, mask_phone
@@ -32,7 +32,14 @@ from kaquan.vault.ring_file import (
     replace_ring,
     seal_by,
 )
-from kaquan.vault.rotate import add_lookup_key, add_seal_key, drop_old_lookup_keys, retire_seal_key
+from kaquan.vault.rotate import (
+    add_lookup_key,
+    add_seal_key,
+    add_signer,
+    drop_old_lookup_keys,
+    retire_seal_key,
+    retire_signer,
+)
 from kaquan.vault.secrets import CARD_SECRET_LENGTH, PIN_LENGTH, draw_card_secret, draw_pin, same_secret
 from kaquan.vault.token import (
     SECRET_LENGTH,
@@ -54,6 +61,7 @@ __all__ = [
     "EnvelopeWriter",
     "Keyring",
     "KeyringError",
+    "LogSigner",
     "LookupKey",
     "Ring",
     "RowLookup",
@@ -62,6 +70,7 @@ __all__ = [
     "SealedColumn",
     "add_lookup_key",
     "add_seal_key",
+    "add_signer",
     "create_ring",
     "declare_sealed",
     "draw_card_secret",
@@ -88,6 +97,7 @@ __all__ = [
     "read_ring",
     "replace_ring",
     "retire_seal_key",
+    "retire_signer",
     "same_secret",
     "seal_by",
     "sealed_columns",

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -56,6 +57,22 @@ class _Seal(NamedTuple):
     header: bytes
 
 
+class LogSigner:
+    """A key that signs checkpoints of the log."""
+
+    def __init__(self, id_: str, seed: bytes) -> None:
+        self.id = id_
+        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self.public = self._key.public_key().public_bytes_raw()
+
+    def sign(self, text: bytes) -> bytes:
+        """The 64 bytes of its Ed25519 signature (RFC 8032)."""
+        return self._key.sign(text)
+
+    def __repr__(self) -> str:
+        return f"LogSigner({self.id!r})"
+
+
 class _Keys:
     """What is derived from one ring. Never changed: a new ring makes another one."""
 
@@ -68,6 +85,7 @@ class _Keys:
         self.pins = pepper(_derive(ring.pepper.key, b"kaquan/v1/pin", 32))
         self.requests = pepper(_derive(ring.pepper.key, b"kaquan/v1/request", 32))
         self.subjects = pepper(_derive(ring.pepper.key, b"kaquan/v1/subject", 32))
+        self.signers = tuple(LogSigner(key.id, key.key) for key in ring.signers)
 
     def mac(self, key: LookupKey, purpose: bytes) -> Mac:
         known = self._macs.get((key.id, purpose))
@@ -175,6 +193,11 @@ class Keyring:
     def subject(self, text: str) -> UUID:
         """The name under which something is counted that is kept nowhere, such as a number that was guessed."""
         return UUID(bytes=self._keys.subjects(text.encode())[:16])
+
+    @property
+    def log_signers(self) -> tuple[LogSigner, ...]:
+        """The keys that sign checkpoints of the log, the oldest first."""
+        return self._keys.signers
 
     # Sealing
 

@@ -5,11 +5,14 @@ Format 2::
     {"format": 2, "current": "k2",
      "seals":   [{"id": "k1", "cipher": "aes-256-gcm", "key": "<base64 of 32 bytes>"}, …],
      "lookups": [{"id": "l1", "mac": "hmac-sha256", "key": "<base64 of 32 bytes>"}, …],
-     "pepper":  {"id": "p1", "mac": "hmac-sha256", "key": "<base64 of 32 bytes>"}}
+     "pepper":  {"id": "p1", "mac": "hmac-sha256", "key": "<base64 of 32 bytes>"},
+     "signers": [{"id": "g1", "key": "<base64 of 32 bytes>"}, …]}
 
 New values are sealed under the current key; the others open older values. Look-up keys stand oldest first: while there
 is more than one a rotation runs, and values are found under any of them. The pepper is for what is hashed and kept
-nowhere (PINs, requests with a PIN): nothing could be hashed anew, so no rotation changes it.
+nowhere (PINs, requests with a PIN): nothing could be hashed anew, so no rotation changes it. Signers are the Ed25519
+keys (RFC 8032) of the transparency log, oldest first: all of them sign each checkpoint, and whoever knows one can
+verify it. A file without them, from an older release, has one that is derived from the pepper.
 
 With a passphrase the same document is sealed: ``{"format": 2, "scrypt": {"salt": …, "n": …, "r": …, "p": …}, "sealed":
 "<base64 of nonce and AES-256-GCM>"}`` (scrypt: RFC 7914).
@@ -30,14 +33,17 @@ from pathlib import Path
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from msgspec.structs import force_setattr
 
 from kaquan.vault.kinds import find_ciphers
 from kaquan.vault.macs import DEFAULT_MAC, MACS
 
 KEY_BYTES = 32
 DEFAULT_CIPHER = "aes-256-gcm"
-FIRST_SEAL_ID, FIRST_LOOKUP_ID, PEPPER_ID = "k1", "l1", "p1"
+FIRST_SEAL_ID, FIRST_LOOKUP_ID, PEPPER_ID, FIRST_SIGNER_ID = "k1", "l1", "p1", "g1"
 
 SCRYPT_N = 1 << 17
 """Cost of a guess at the passphrase: 128 MiB and some tenths of a second (OWASP, password storage)."""
@@ -74,13 +80,32 @@ class LookupKey(msgspec.Struct, frozen=True):
         return f"LookupKey({self.id!r}, {self.mac!r})"
 
 
+class SignKey(msgspec.Struct, frozen=True):
+    """The seed of an Ed25519 key that signs checkpoints of the log."""
+
+    id: str
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"SignKey({self.id!r})"
+
+
 class Ring(msgspec.Struct, frozen=True):
-    """What a key ring holds. ``lookups`` are the oldest first, the last is current; ``pepper`` never changes."""
+    """What a key ring holds. ``lookups`` and ``signers`` are the oldest first, the last is current.
+
+    ``pepper`` never changes. Without signers one is derived from it.
+    """
 
     current: str
     seals: tuple[SealKey, ...]
     lookups: tuple[LookupKey, ...]
     pepper: LookupKey
+    signers: tuple[SignKey, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.signers:
+            seed = HKDF(SHA256(), length=KEY_BYTES, salt=None, info=b"kaquan/v1/log signer").derive(self.pepper.key)
+            force_setattr(self, "signers", (SignKey(FIRST_SIGNER_ID, seed),))
 
 
 class Scrypted(msgspec.Struct, frozen=True):
@@ -101,6 +126,11 @@ class _Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mac: str = DEFAULT_MAC
 
 
+class _Signer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    key: str
+
+
 class _Scrypt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     salt: str
     n: int
@@ -115,6 +145,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     seals: list[_Key] = []
     lookups: list[_Key] = []
     pepper: _Key | None = None
+    signers: list[_Signer] = []
     scrypt: _Scrypt | None = None
     sealed: str = ""
 
@@ -131,6 +162,7 @@ def new_ring() -> Ring:
         (SealKey(FIRST_SEAL_ID, DEFAULT_CIPHER, new_key()),),
         (LookupKey(FIRST_LOOKUP_ID, DEFAULT_MAC, new_key()),),
         LookupKey(PEPPER_ID, DEFAULT_MAC, new_key()),
+        (SignKey(FIRST_SIGNER_ID, new_key()),),
     )
 
 
@@ -206,11 +238,12 @@ def _ring_of(file: _File) -> Ring:
         tuple(SealKey(key.id, key.cipher, _bytes(key.key)) for key in file.seals),
         tuple(LookupKey(key.id, key.mac, _bytes(key.key)) for key in file.lookups),
         LookupKey(file.pepper.id, file.pepper.mac, _bytes(file.pepper.key)),
+        tuple(SignKey(key.id, _bytes(key.key)) for key in file.signers),
     )
 
 
 def _check(ring: Ring, path: Path) -> None:
-    keys: list[SealKey | LookupKey] = [*ring.seals, *ring.lookups, ring.pepper]
+    keys: list[SealKey | LookupKey | SignKey] = [*ring.seals, *ring.lookups, ring.pepper, *ring.signers]
     ids = [key.id for key in keys]
     if ring.current not in [key.id for key in ring.seals]:
         raise KeyringError(f"The key ring {path} names a current key that it does not hold.")
@@ -257,6 +290,7 @@ def _content(ring: Ring, protection: Scrypted | None) -> bytes:
             seals=[_Key(key.id, _text(key.key), cipher=key.cipher) for key in ring.seals],
             lookups=[_Key(key.id, _text(key.key), mac=key.mac) for key in ring.lookups],
             pepper=_Key(ring.pepper.id, _text(ring.pepper.key), mac=ring.pepper.mac),
+            signers=[_Signer(key.id, _text(key.key)) for key in ring.signers],
         )
     )
     if protection is None:

@@ -1,6 +1,7 @@
 """Change which keys a ring holds: pure, each giving the ring as it shall be. None changes the pepper.
 
-A new sealing key is current at once. A new look-up key stands beside the old one until every look-up has moved to it.
+A new sealing key is current at once. A new look-up key stands beside the old one until every look-up has moved to it. A
+new signer signs beside the old ones, until those whose keys nobody relies on any more are retired.
 """
 
 from collections.abc import Collection
@@ -9,7 +10,10 @@ from msgspec.structs import replace
 
 from kaquan.vault.kinds import find_ciphers
 from kaquan.vault.macs import MACS
-from kaquan.vault.ring_file import KeyringError, LookupKey, Ring, SealKey
+from kaquan.vault.ring_file import KeyringError, LookupKey, Ring, SealKey, SignKey
+
+MAX_SIGNERS = 4
+"""More would only make every checkpoint longer."""
 
 
 def add_seal_key(ring: Ring, *, key: bytes, cipher: str) -> Ring:
@@ -48,6 +52,24 @@ def retire_seal_key(ring: Ring, key_id: str, *, in_use: Collection[str]) -> Ring
             f"Values are still sealed under {key_id}: run kaquan vault reseal first. / 仍有数据由该密钥加密。"
         )
     return replace(ring, seals=tuple(known for known in ring.seals if known.id != key_id))
+
+
+def add_signer(ring: Ring, *, key: bytes) -> Ring:
+    """With a new key that signs checkpoints beside those that are there. Raises KeyringError beyond ``MAX_SIGNERS``."""
+    if len(ring.signers) >= MAX_SIGNERS:
+        raise KeyringError(
+            f"{MAX_SIGNERS} keys sign the log already; retire the oldest first: kaquan vault retire / 请先移除旧密钥。"
+        )
+    return replace(ring, signers=(*ring.signers, SignKey(_next_id("g", [known.id for known in ring.signers]), key)))
+
+
+def retire_signer(ring: Ring, key_id: str) -> Ring:
+    """Without a key that signs. Raises KeyringError if it is unknown or the newest."""
+    if key_id not in [known.id for known in ring.signers]:
+        raise KeyringError(f"There is no signing key {key_id} in this ring. / 没有该密钥。")
+    if key_id == ring.signers[-1].id:
+        raise KeyringError(f"{key_id} is the current key; rotate first. / 该密钥正在使用。")
+    return replace(ring, signers=tuple(known for known in ring.signers if known.id != key_id))
 
 
 def _next_id(letter: str, known: list[str]) -> str:

@@ -24,6 +24,7 @@ from kaquan.doors.http.imports import ImportController
 from kaquan.doors.http.issuers import IssuerController
 from kaquan.doors.http.ledger import LEDGER_CONTROLLERS
 from kaquan.doors.http.limits import LIMIT_CONTROLLERS
+from kaquan.doors.http.log import LogController
 from kaquan.doors.http.merchants import MerchantController
 from kaquan.doors.http.metrics import count_requests
 from kaquan.doors.http.notices import NOTICE_CONTROLLERS
@@ -64,6 +65,7 @@ CONTROLLERS: list[type[Controller]] = [
     *SALE_CONTROLLERS,
     *LIMIT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
+    LogController,
     PolicyController,
     *CLOSING_CONTROLLERS,
     *NOTICE_CONTROLLERS,

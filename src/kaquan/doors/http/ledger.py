@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller, get, post
 from litestar.response import Response
 from msgspec import Meta
 from msgspec.structs import force_setattr
@@ -28,7 +28,8 @@ from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, Moment, after_id, in_utc
 from kaquan.doors.http.problems import problem_response
 from kaquan.doors.http.reading import read_path, read_query
-from kaquan.doors.http.request import ApiRequest, app_of
+from kaquan.doors.http.request import ApiRequest, actor_of, app_of
+from kaquan.evidence import RECEIPT_CONTRADICTED, RECEIPT_NOT_READY
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
@@ -45,6 +46,7 @@ from kaquan.ledger import (
     slot_of,
 )
 from kaquan.parties import Scope
+from kaquan.payments.receipt import reveal_receipt
 
 _OWNERS = {
     "card_principal": Prefix.CARD,
@@ -320,6 +322,53 @@ class TransactionController(Controller):
             return problem_response(found)
         accounts = await ledger.accounts_of(app.pool, [found])
         return answer(found, lambda transaction: show_transaction(transaction, accounts))
+
+    @get(
+        "/{id:str}/receipt",
+        **operation(
+            Scope.LEDGER_READ,
+            path={"id": TransactionId},
+            answer=str,
+            refusals=[NOT_FOUND, RECEIPT_NOT_READY, RECEIPT_CONTRADICTED],
+        ),
+    )
+    async def get_receipt(self, request: ApiRequest) -> Response[bytes]:
+        """Get the receipt of a transaction (C2SP tlog-proof), which anybody can verify offline with the log's key."""
+        app = app_of(request)
+        found = await ledger.get_receipt(
+            app.pool,
+            book_id=request.user.book_id,
+            slots=app.slots,
+            transaction_id=uuid_of(read_path(request, TransactionId)),
+        )
+        return _answer_receipt(found)
+
+    @post(
+        "/{id:str}/receipt/reveal",
+        **operation(
+            Scope.CUSTOMERS_REVEAL,
+            path={"id": TransactionId},
+            answer=str,
+            refusals=[NOT_FOUND, RECEIPT_NOT_READY, RECEIPT_CONTRADICTED],
+        ),
+    )
+    async def reveal_receipt(self, request: ApiRequest) -> Response[bytes]:
+        """Get the receipt with what opens the transaction's reference and request key; who asked is recorded."""
+        app = app_of(request)
+        found = await reveal_receipt(
+            app.pool,
+            app.clock,
+            app.ids,
+            book_id=request.user.book_id,
+            slots=app.slots,
+            transaction_id=uuid_of(read_path(request, TransactionId)),
+            by=actor_of(request),
+        )
+        return _answer_receipt(found)
+
+
+def _answer_receipt(found: str | Refusal) -> Response[bytes]:
+    return problem_response(found) if isinstance(found, Refusal) else Response(found.encode(), media_type="text/plain")
 
 
 class AccountController(Controller):

@@ -13,4 +13,10 @@ AUDITED_AT = Gauge(
     "The moment that the last run of audits is true for",
     multiprocess_mode="mostrecent",
 )
+LOG_LEAVES = Counter("kaquan_log_leaves", "Leaves that this worker gave their place in the transparency log")
+LOG_SIGNED_AT = Gauge(
+    "kaquan_log_signed_timestamp_seconds",
+    "When the newest checkpoint of the transparency log was signed",
+    multiprocess_mode="mostrecent",
+)
 JOB_RESULTS = Counter("kaquan_job_results", "What jobs did: authorizations expired, answers forgotten …", ["job"])

@@ -17,6 +17,7 @@ from kaquan.app import App
 from kaquan.doors.http.serve import CONNINFO_VARIABLE, PARENT_VARIABLE
 from kaquan.doors.logs import configure_logs
 from kaquan.doors.worker.jobs import connector, jobs_of
+from kaquan.doors.worker.log import keep_log
 from kaquan.kit.db import UnsafeServerError, describe_failure, is_outage
 from kaquan.settings import Settings, read_settings
 from kaquan.vault import KeyringError
@@ -45,7 +46,7 @@ async def run(settings: Settings, conninfo: str, parent: int | None = None) -> N
 
 
 async def work(app: App, conninfo: str, stop: asyncio.Event) -> None:
-    """Do jobs until ``stop``."""
+    """Do jobs and keep the log until ``stop``."""
     async with jobs_of(app, connector(conninfo)).open_async() as jobs:
         working = asyncio.create_task(
             jobs.run_worker_async(
@@ -56,12 +57,16 @@ async def work(app: App, conninfo: str, stop: asyncio.Event) -> None:
             ),
             name="worker",
         )
+        keeping = asyncio.create_task(keep_log(app, stop), name="log")
         stopping = asyncio.create_task(stop.wait(), name="stop")
-        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([working, stopping, keeping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         working.cancel()
+        keeping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await working
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
 
 
 def main() -> int:

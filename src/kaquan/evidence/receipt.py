@@ -1,0 +1,114 @@
+"""Receipts: what proves, offline and with the log's public key alone, that a transaction is in the log as it is stated.
+
+A receipt is a C2SP tlog-proof text, whose extra data holds the entry itself:
+
+    c2sp.org/tlog-proof@v1
+    extra <base64 of the entry, and perhaps of its opening>
+    index <where the entry stands in the log>
+    <base64 of a hash> …
+
+    <signed checkpoint>
+
+The extra data is the canonical bytes of the entry (``leaf.py``, ``policy_leaf.py``, ``key_leaf.py``). A newline and an
+opening may follow: the salt in hex, a space, and the private bytes that the entry's commitment stands for. The entry is
+authenticated by being the leaf that the proof leads from, the opening by the commitment in the entry. Read strictly:
+there is one way to write a receipt, and nothing in it can be changed unseen but signatures of keys that the reader does
+not know.
+"""
+
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import msgspec
+
+from kaquan.evidence.leaf import FORMAT, SALT_BYTES
+from kaquan.evidence.note import Checkpoint, LogKey, NoteError, decode, encode, open_checkpoint
+from kaquan.evidence.read import Inclusion
+from kaquan.evidence.tree import HASH_BYTES, hash_leaf, includes
+
+PROOF_FORMAT = "c2sp.org/tlog-proof@v1"
+MAX_PROOF = 63
+"""A tree of more leaves than its index can count has no more levels."""
+
+_INDEX = re.compile(r"index (0|[1-9][0-9]{0,18})")
+_COMMITMENT = 9
+"""Where the commitment stands in the canonical bytes of a transaction."""
+
+
+class Opening(NamedTuple):
+    """What opens the commitment of a transaction: its salt, and the private bytes that were salted."""
+
+    salt: bytes
+    private: bytes
+
+    @property
+    def commitment(self) -> bytes:
+        """The commitment that it opens."""
+        return sha256(self.salt + self.private).digest()
+
+
+class Verified(NamedTuple):
+    """What a receipt proves: the entry as it stands in the log, where, and in which checkpoint.
+
+    ``reference`` and ``request_key`` are what the opening opens; None without one.
+    """
+
+    entry: list[Any]
+    log_index: int
+    checkpoint: Checkpoint
+    opened: bool
+    reference: str | None
+    request_key: str | None
+
+
+def write_receipt(entry: bytes, opening: Opening | None, inclusion: Inclusion) -> str:
+    """The receipt of an entry that is in the log."""
+    extra = entry if opening is None else entry + b"\n" + opening.salt.hex().encode() + b" " + opening.private
+    lines = [PROOF_FORMAT, f"extra {encode(extra)}", f"index {inclusion.log_index}", *map(encode, inclusion.proof), ""]
+    return "\n".join(lines) + "\n" + inclusion.checkpoint
+
+
+def verify_receipt(text: str, keys: Sequence[LogKey]) -> Verified:
+    """What a receipt proves to somebody who trusts ``keys``. Raises NoteError if it proves nothing."""
+    head, blank, note = text.partition("\n\n")
+    lines = head.split("\n")
+    if not blank or len(lines) < 3 or lines[0] != PROOF_FORMAT or not lines[1].startswith("extra "):
+        raise NoteError("not a receipt")
+    found = _INDEX.fullmatch(lines[2])
+    proof = [decode(line) for line in lines[3:]]
+    if found is None or len(proof) > MAX_PROOF or any(len(node) != HASH_BYTES for node in proof):
+        raise NoteError("not a receipt")
+    index = int(found[1])
+    checkpoint = open_checkpoint(note, keys)
+    entry, newline, opening = decode(lines[1].removeprefix("extra ")).partition(b"\n")
+    if not includes(checkpoint.root, checkpoint.size, index, hash_leaf(entry), proof):
+        raise NoteError("the proof does not lead from this entry to the signed root")
+    fields = _read_array(entry)
+    reference, request_key = _open(fields, opening) if newline else (None, None)
+    return Verified(fields, index, checkpoint, bool(newline), reference, request_key)
+
+
+def _open(fields: list[Any], opening: bytes) -> tuple[str | None, str | None]:
+    """What an opening opens, if it opens the commitment of this entry."""
+    salt_hex, _, private = opening.partition(b" ")
+    if len(salt_hex) != 2 * SALT_BYTES or salt_hex.strip(b"0123456789abcdef"):
+        raise NoteError("the opening is damaged")
+    commitment = sha256(bytes.fromhex(salt_hex.decode()) + private).hexdigest()
+    if fields[0] != FORMAT or fields[_COMMITMENT : _COMMITMENT + 1] != [commitment]:
+        raise NoteError("the opening does not open what this entry commits to")
+    opened = _read_array(private)
+    if len(opened) != 2:
+        raise NoteError("the opening opens something else than a reference and a request key")
+    return opened[0], opened[1]
+
+
+def _read_array(text: bytes) -> list[Any]:
+    try:
+        fields = msgspec.json.decode(text, type=list[Any])
+    except msgspec.DecodeError:
+        fields = []
+    if not fields:
+        raise NoteError("the entry is in the log, and is none of kaquan")
+    return fields
