@@ -1,4 +1,4 @@
--- The schema at revision 0018, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0019, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
