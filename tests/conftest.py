@@ -86,16 +86,20 @@ def _create(server: str, name: str, *, template: str) -> str:
     return make_conninfo(server, dbname=name)
 
 
-@pytest.fixture(scope="session")
-def database(server: str) -> str:
-    """A migrated database of one slot, shared by the tests of a run; each makes its own tenant in it."""
-    return make_database(server, f"test_{os.getpid()}")
+@pytest.fixture(scope="module")
+def database(server: str, request: pytest.FixtureRequest) -> str:
+    """A migrated database of one slot, shared by the tests of a module; each makes its own tenant in it.
+
+    Not by all of a run: every application reads the reference data of every tenant when it opens.
+    """
+    return make_database(server, f"test_{os.getpid()}_{request.module.__name__.rpartition('.')[2]}")
 
 
-@pytest.fixture(scope="session")
-def database_of_four_slots(server: str) -> str:
+@pytest.fixture(scope="module")
+def database_of_four_slots(server: str, request: pytest.FixtureRequest) -> str:
     """The same with four slots."""
-    return make_database(server, f"test_slots_{os.getpid()}", (3, 17, 40, 62))
+    name = f"test_slots_{os.getpid()}_{request.module.__name__.rpartition('.')[2]}"
+    return make_database(server, name, (3, 17, 40, 62))
 
 
 @pytest.fixture

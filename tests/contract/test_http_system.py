@@ -81,7 +81,7 @@ async def test_an_operation_lists_its_refusals(api: Api) -> None:
     assert codes == {
         "400": ["invalid_field", "malformed_json"],
         "401": ["unauthenticated"],
-        "403": ["forbidden"],
+        "403": ["forbidden", "store_out_of_scope"],
         "404": ["not_found"],
         "409": ["already_exists"],
         "413": ["body_too_large"],
