@@ -64,7 +64,8 @@ def test_what_was_sealed_opens(name: str, size: int) -> None:
 @pytest.mark.parametrize("name", KEYS)
 def test_every_alteration_is_found(name: str) -> None:
     envelope, _ = sealed(b"x" * 100, KEYS[name])
-    for position in range(len(envelope)):
+    every = 1 if name == "x25519" else 7  # reading a private RSA key takes a tenth of a second
+    for position in range(0, len(envelope), every):
         altered = bytearray(envelope)
         altered[position] ^= 1
         with pytest.raises(EnvelopeError):
