@@ -1,6 +1,6 @@
 """Change a card's status: activate, block, unblock; and how every verb changes a card."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from kaquan.cards import store
 from kaquan.cards.life import plan_activation, plan_block, plan_unblock
 from kaquan.cards.outcomes import SALE_REQUIRED, missing
 from kaquan.cards.store import Write
-from kaquan.cards.types import Activation, BlockReason, Card, CardEvent, Event, Hand, Programme, Search
+from kaquan.cards.types import Activation, BlockReason, Card, CardEvent, Event, Hand, Programme
 from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import BUSY, Refusal
@@ -40,13 +40,14 @@ async def activate_card(
     An active card stays as it is and is the answer. ``sale_id`` is the paid sale that it was bought in, if any.
     Refused: ``not_found``, ``sale_required``, ``card_blocked``, ``card_lost`` and the codes of cards that have ended.
     """
-    if sale_id is None:
-        card = await store.load_card(pool, book_id=book_id, slot=slot_of(card_id, slots), card_id=card_id)
-        if card is None:
-            return missing("card")
-        if card.activated_at is None and (await programme_of(pool, card)).activation is Activation.PAID_SALE:
-            return SALE_REQUIRED.refuse("id")
     at = hand.clock.now()
+
+    async def opens(card: Card) -> Sequence[AccountSpec] | Refusal:
+        programme = await programme_of(pool, card)
+        if sale_id is None and programme.activation is Activation.PAID_SALE:
+            return SALE_REQUIRED.refuse("id")
+        return pocket_accounts(card, programme)
+
     return await apply_change(
         pool,
         hand,
@@ -56,6 +57,7 @@ async def activate_card(
         slots=slots,
         card_id=card_id,
         details=None if sale_id is None else {"sale_id": show_id(Prefix.SALE, sale_id)},
+        opens=opens,
     )
 
 
@@ -127,11 +129,13 @@ async def apply_change(
     details: dict[str, Any] | None = None,
     also: Callable[[Card], Sequence[Write]] | None = None,
     approve: Approve | None = None,
+    opens: Callable[[Card], Awaitable[Sequence[AccountSpec] | Refusal]] | None = None,
 ) -> Card | Refusal:
     """Load a card, plan, and write it with its event in one commit; planned again when it changed meanwhile.
 
-    ``also`` gives what else is written in that commit, for the card as it will be, and ``approve`` is asked in it. A
-    card that stays as it is writes nothing. Refused: ``not_found``, what ``plan`` and ``approve`` refuse, ``busy``.
+    ``also`` gives what else is written in that commit, for the card as it will be, ``opens`` the accounts that it gets,
+    and ``approve`` is asked in it. A card that stays as it is writes nothing. Refused: ``not_found``, what ``plan``,
+    ``opens`` and ``approve`` refuse, ``busy``.
     """
     slot = slot_of(card_id, slots)
     for _ in range(MAX_PLANS):
@@ -141,7 +145,9 @@ async def apply_change(
         after = plan(card)
         if isinstance(after, Refusal) or after == card:
             return after
-        opening = await pockets_of(pool, card) if event is CardEvent.ACTIVATED else ()
+        opening = await opens(card) if opens is not None else ()
+        if isinstance(opening, Refusal):
+            return opening
         changed = store.change(card, after, event_of(hand, event, after, reason, details), opening=opening)
         permission = Permission(approve)
         if await store.post_together(pool, changed, permission.claim, *(also(after) if also is not None else ())):
@@ -178,16 +184,8 @@ def note_of(
 
 
 async def programme_of(pool: Pool, card: Card) -> Programme:
-    """The terms of a card: those that it was issued under."""
-    (programme,) = await store.load_programmes(
-        pool, card.book_id, Search(), card.programme_id, version=card.terms_version
-    )
-    return programme
-
-
-async def pockets_of(pool: Pool, card: Card) -> list[AccountSpec]:
-    """The accounts that activation opens."""
-    return pocket_accounts(card, await programme_of(pool, card))
+    """The terms of a card: those that it was issued under. Where it is accepted is no term: that is left out."""
+    return await store.load_programme(pool, card.book_id, card.programme_id, version=card.terms_version)
 
 
 def pocket_accounts(card: Card, programme: Programme) -> list[AccountSpec]:

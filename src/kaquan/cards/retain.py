@@ -13,7 +13,7 @@ from kaquan.cards import store
 from kaquan.cards.create_programme import day_of
 from kaquan.cards.days import end_of_day
 from kaquan.cards.law import jurisdiction_of, scheme_of
-from kaquan.cards.types import Programme, Search
+from kaquan.cards.types import Programme
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
 from kaquan.kit.outcomes import Refusal
@@ -84,7 +84,7 @@ async def find_retention(
     for programme_id, version in await store.load_terms_of_customer(
         pool, book_id=book_id, slots=slots, customer_id=customer_id
     ):
-        (programme,) = await store.load_programmes(pool, book_id, Search(), programme_id, version=version)
+        programme = await store.load_programme(pool, book_id, programme_id, version=version)
         issuer = await get_issuer(pool, book_id=book_id, id_=programme.issuer_id)
         assert not isinstance(issuer, Refusal), "issuers are never removed"
         relations.append(Relation(programme, issuer, rules_of(book_id, issuer.id)))

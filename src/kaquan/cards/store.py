@@ -143,12 +143,17 @@ async def post_programme(pool: Pool, programme: Programme, *, changed_by: str) -
     )
 
 
-async def load_programmes(
-    pool: Pool, book_id: int, search: Search, id_: UUID | None = None, *, version: int | None = None
-) -> list[Programme]:
-    """Programmes with their acceptance, under the newest version of their terms or under ``version``."""
-    rows = await _read(pool, "programmes", {**_criteria(book_id, search, id_), "version": version})
+async def load_programmes(pool: Pool, book_id: int, search: Search, id_: UUID | None = None) -> list[Programme]:
+    """Programmes with their acceptance, under the newest version of their terms."""
+    rows = await _read(pool, "programmes", {**_criteria(book_id, search, id_), "version": None})
     return await _programmes(pool, book_id, rows)
+
+
+async def load_programme(pool: Pool, book_id: int, id_: UUID, *, version: int) -> Programme:
+    """A programme under this version of its terms, which must be there; without its acceptance."""
+    params = {**_criteria(book_id, Search(), id_), "version": version}
+    (row,) = await _read(pool, "programmes", params)
+    return _programme(row, frozenset(), frozenset())
 
 
 async def load_all_programmes(pool: Pool, book_id: int) -> list[Programme]:
@@ -165,17 +170,18 @@ async def _programmes(pool: Pool, book_id: int, rows: list[tuple[Any, ...]]) -> 
             accepts[programme_id].add((merchant_id, store_id))
         for programme_id, trade in await _read(pool, "accepted_trades", params):
             trades[programme_id].add(trade)
-    return [
-        Programme(
-            **dict(zip(_SPLIT, row, strict=False)),
-            **asdict(msgspec.convert(row[-1], ProgrammeTerms)),
-            version=row[-3],
-            effective_from=row[-2],
-            accepts=frozenset(accepts[row[0]]),
-            accepted_trades=frozenset(trades[row[0]]),
-        )
-        for row in rows
-    ]
+    return [_programme(row, frozenset(accepts[row[0]]), frozenset(trades[row[0]])) for row in rows]
+
+
+def _programme(row: tuple[Any, ...], accepts: frozenset[Acceptance], trades: frozenset[str]) -> Programme:
+    return Programme(
+        **dict(zip(_SPLIT, row, strict=False)),
+        **asdict(msgspec.convert(row[-1], ProgrammeTerms)),
+        version=row[-3],
+        effective_from=row[-2],
+        accepts=accepts,
+        accepted_trades=trades,
+    )
 
 
 async def load_terms_versions(pool: Pool, *, book_id: int, programme_id: UUID) -> list[TermsVersion]:
