@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -71,6 +72,7 @@ class Processes:
         }
         self._running: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
         self._stopping = False
+        self._starting = threading.Lock()
 
     def start(self) -> None:
         """Start every process."""
@@ -111,11 +113,14 @@ class Processes:
                     raise ServeError(f"A server process could not start; see {self._log or 'the line above'}.")
                 _log.warning("a server process died", module=self._modules[index], code=process.returncode)
                 time.sleep(RESTART_PAUSE_S)
-                self._start(index)
+                with self._starting:  # another thread may have stopped all of them in the pause
+                    if not self._stopping:
+                        self._start(index)
 
     def stop(self) -> None:
         """Stop every process: each answers what it accepted. Killed after a grace."""
-        self._stopping = True
+        with self._starting:
+            self._stopping = True
         for process, _ in self._running.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
