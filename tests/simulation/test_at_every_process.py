@@ -83,13 +83,14 @@ async def test_nothing_passes_anywhere_after_the_answer(served: Served) -> None:
         (blocked, "block", {"reason": "operator"}, "card_blocked"),
         (lost, "report-loss", {"proof": "receipt 1"}, "card_lost"),
     ):
-        answered = asyncio.Event()
+        warm, answered = asyncio.Event(), asyncio.Event()
         # what each till was told to the purchases that began before the answer, and to those that began after
         heard: list[tuple[list[str | None], list[str | None]]] = [([], []) for _ in range(TILLS)]
 
         async def till(
             number: int,
             card: str = card,
+            warm: asyncio.Event = warm,
             answered: asyncio.Event = answered,
             heard: list[tuple[list[str | None], list[str | None]]] = heard,
         ) -> None:
@@ -104,11 +105,12 @@ async def test_nothing_passes_anywhere_after_the_answer(served: Served) -> None:
                         headers={"Idempotency-Key": f"{card}-{number}-{len(early)}-{len(late)}"},
                     )
                     told.append(paid.json().get("code"))
+                    if all(len(early) > 1 for early, _ in heard):
+                        warm.set()
 
         tills = [asyncio.create_task(till(number)) for number in range(TILLS)]
         async with asyncio.timeout(60):
-            while any(len(early) < 2 for early, _ in heard):
-                await asyncio.sleep(0.02)
+            await warm.wait()
         headers = {"Authorization": f"Bearer {served.token}", "Idempotency-Key": f"{card}-{verb}"}
         async with httpx.AsyncClient(base_url=served.address, headers=headers) as office:
             done = await office.post(f"/v1/cards/{card}/{verb}", json=body)
