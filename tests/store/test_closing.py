@@ -150,7 +150,7 @@ async def extend(
 
 async def quote(town: Town, card_id: UUID, ask: RefundAsk, *, book_id: int | None = None) -> Any:
     app = town.apps[0]
-    return await closing.quote_card(
+    return await closing.get_quote(
         app.pool, app.clock, app.refund_rules,
         book_id=town.book_id if book_id is None else book_id, slots=SLOTS, card_id=card_id, ask=ask,
     )  # fmt: skip

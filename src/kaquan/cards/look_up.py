@@ -75,6 +75,12 @@ async def get_card(pool: Pool, *, book_id: int, slots: tuple[int, ...], card_id:
     return missing("card") if card is None else card
 
 
+async def get_cards(pool: Pool, *, book_id: int, slots: tuple[int, ...], card_ids: Sequence[UUID]) -> dict[UUID, Card]:
+    """The cards with these ids, in one read; those that are not there are left out."""
+    found = await store.load_cards_named(pool, book_id=book_id, slots=slots, card_ids=card_ids)
+    return {card.id: card for card in found}
+
+
 async def get_card_by_number(pool: Pool, finder: CardFinder, *, book_id: int, number: str) -> Card | None:
     """The card of this book with this number, or None."""
     (found,) = await finder.resolve([number])

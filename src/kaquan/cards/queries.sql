@@ -196,6 +196,13 @@ SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.
 FROM cards_card c
 WHERE c.slot = %(slot)s AND c.id = %(id)s AND c.book_id = %(book_id)s;
 
+-- name: cards_named
+SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
+       c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
+FROM cards_card c
+WHERE c.slot = ANY (%(slots)s::smallint[]) AND c.id = ANY (%(ids)s::uuid[]) AND c.book_id = %(book_id)s;
+
 -- name: cards
 -- Of each programme the newest that fit, then the newest of those: every programme is one walk along its index.
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,

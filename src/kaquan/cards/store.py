@@ -414,6 +414,11 @@ async def load_card(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> Ca
     return _card(rows[0]) if rows else None
 
 
+async def load_cards_named(pool: Pool, *, book_id: int, slots: Sequence[int], card_ids: Sequence[UUID]) -> list[Card]:
+    params = {"book_id": book_id, "slots": list(slots), "ids": list(card_ids)}
+    return [_card(row) for row in await _read(pool, "cards_named", params)]
+
+
 async def load_cards(pool: Pool, book_id: int, slots: Sequence[int], search: Search) -> list[Card]:
     """Cards, newest first: each slot gives its newest, and the newest of those are the newest of all."""
     query = "cards"

@@ -7,7 +7,7 @@ never takes a fee, never makes expired value income, and never speaks to a bank:
 evidence, made by one person and confirmed by another.
 """
 
-from kaquan.closing.close import close_card, get_closure, loads_of, quote_card, quote_holding
+from kaquan.closing.close import close_card, get_closure, get_quote, loads_of, quote_holding
 from kaquan.closing.dormancy import find_dormant
 from kaquan.closing.expire_lots import LOOK_BACK, expire_lots
 from kaquan.closing.extend import extend_lots
@@ -66,6 +66,7 @@ __all__ = [
     "find_dormant",
     "get_closure",
     "get_payout",
+    "get_quote",
     "get_terms",
     "list_lots",
     "list_payouts",
@@ -73,7 +74,6 @@ __all__ = [
     "mark_failed",
     "mark_paid",
     "print_quote",
-    "quote_card",
     "quote_holding",
     "quote_refund",
     "read_refund_rules",

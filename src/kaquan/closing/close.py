@@ -260,7 +260,7 @@ def keeps_paid_value(plan: ClosePlan, accounts: CloseAccounts) -> bool:
     return any(leg.credit_account == accounts.forfeited_value for leg in legs)
 
 
-async def quote_card(
+async def get_quote(
     pool: Pool,
     clock: Clock,
     rules_of: RulesOf,
@@ -303,7 +303,7 @@ async def close_card(
 
     What is refunded takes a second person when it is paid out. ``approve`` is for what is not: where the issuer keeps
     some of what was paid, it is asked in the commit of the closing, or refuses at once. Refused: ``quote_changed`` when
-    the refund is another one now, what ``approve`` refuses, and as :func:`quote_card` and :func:`check_payee`.
+    the refund is another one now, what ``approve`` refuses, and as :func:`get_quote` and :func:`check_payee`.
     """
     slot, closed_by = slot_of(card_id, slots), person_of(by)
     hand = hand_of(clock, ids, by)

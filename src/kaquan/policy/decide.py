@@ -14,7 +14,7 @@ from kaquan.ledger import slot_of
 from kaquan.policy import store
 from kaquan.policy.files import CRITERIA
 from kaquan.policy.outcomes import CHANGE_ALREADY_DECIDED, SECOND_PERSON_REQUIRED, missing
-from kaquan.policy.propose import first_problem, plan_change
+from kaquan.policy.propose import first_problem, load_next_rules
 from kaquan.policy.types import Change, Decision, Rule, Search
 
 MAX_TRIES = 10
@@ -48,7 +48,7 @@ async def approve_change(
             return decided(found.decision)
         if found.proposed_by == actor_id:
             return SECOND_PERSON_REQUIRED.refuse()
-        planned = await plan_change(
+        planned = await load_next_rules(
             pool, book_id=book_id, issuer_id=found.issuer_id, add=found.add, end=found.end, today=today
         )
         if (refusal := first_problem(planned)) is not None:

@@ -30,7 +30,9 @@ async def propose_change(
     """
     if not new.add and not new.end:
         return invalid("add", "must hold a rule, or end one", allowed_zh="应至少新增或终止一条规则")
-    planned = await plan_change(pool, book_id=book_id, issuer_id=new.issuer_id, add=new.add, end=new.end, today=today)
+    planned = await load_next_rules(
+        pool, book_id=book_id, issuer_id=new.issuer_id, add=new.add, end=new.end, today=today
+    )
     if (refusal := first_problem(planned)) is not None:
         return refusal
     return await _post(pool, clock, ids, book_id=book_id, actor_id=actor_id, new=new)
@@ -43,7 +45,7 @@ async def check_file(
     standing = Standing.LAW if issuer_id is None else Standing.HOUSE
     read = read_rule_file(text, file_format, standing=standing)
     rules = tuple(rule for _, rule in read.rules)
-    planned = await plan_change(pool, book_id=book_id, issuer_id=issuer_id, add=rules, end=(), today=today)
+    planned = await load_next_rules(pool, book_id=book_id, issuer_id=issuer_id, add=rules, end=(), today=today)
     lines = [line for line, _ in read.rules]
     problems = read.problems + [
         LineProblem(lines[problem.position] if lines else 1, problem.refusal) for problem in planned.problems
@@ -89,7 +91,7 @@ def refuse_lines(problems: list[LineProblem]) -> Refusal:
     return RULE_FILE_INVALID.refuse("content", count=count, lines="; ".join(en), lines_zh="；".join(zh))
 
 
-async def plan_change(
+async def load_next_rules(
     pool: Pool,
     *,
     book_id: int,

@@ -14,6 +14,7 @@ from kaquan.cards import (
     check_face_value,
     get_batch,
     get_card,
+    get_cards,
     issue_cards,
     programme_of,
 )
@@ -350,11 +351,12 @@ async def _choose_named(
     pool: Pool, slots: tuple[int, ...], line: NewLine, programme: Programme, *, field: str
 ) -> _Chosen | Refusal:
     sold = await store.load_sold(pool, slots=slots, card_ids=line.card_ids)
+    cards = await get_cards(pool, book_id=programme.book_id, slots=slots, card_ids=line.card_ids)
     terms: dict[int, Programme] = {}
     for position, card_id in enumerate(line.card_ids):
         where = f"{field}.card_ids[{position}]"
-        card = await get_card(pool, book_id=programme.book_id, slots=slots, card_id=card_id)
-        if isinstance(card, Refusal):
+        card = cards.get(card_id)
+        if card is None:
             return missing("card", where)
         why = _not_for_sale(card, programme, is_sold=card_id in sold)
         if why is not None:

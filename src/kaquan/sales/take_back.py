@@ -6,13 +6,14 @@ happens to any. The money itself goes back to the buyer elsewhere.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
 
 from msgspec.structs import replace
 
-from kaquan.cards import UNUSABLE, Card, CardStatus, Hand, Pocket, end_card, get_card, plan_closing, touch_pockets
+from kaquan.cards import UNUSABLE, Card, CardStatus, Hand, Pocket, end_card, get_cards, plan_closing, touch_pockets
 from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import BUSY, Refusal
@@ -126,9 +127,11 @@ def plan_return(
     accounts: tuple[int, int],
     *,
     load_id: UUID | None,
-    hand: Hand,
+    transaction_id: UUID,
+    at: datetime,
 ) -> TakenBack | Refusal:
-    """How one card is taken back: closed, and its lots, those of ``load_id``, emptied to where they came from.
+    """How one card is taken back: closed, and its lots, those of ``load_id``, emptied to where they came from by the
+    transaction ``transaction_id``.
 
     Refused: ``sale_card_used`` unless it holds nothing at all, or just what was sold with it.
     """
@@ -169,9 +172,9 @@ def plan_return(
     ]
     moved = {leg.debit_account for leg in legs}
     posting = Posting(
-        transaction_id=hand.ids.new_near(card.id),
+        transaction_id=transaction_id,
         kind="sale_refund",
-        effective_at=hand.clock.now(),
+        effective_at=at,
         legs=legs,
         guards=[Guard(pocket.account_id, pocket.version) for pocket in pockets if pocket.account_id in moved],
         related_id=lots[0][1].origin_id,
@@ -207,13 +210,16 @@ async def _take_all(pool: Pool, hand: Hand, slots: tuple[int, ...], sale: Sale) 
         held = await store.load_holdings(
             pool, book_id=sale.book_id, slot=slot, card_ids=[item.card_id for item in of_slot]
         )
+        # after the pockets: who changes a card's status moves their versions
+        cards = await get_cards(pool, book_id=sale.book_id, slots=slots, card_ids=[item.card_id for item in of_slot])
+        at = hand.clock.now()
         for item in of_slot:
-            # after the pockets: who changes a card's status moves their versions
-            card = await get_card(pool, book_id=sale.book_id, slots=slots, card_id=item.card_id)
-            assert not isinstance(card, Refusal), "cards are never removed"
             pockets = held.get(item.card_id, [])
             load_id = await find_load(pool, slots, sale, item) if any(pocket.lots for pocket in pockets) else None
-            one = plan_return(sale, item, card, pockets, (clearing, expense), load_id=load_id, hand=hand)
+            one = plan_return(
+                sale, item, cards[item.card_id], pockets, (clearing, expense),
+                load_id=load_id, transaction_id=hand.ids.new_near(item.card_id), at=at,
+            )  # fmt: skip
             if isinstance(one, Refusal):
                 return one
             taken.append(one)

@@ -536,7 +536,7 @@ class ClosingController(Controller):
         card_id = uuid_of(read_path(request, CardId))
         asked = await read_body(request, QuoteRequest)
         app = app_of(request)
-        quote = await closing.quote_card(
+        quote = await closing.get_quote(
             app.pool,
             app.clock,
             app.refund_rules,
