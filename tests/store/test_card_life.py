@@ -256,6 +256,16 @@ async def test_a_digital_card_is_lost_at_once_and_keeps_its_balance(life: Life) 
     await audits_hold(life.town.conninfo)
 
 
+async def test_a_card_keeps_its_person_while_a_loss_report_is_open(life: Life) -> None:
+    card = await life.town.new_card(load_fen=1_000, form=CardForm.PHYSICAL)
+    await life.register(card=card)
+    await life.report(card=card)
+    before = await life.everything()
+    unbound = await cards.unbind_card(life.pool, life.town.hand(), **life.about(card), reason="转卖")
+    refused(unbound, "loss_report_pending")
+    assert await life.everything() == before
+
+
 async def test_a_card_is_found_with_its_pin(life: Life) -> None:
     await life.set_pin()
     await life.report()

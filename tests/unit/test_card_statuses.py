@@ -178,4 +178,15 @@ def test_a_physical_card_may_be_lost_later_a_digital_one_is_at_once() -> None:
     effective = plan_loss_effect(after_report, at=LATER)
     assert isinstance(effective, Card)
     assert (effective.status, effective.lost_at) == (CardStatus.LOST, LATER)
-    assert isinstance(plan_unbinding(replace(after_report, customer_id=ANNA)), Refusal)
+    unbinding = plan_unbinding(replace(after_report, customer_id=ANNA))
+    assert isinstance(unbinding, Refusal)
+    assert unbinding.code == "loss_report_pending"
+
+
+def test_an_active_card_says_its_status_where_an_event_cannot_happen() -> None:
+    active = replace(card_of(CardForm.DIGITAL), status=CardStatus.ACTIVE, activated_at=AT)
+    for event, statuses in MAY_HAPPEN.items():
+        if CardStatus.ACTIVE not in statuses:
+            refused = advance(active, event)
+            assert isinstance(refused, Refusal), event
+            assert (refused.code, refused.details["status"]) == ("card_status_forbids", "active")

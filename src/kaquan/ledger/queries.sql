@@ -32,11 +32,6 @@ SELECT slot, id, book_id, owner_id, kind, currency, floor_rule, lotted, debits_p
 FROM ledger_account WHERE slot = %(slot)s AND book_id = %(book_id)s AND owner_id = ANY (%(owner_ids)s::uuid[])
 ORDER BY id;
 
--- name: read_account
-SELECT slot, id, book_id, owner_id, kind, currency, floor_rule, lotted, debits_posted, credits_posted,
-       debits_pending, credits_pending, version
-FROM ledger_account WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s;
-
 -- name: read_accounts
 SELECT slot, id, book_id, owner_id, kind, currency, floor_rule, lotted, debits_posted, credits_posted,
        debits_pending, credits_pending, version
