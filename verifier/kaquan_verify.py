@@ -185,13 +185,15 @@ def describe(found: dict) -> list:
     fields = found["entry"]
     if fields[0] != "kaquan-leaf/1":
         return [*lines, json.dumps(fields, ensure_ascii=False)]
-    _, _, id_, _, kind, related, place, effective_us, recorded_us, _, entries = fields
+    _, _, id_, _, kind, related, place, effective_us, recorded_us, _, entries = fields[:11]
     lines.append(f"transaction txn_{id_}: {kind}" + (f", of txn_{related}" if related else ""))
     if place:
         lines.append(f"at the terminal term_{place}")
     lines.append(f"occurred {moment(effective_us)}, recorded {moment(recorded_us)}")
     for leg, effect, debit, _, credit, _, amount_fen in entries:
         lines.append(f"{leg}. {effect} {amount_fen:,} fen from account {debit} to account {credit}")
+    if len(fields) > 11:
+        lines.append(f"with details, such as how it was priced, whose SHA-256 is {fields[11]}")
     if found["opened"]:
         lines.append(f"reference {found['reference']!r}, request key {found['request_key']!r}")
     return lines

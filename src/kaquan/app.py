@@ -18,6 +18,7 @@ from kaquan.parties import Directory, Place, customers
 from kaquan.parties.identity import IdentityProvider, default_rules, find_providers
 from kaquan.payments import LANES, Desk, Known, LimitBook
 from kaquan.policy import Policy
+from kaquan.promotions import EMPTY, CompiledCampaigns
 from kaquan.settings import Settings, SettingsError
 from kaquan.vault import Keyring, KeyringError
 
@@ -62,6 +63,7 @@ class App:
             known=Known(
                 self.programmes.get,
                 self._place,
+                self._campaigns,
                 self.limits.get,
                 self.limits.get_place_rules,
                 self.limits.tracks_places,
@@ -157,6 +159,9 @@ class App:
 
     def _place(self, book_id: int, terminal_id: UUID) -> Place | None:
         return self.directory.book(book_id).places.get(terminal_id)
+
+    def _campaigns(self, book_id: int) -> CompiledCampaigns:
+        return EMPTY
 
     def _version(self, book_id: int) -> int:
         # any copy may have been refreshed without the others

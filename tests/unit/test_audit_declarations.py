@@ -62,6 +62,7 @@ def leaf_row(**changed: Any) -> tuple[Any, ...]:
         "recorded_at": AT,
         "reference": "order 1",
         "request_key": "key 1",
+        "detail": None,
         "entries": ENTRIES,
     }
     assert changed.keys() <= row.keys()

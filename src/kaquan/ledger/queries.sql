@@ -48,8 +48,9 @@ SELECT ledger_extend_lot_v1(
   %(slot)s::smallint, %(account_id)s::bigint, %(lot)s::integer, %(before)s::timestamptz, %(after)s::timestamptz);
 
 -- name: read_transaction
-SELECT slot, id, book_id, kind, related_id, place_id, reference, effective_at, recorded_at, request_key
-FROM ledger_transaction
+SELECT slot, id, book_id, kind, related_id, place_id, reference, effective_at, recorded_at, request_key,
+       (SELECT d.hash FROM ledger_detail AS d WHERE d.slot = t.slot AND d.transaction_id = t.id)
+FROM ledger_transaction AS t
 WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s;
 
 -- name: list_transactions

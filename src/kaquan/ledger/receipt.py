@@ -70,4 +70,5 @@ def leaf_facts(transaction: Transaction, commitment: bytes | None) -> LeafFacts:
             )
             for entry in sorted(transaction.entries, key=lambda entry: entry.leg)
         ],
+        transaction.detail,
     )

@@ -23,19 +23,36 @@ from kaquan.kit.db import Connection, Pool, describe_failure, is_outage
 from kaquan.kit.ids import Ids
 from kaquan.kit.outcomes import BUSY, INTERNAL_ERROR, UNAVAILABLE, Refusal
 from kaquan.ledger import AccountSpec, Answer, Item, claim_keys, open_accounts, read_answers, slot_of
+from kaquan.notices import NewNotice, write_notices
 from kaquan.parties import Place
 from kaquan.payments import store
+from kaquan.payments.budgets import Rests
 from kaquan.payments.capture import plan_capture
+from kaquan.payments.events import BUDGET_EXHAUSTED
 from kaquan.payments.limits import NO_LIMITS, LimitSet, Movement, UsageFacts
 from kaquan.payments.load import plan_load
 from kaquan.payments.outcomes import IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
 from kaquan.payments.places import PlaceRule
 from kaquan.payments.refund import plan_refund
-from kaquan.payments.reserve import Held, own_part, reserve, settle
+from kaquan.payments.reserve import Held, Reserved, own_part, reserve, settle
 from kaquan.payments.spend import plan_spend
 from kaquan.payments.store import ANSWERED, APPLIED, OVER_LIMIT, BatchFacts
-from kaquan.payments.types import Accounts, Capture, Facts, Load, Plan, Refund, Request, Spend, Void
+from kaquan.payments.types import (
+    AccountName,
+    Accounts,
+    Capture,
+    Facts,
+    Load,
+    OfferFacts,
+    Plan,
+    Refund,
+    Request,
+    Spend,
+    Unopened,
+    Void,
+)
 from kaquan.payments.void import plan_void
+from kaquan.promotions import CompiledCampaigns, Holder
 
 _log = structlog.get_logger(__name__)
 
@@ -54,7 +71,7 @@ SESSION_TIMEOUT_S = 1.0
 OUTAGE_PATIENCE_S = 5.0
 """How long a batch waits for a database that went away before its callers are told to try again."""
 
-_PLANNERS: dict[type, Callable[[Facts, Any], Plan | Refusal]] = {
+_PLANNERS: dict[type, Callable[[Facts, Any], Plan | Unopened | Refusal]] = {
     Spend: plan_spend,
     Capture: plan_capture,
     Void: plan_void,
@@ -63,12 +80,17 @@ _PLANNERS: dict[type, Callable[[Facts, Any], Plan | Refusal]] = {
 }
 
 
+_NOBODY: frozenset[UUID] = frozenset()
+
+
 class Known(NamedTuple):
     """What the desk is told of reference data: copies in memory that :meth:`refresh` brings up to date."""
 
     programme: Callable[[int, UUID, int], Programme | None]
     """Of a book, under a version of its terms."""
     place: Callable[[int, UUID], Place | None]
+    campaigns: Callable[[int], CompiledCampaigns]
+    """Those of a book that are in force now or soon, compiled."""
     limits: Callable[[int, UUID, Movement, bool], LimitSet]
     """Of a book's programme, for a movement, for registered cards or the others."""
     place_rules: Callable[[int, UUID, bool], tuple[PlaceRule, ...]]
@@ -77,6 +99,21 @@ class Known(NamedTuple):
     """Whether any rule wants to know where a card was last."""
     version: Callable[[int], int]
     refresh: Callable[[], Any]
+
+
+class _Work(NamedTuple):
+    """A batch on its way."""
+
+    slot: int
+    facts: BatchFacts
+    now: datetime
+    over: dict[int, set[UUID]]
+    """Budgets that leave no room, by the position of the request."""
+    exhausted: dict[tuple[UUID, int], tuple[int, UUID, int]]
+    """Budgets (and their periods) that were found to be used up: the book, a card that found it, and what is left."""
+    usage: UsageFacts | None = None
+    new_holders: frozenset[UUID] = frozenset()
+    """Cards that were never spent from, where an offer asks."""
 
 
 class Desk:
@@ -98,7 +135,10 @@ class Desk:
         self._clock = clock
         self._ids = ids
         self._known = known
-        self._accounts: dict[tuple[int, UUID, str, str], int] = {}
+        self._accounts: dict[AccountName, int] = {}
+        self._rests = Rests()
+        self._told: set[tuple[UUID, int]] = set()
+        self._firsts: dict[int, tuple[CompiledCampaigns, bool]] = {}
         self._idle: list[Connection] = []
         self._running: set[tuple[int, UUID]] = set()
         self._stagger_s = 0.0005 * (1 + self._ids.new().int % 7)
@@ -159,7 +199,7 @@ class Desk:
         """Answer a batch; never raises."""
         answers: list[Answer | None] = [None] * len(requests)
         waiting = list(range(len(requests)))
-        over: set[int] = set()
+        over: dict[int, set[UUID]] = {}
         attempts = 0
         give_up = time.monotonic() + OUTAGE_PATIENCE_S
         refusal = BUSY.refuse()
@@ -220,12 +260,13 @@ class Desk:
                 answers[n] = answer
 
     async def _attempt(
-        self, connection: Connection, slot: int, asked: list[tuple[int, Request]], over: set[int]
+        self, connection: Connection, slot: int, asked: list[tuple[int, Request]], over: dict[int, set[UUID]]
     ) -> list[tuple[int, Answer]]:
         """One load, plan and post; the answers of those that are done, by position.
 
-        ``over`` are those for which a limit left no room the last time: what was used is read for them, so that the
-        plan can say so. Those of this time are put there.
+        ``over`` are those for which a limit or a budget left no room the last time, with the budgets that are known to
+        have none: what was used is read for them, so that the plan can say so, or do without the offer. Those of this
+        time are put there.
         """
         refused = await self._refuse_reused(connection, asked)
         if refused:
@@ -235,13 +276,18 @@ class Desk:
                 return refused
         facts = await self._load(connection, slot, [request for _, request in asked])
         now = self._clock.now()
-        decisions = [self._plan(slot, facts, request, now) for _, request in asked]
+        work = _Work(
+            slot, facts, now, over, {}, new_holders=await self._find_new_holders(connection, slot, facts, asked)
+        )
+        decisions = await self._decide(connection, work, asked)
         if over:
-            await self._plan_knowing_usage(connection, slot, facts, asked, over, decisions, now)
+            await self._plan_knowing_usage(connection, work, asked, decisions)
         held: Held = {}
+        back: Held = {}
         reserved: list[UUID] = []
         if len(self._slots) > 1:
-            asked, decisions, held, reserved = await self._reserve(connection, slot, asked, decisions, over)
+            asked, decisions, told = await self._reserve(connection, slot, asked, decisions, over)
+            held, back, reserved = told.held, told.back, told.ids
             if not asked:
                 return refused
         items: list[Item] = []
@@ -258,14 +304,18 @@ class Desk:
                 items.append(Item(request.book_id, decision.posting, request.key, answer))
             rendered.append(answer)
         statuses = await store.post(connection, items, plans, slot=slot, recorded_at=now, reserved=reserved)
-        if held:
+        if held or back:
             posted = [item.posting for item, status in zip(items, statuses, strict=True) if status == APPLIED]
-            await settle(connection, held, posted={one.transaction_id for one in posted if one is not None})
+            await settle(connection, held, back, posted={one.transaction_id for one in posted if one is not None})
+        if work.exhausted:
+            await self._tell_exhausted(connection, work)
         done = refused + [
             (n, answer) for (n, _), answer, status in zip(asked, rendered, statuses, strict=True) if status == APPLIED
         ]
         again = [entry for entry, status in zip(asked, statuses, strict=True) if status == ANSWERED]
-        over.update(n for (n, _), status in zip(asked, statuses, strict=True) if status == OVER_LIMIT)
+        for (n, _), status in zip(asked, statuses, strict=True):
+            if status == OVER_LIMIT:
+                over.setdefault(n, set())
         return done + await self._first_answers(connection, slot, again) if again else done
 
     async def _reserve(
@@ -274,33 +324,67 @@ class Desk:
         slot: int,
         asked: list[tuple[int, Request]],
         decisions: list[Plan | Refusal],
-        over: set[int],
-    ) -> tuple[list[tuple[int, Request]], list[Plan | Refusal], Held, list[UUID]]:
-        """With several slots: reserve what is used of shared limits. What goes on, what it holds and which holds it."""
+        over: dict[int, set[UUID]],
+    ) -> tuple[list[tuple[int, Request]], list[Plan | Refusal], Reserved]:
+        """With several slots: reserve what is used of shared limits. What goes on, and what is reserved."""
         told = await reserve(connection, decisions, slot=slot, slots=self._slots, clock=self._clock)
-        over.update(n for (n, _), status in zip(asked, told.statuses, strict=True) if status == OVER_LIMIT)
+        for (n, _), status in zip(asked, told.statuses, strict=True):
+            if status == OVER_LIMIT:
+                over.setdefault(n, set())
         going = [at for at, status in enumerate(told.statuses) if status == APPLIED]
-        return [asked[at] for at in going], [own_part(decisions[at]) for at in going], told.held, told.ids
+        return [asked[at] for at in going], [own_part(decisions[at]) for at in going], told
+
+    async def _decide(
+        self, connection: Connection, work: "_Work", asked: list[tuple[int, Request]]
+    ) -> list[Plan | Refusal]:
+        """Plan each; accounts of funders that a plan is the first to want are opened for it."""
+        decisions: list[Plan | Refusal] = []
+        for n, request in asked:
+            decision = self._plan(work, n, request)
+            while isinstance(decision, Unopened):
+                await self._open(connection, request.book_id, decision)
+                decision = self._plan(work, n, request)
+            decisions.append(decision)
+        return decisions
+
+    async def _open(self, connection: Connection, book_id: int, wanted: Unopened) -> None:
+        """Open accounts in the slot; whose they are is written down first."""
+        if wanted.fundings:
+            await store.insert_funders(connection, book_id=book_id, fundings=wanted.fundings)
+        names = list(dict.fromkeys(wanted.accounts))
+        specs = [AccountSpec(book_id, name.owner_id, name.kind, name.currency) for name in names]
+        found = await open_accounts(connection, slot=names[0].slot, asked=specs)
+        self._accounts.update(zip(names, found, strict=True))
 
     async def _plan_knowing_usage(
-        self,
-        connection: Connection,
-        slot: int,
-        facts: BatchFacts,
-        asked: list[tuple[int, Request]],
-        over: set[int],
-        decisions: list[Plan | Refusal],
-        now: datetime,
+        self, connection: Connection, work: "_Work", asked: list[tuple[int, Request]], decisions: list[Plan | Refusal]
     ) -> None:
-        """Plan again those for which a limit left no room, now with what was used."""
-        uses = {
-            at: decision.uses
+        """Plan again those for which a limit or a budget left no room, now with what was used."""
+        counting = {
+            at: decision
             for at, ((n, _), decision) in enumerate(zip(asked, decisions, strict=True))
-            if n in over and isinstance(decision, Plan) and decision.uses is not None
+            if n in work.over and isinstance(decision, Plan) and decision.uses is not None
         }
-        usage = await store.read_usage(connection, slot=slot, slots=self._slots, uses=list(uses.values()))
-        for at in uses:
-            decisions[at] = self._plan(slot, facts, asked[at][1], now, usage)
+        uses = [plan.uses for plan in counting.values() if plan.uses is not None]
+        usage = await store.read_usage(connection, slot=work.slot, slots=self._slots, uses=uses)
+        work = work._replace(usage=usage)
+        for at, plan in counting.items():
+            self._rests.learn(plan.budgets, usage.calendar, at=time.monotonic())
+            again = await self._decide(connection, work, [asked[at]])
+            decisions[at] = again[0]
+
+    async def _tell_exhausted(self, connection: Connection, work: "_Work") -> None:
+        """Tell once of each budget that is used up."""
+        for (budget_id, period), (book_id, card_id, left_fen) in work.exhausted.items():
+            async with connection.transaction():
+                if await store.insert_exhausted(
+                    connection, book_id=book_id, budget_id=budget_id, period=period, at=work.now
+                ):
+                    data = {"budget_id": budget_id.hex, "left_fen": left_fen}
+                    near = self._ids.new_near(card_id)
+                    notice = NewNotice(work.slot, near, book_id, BUDGET_EXHAUSTED, None, data)
+                    await write_notices(connection, [notice], at=work.now)
+            self._told.add((budget_id, period))
 
     async def _refuse_reused(
         self, connection: Connection, asked: list[tuple[int, Request]]
@@ -336,11 +420,34 @@ class Desk:
         await self._find_accounts(connection, slot, facts, requests)
         return facts
 
+    async def _find_new_holders(
+        self, connection: Connection, slot: int, facts: BatchFacts, asked: list[tuple[int, Request]]
+    ) -> frozenset[UUID]:
+        """Cards that were never spent from, of those of whom an offer wants to know it."""
+        cards = [
+            request.command.card_id
+            for _, request in asked
+            if isinstance(request.command, Spend)
+            and request.command.card_id in facts.cards
+            and self._asks_of_first(request.book_id)
+        ]
+        return (
+            frozenset(cards) - await store.read_bought_before(connection, slot=slot, cards=cards) if cards else _NOBODY
+        )
+
+    def _asks_of_first(self, book_id: int) -> bool:
+        campaigns = self._known.campaigns(book_id)
+        known = self._firsts.get(book_id)
+        if known is None or known[0] is not campaigns:
+            asks = any(one.conditions.first_purchase and not one.is_for_loads for one in campaigns.offers)
+            known = self._firsts[book_id] = (campaigns, asks)
+        return known[1]
+
     async def _find_accounts(
         self, connection: Connection, slot: int, facts: BatchFacts, requests: Sequence[Request]
     ) -> None:
         """Make sure that the accounts on the other side are known; an account never changes its id."""
-        missing: dict[tuple[int, UUID, str, str], AccountSpec] = {}
+        missing: dict[AccountName, AccountSpec] = {}
         for request in requests:
             command = request.command
             if not isinstance(command, Spend | Load) or command.card_id not in facts.cards:
@@ -355,20 +462,38 @@ class Desk:
                 else [(programme.issuer_id, "load_clearing"), (programme.issuer_id, "bonus_expense")]
             )
             for owner_id, kind in wanted:
-                name = (slot, owner_id, kind, programme.currency)
+                name = AccountName(slot, owner_id, kind, programme.currency)
                 if name not in self._accounts:
                     missing[name] = AccountSpec(request.book_id, owner_id, kind, programme.currency)
         if missing:
             found = await open_accounts(connection, slot=slot, asked=list(missing.values()))
             self._accounts.update(zip(missing, found, strict=True))
 
-    def _plan(
-        self, slot: int, facts: BatchFacts, request: Request, now: datetime, usage: UsageFacts | None = None
-    ) -> Plan | Refusal:
-        command = request.command
+    def _plan(self, work: "_Work", n: int, request: Request) -> Plan | Unopened | Refusal:
+        """The decision on a request, without the offers of budgets that are known to leave no room for them."""
+        lacking = work.over.get(n, set())
+        while True:
+            decision = self._plan_once(work, request, frozenset(lacking))
+            if not isinstance(decision, Plan) or not decision.budgets:
+                return decision
+            found = self._rests.lacking(decision.budgets, at=time.monotonic())
+            if not found:
+                return decision
+            lacking = lacking | {budget.budget_id for budget, _, _ in found}
+            if n in work.over:
+                work.over[n] = lacking
+            for budget, use, left in found:
+                period = {"day": use.day, "month": use.month}.get(budget.period, use.year)
+                if budget.subject_id is None and (budget.budget_id, period) not in self._told:
+                    near = decision.receipt.payment.card_id
+                    work.exhausted[budget.budget_id, period] = (request.book_id, near, left)
+
+    def _plan_once(self, work: "_Work", request: Request, exhausted: frozenset[UUID]) -> Plan | Unopened | Refusal:
+        facts, slot, command = work.facts, work.slot, request.command
         payment = None
         limits = NO_LIMITS
         place_rules: tuple[PlaceRule, ...] = ()
+        offers = None
         if isinstance(command, Spend | Load):
             card = facts.cards.get(command.card_id)
             target = command.card_id
@@ -385,17 +510,22 @@ class Desk:
                 # the terminal as it is now: the door may have looked at an older copy
                 place = self._known.place(request.book_id, command.place.terminal_id)
                 command = command._replace(place=place or command.place)
-                owner_id = command.place.merchant_id
-                payable = self._accounts[slot, owner_id, "merchant_payable", programme.currency]
+                payable = self._accounts[
+                    AccountName(slot, command.place.merchant_id, "merchant_payable", programme.currency)
+                ]
                 registered = card.customer_id is not None
                 limits = self._known.limits(request.book_id, programme.id, Movement.SPEND, registered)
                 place_rules = self._known.place_rules(request.book_id, programme.id, registered)
+                campaigns = self._known.campaigns(request.book_id)
+                if campaigns or command.lines or command.voucher_ids or command.outside:
+                    holder = Holder(card.id, card.customer_id, bought_before=card.id not in work.new_holders)
+                    offers = OfferFacts(campaigns, holder, slot, (), exhausted)
             elif isinstance(command, Load):
-                clearing = self._accounts[slot, programme.issuer_id, "load_clearing", programme.currency]
-                expense = self._accounts[slot, programme.issuer_id, "bonus_expense", programme.currency]
+                clearing = self._accounts[AccountName(slot, programme.issuer_id, "load_clearing", programme.currency)]
+                expense = self._accounts[AccountName(slot, programme.issuer_id, "bonus_expense", programme.currency)]
                 limits = self._known.limits(request.book_id, programme.id, Movement.LOAD, card.customer_id is not None)
         known = Facts(
-            now,
+            work.now,
             self._ids.new_near(target),
             request.book_id,
             card,
@@ -403,8 +533,10 @@ class Desk:
             payment,
             Accounts(payable, clearing, expense),
             limits,
-            usage,
+            work.usage,
             place_rules,
+            offers,
+            self._accounts,
         )
         return _PLANNERS[type(command)](known, command)
 

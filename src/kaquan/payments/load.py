@@ -45,7 +45,7 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         return BALANCE_CAP_EXCEEDED.refuse(
             "amount_fen", max_balance_fen=programme.max_balance_fen, balance_fen=held_fen
         )
-    uses = count_uses(facts, command, occurred_at=occurred_at)
+    uses = count_uses(facts, command, amount_fen=command.amount_fen, occurred_at=occurred_at)
     if isinstance(uses, Refusal):
         return uses
     legs: list[Leg] = []

@@ -142,7 +142,7 @@ def fill(amount_fen: int, rooms: list[int]) -> list[int]:
     return parts
 
 
-def count_uses(facts: Facts, command: Spend | Load, *, occurred_at: datetime) -> Uses | Refusal | None:
+def count_uses(facts: Facts, command: Spend | Load, *, amount_fen: int, occurred_at: datetime) -> Uses | Refusal | None:
     """What a spend or a load counts in; None where its programme has no limits for it. Refused: ``limit_exceeded``."""
     limits = facts.limits
     if limits is NO_LIMITS:
@@ -162,10 +162,10 @@ def count_uses(facts: Facts, command: Spend | Load, *, occurred_at: datetime) ->
     )
     moment = moment_of(occurred_at, programme.time_zone)
     if facts.usage is not None:
-        refusal = judge(limits, subjects, amount_fen=command.amount_fen, moment=moment, usage=facts.usage)
+        refusal = judge(limits, subjects, amount_fen=amount_fen, moment=moment, usage=facts.usage)
         if refusal is not None:
             return refusal
-    return uses_of(limits, subjects, amount_fen=command.amount_fen, moment=moment)
+    return uses_of(limits, subjects, amount_fen=amount_fen, moment=moment)
 
 
 first_three = itemgetter(0, 1, 2)

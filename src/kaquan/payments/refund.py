@@ -7,19 +7,35 @@ from kaquan.cards.outcomes import CARD_CLOSED
 from kaquan.kit.money import allocate
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, Posting
-from kaquan.payments.outcomes import NOT_REFUNDABLE, REFUND_EXCEEDS_PAYMENT
+from kaquan.payments.kept import Kept, KeptPart, PartKind, hash_kept, write_part
+from kaquan.payments.outcomes import LINES_NOT_KNOWN, NOT_REFUNDABLE, REFUND_EXCEEDS_LINE, REFUND_EXCEEDS_PAYMENT
+from kaquan.payments.part import Left, is_all, money_of, part_of_lines, part_of_money, unrefunded
 from kaquan.payments.plan import by_pocket, guards_of, known_payment, returned_fen, spendable_fen, too_early
-from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Plan, Receipt, Refund
+from kaquan.payments.price import part_legs
+from kaquan.payments.types import (
+    Facts,
+    Payment,
+    PaymentFacts,
+    PaymentKind,
+    PaymentStatus,
+    Plan,
+    Receipt,
+    Refund,
+    Unopened,
+)
 
 
-def plan_refund(facts: Facts, command: Refund) -> Plan | Refusal:
+def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
     """Decide a refund. A part is split over the lots in proportion to what is not yet refunded of each (see
     :func:`kaquan.kit.money.allocate` for the odd fen), so that paid and given value return in the ratio in which
     they were spent. A blocked card receives its refund: blocking protects value, it does not forfeit any. A closed
     card is empty for ever: what is owed to its holder goes another way.
 
-    Refused with ``backdating_forbidden``, ``not_found``, ``card_closed``, ``not_refundable`` or
-    ``refund_exceeds_payment``.
+    Of a payment with offers everything goes back that belongs to the part: each funder gets back what it paid of it,
+    and when nothing is left, budgets get their uses back.
+
+    Refused with ``backdating_forbidden``, ``not_found``, ``card_closed``, ``not_refundable``,
+    ``refund_exceeds_payment``, ``lines_not_known`` or ``refund_exceeds_line``.
     """
     occurred_at = command.occurred_at or facts.now
     if (refusal := too_early(command)) is not None:
@@ -31,19 +47,45 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Refusal:
     assert card is not None
     if card.status is CardStatus.CLOSED:
         return CARD_CLOSED.refuse("payment_id")
-    if payment.captured_fen == 0 or payment.kind not in (PaymentKind.PURCHASE, PaymentKind.AUTHORIZATION):
+    if not _was_spent(found):
         return NOT_REFUNDABLE.refuse("payment_id", kind=payment.kind.value)
     rooms = [spent.captured_fen - spent.refunded_fen for spent in found.legs]
     left_fen = sum(rooms)
     amount_fen = left_fen if command.amount_fen is None else command.amount_fen
-    if amount_fen > left_fen or left_fen == 0:
+    part: KeptPart | None = None
+    left: Left | None = None
+    if found.kept is not None:
+        left = unrefunded(found.kept, found.parts, authorized=payment.kind is PaymentKind.AUTHORIZATION)
+    if command.lines:
+        if found.kept is None or left is None:
+            return LINES_NOT_KNOWN.refuse("lines")
+        of_goods = _part_of_goods(found.kept, left, command)
+        if isinstance(of_goods, Refusal):
+            return of_goods
+        part = of_goods
+        amount_fen = money_of(part)
+    if amount_fen > left_fen or (left.is_empty if left is not None else left_fen == 0):
         return REFUND_EXCEEDS_PAYMENT.refuse("amount_fen", left_fen=left_fen)
+    kept, gives_back = None, False
     parts = allocate(amount_fen, rooms)
     legs = [
         Leg(Effect.POST, spent.other_account, None, spent.account_id, spent.lot, part)
         for spent, part in zip(found.legs, parts, strict=True)
         if part
     ]
+    if found.kept is not None and left is not None:
+        if part is None:
+            part = part_of_money(found.kept, left, amount_fen, what=PartKind.REFUND)
+        # an open authorization may still be captured
+        gives_back = is_all(left, part) and payment.status is not PaymentStatus.OPEN
+        part = part._replace(gives_back=gives_back)
+        kept = write_part(part)
+        funded = part_legs(facts, found, Effect.POST, part.shares, back=True)
+        if isinstance(funded, Unopened):
+            return funded
+        legs += funded
+    if not legs:
+        return NOT_REFUNDABLE.refuse("payment_id", kind=payment.kind.value)
     posting = Posting(
         transaction_id=facts.transaction_id,
         kind="refund",
@@ -53,6 +95,7 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Refusal:
         related_id=payment.id,
         place_id=payment.terminal_id,
         reference=command.reference,
+        detail=hash_kept(kept),
     )
     refund = Payment(
         slot=-1,
@@ -80,5 +123,37 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Refusal:
     refunded = msgspec.structs.replace(
         payment, refunded_fen=payment.refunded_fen + amount_fen, version=payment.version + 1
     )
-    receipt = Receipt(refund, pockets, spendable_fen(card, facts.now) + returned_fen(found.legs, parts))
-    return Plan(posting, receipt, new=refund, changed=refunded)
+    balance_fen = spendable_fen(card, facts.now) + returned_fen(found.legs, parts)
+    return Plan(
+        posting,
+        Receipt(refund, pockets, balance_fen, found.kept, part),
+        new=refund,
+        changed=refunded,
+        kept=kept,
+        original_id=None if kept is None else payment.id,
+        gives_back=tuple(one.use for one in found.kept.uses) if found.kept is not None and gives_back else (),
+    )
+
+
+def _was_spent(found: PaymentFacts) -> bool:
+    """Whether anything was: a purchase that offers paid for whole is one of nothing from the card."""
+    payment = found.payment
+    if payment.kind not in (PaymentKind.PURCHASE, PaymentKind.AUTHORIZATION):
+        return False
+    if payment.captured_fen or found.kept is None:
+        return payment.captured_fen > 0
+    return payment.kind is PaymentKind.PURCHASE or any(part.what is PartKind.CAPTURE for part in found.parts)
+
+
+def _part_of_goods(kept: Kept, left: Left, command: Refund) -> KeptPart | Refusal:
+    """What belongs to the goods that came back."""
+    returned: dict[int, int] = {}
+    for number, line_fen in command.lines:
+        returned[number] = returned.get(number, 0) + line_fen
+    known = {line.number: line_left_fen for line, line_left_fen in zip(kept.lines, left.lines, strict=True)}
+    for number, line_fen in returned.items():
+        if number not in known:
+            return LINES_NOT_KNOWN.refuse("lines")
+        if line_fen > known[number]:
+            return REFUND_EXCEEDS_LINE.refuse("lines", number=number, left_fen=known[number])
+    return part_of_lines(kept, left, returned)

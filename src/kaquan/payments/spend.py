@@ -6,15 +6,17 @@ from kaquan.cards import PIN_REFUSALS, PinState
 from kaquan.cards.outcomes import PIN_REQUIRED
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, Posting
-from kaquan.payments.limits import moment_of
+from kaquan.payments.kept import hash_kept, write_kept
+from kaquan.payments.limits import Uses, moment_of
 from kaquan.payments.outcomes import INSUFFICIENT_FUNDS, NOT_ACCEPTED_HERE, TERMINAL_BLOCKED
 from kaquan.payments.places import LastPlace, PlaceRuleKind, judge_place
 from kaquan.payments.plan import by_pocket, count_uses, guards_of, spendable_fen, take, too_early, usable_card
-from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Plan, Receipt, Spend
+from kaquan.payments.price import Parties, Priced, fund_legs, price_spend, sum_fundings
+from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Plan, Receipt, Spend, Unopened
 
 
-def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
-    """Decide a purchase or an authorization.
+def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
+    """Decide a purchase or an authorization: of what it costs with the offers that are in force.
 
     Refused with ``backdating_forbidden``, ``not_found``, the codes of cards that are not active, ``card_expired``,
     ``terminal_blocked``, ``not_accepted_here``, ``outside_area``, ``impossible_travel``, those of a PIN where the
@@ -38,26 +40,44 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
         refusal = judge_place(facts.place_rules, place, last=card.last_place, occurred_at=occurred_at, moment=moment)
         if refusal is not None:
             return refusal
+    priced, payable_fen = None, command.amount_fen
+    if facts.offers is not None:
+        moment = moment_of(occurred_at, programme.time_zone)
+        priced = price_spend(facts, facts.offers, command, occurred_at=occurred_at, moment=moment)
+        if priced is not None:
+            payable_fen = priced.pricing.payable_fen
     above_fen = programme.pin_required_above_fen
-    if above_fen is not None and command.amount_fen > above_fen and command.pin is not PinState.RIGHT:
+    if above_fen is not None and payable_fen > above_fen and command.pin is not PinState.RIGHT:
         if command.pin is PinState.NOT_GIVEN:
             return PIN_REQUIRED.refuse("pin", above_fen=above_fen)
         return PIN_REFUSALS[command.pin].refuse("pin")
-    uses = count_uses(facts, command, occurred_at=occurred_at)
+    uses = count_uses(facts, command, amount_fen=payable_fen, occurred_at=occurred_at)
     if isinstance(uses, Refusal):
         return uses
     spend_order = programme.spend_order_at(place.merchant_id, place.store_id, place.trade)
-    takings = take(card, spend_order, command.amount_fen, facts.now)
+    takings = take(card, spend_order, payable_fen, facts.now) if payable_fen else []
     if isinstance(takings, int):
-        return INSUFFICIENT_FUNDS.refuse("amount_fen", available_fen=takings, amount_fen=command.amount_fen)
+        return INSUFFICIENT_FUNDS.refuse("amount_fen", available_fen=takings, amount_fen=payable_fen)
     if command.authorize:
         kind, status, effect, captured_fen = PaymentKind.AUTHORIZATION, PaymentStatus.OPEN, Effect.RESERVE, 0
         expires_at = facts.now + timedelta(seconds=command.expires_in_s or programme.authorization_ttl_s)
     else:
         kind, status, effect = PaymentKind.PURCHASE, PaymentStatus.COMPLETED, Effect.POST
-        captured_fen, expires_at = command.amount_fen, None
+        captured_fen, expires_at = payable_fen, None
     payable = facts.accounts.merchant_payable
     legs = [Leg(effect, taking.pocket.account_id, taking.lot, payable, None, taking.amount_fen) for taking in takings]
+    kept = None
+    if priced is not None and facts.offers is not None:
+        parties = Parties(programme.issuer_id, place.merchant_id)
+        sums = sum_fundings(parties, [(one.campaign_id, one.funder, one.amount_fen) for one in priced.kept.shares])
+        funded = fund_legs(
+            facts, effect, sums, slot=facts.offers.slot, merchant_id=place.merchant_id, currency=programme.currency
+        )
+        if isinstance(funded, Unopened):
+            return funded
+        legs += funded
+        uses = _with_budgets(uses, priced)
+        kept = write_kept(priced.kept)
     posting = Posting(
         transaction_id=facts.transaction_id,
         kind=kind.value,
@@ -66,6 +86,7 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
         guards=guards_of(card, legs),
         place_id=place.terminal_id,
         reference=command.reference,
+        detail=hash_kept(kept),
     )
     payment = Payment(
         slot=-1,
@@ -79,7 +100,7 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
         terminal_id=place.terminal_id,
         original_id=None,
         currency=programme.currency,
-        amount_fen=command.amount_fen,
+        amount_fen=payable_fen,
         bonus_fen=0,
         captured_fen=captured_fen,
         refunded_fen=0,
@@ -92,11 +113,23 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Refusal:
     pockets = by_pocket(card, [(taking.pocket.account_id, taking.amount_fen) for taking in takings])
     return Plan(
         posting,
-        Receipt(payment, pockets, spendable_fen(card, facts.now) - command.amount_fen),
+        Receipt(
+            payment, pockets, spendable_fen(card, facts.now) - payable_fen, None if priced is None else priced.kept
+        ),
         new=payment,
         uses=uses,
         last_place=_leave_place(facts, command, occurred_at),
+        kept=kept,
+        budgets=() if priced is None else priced.counted,
     )
+
+
+def _with_budgets(uses: Uses | None, priced: Priced) -> Uses | None:
+    """What counts in limits, and in budgets with them."""
+    budgets = [one.use for one in priced.kept.uses]
+    if not budgets:
+        return uses
+    return Uses(budgets, []) if uses is None else Uses([*uses.calendar, *budgets], uses.trails)
 
 
 def _leave_place(facts: Facts, command: Spend, occurred_at: datetime) -> LastPlace | None:

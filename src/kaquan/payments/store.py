@@ -12,6 +12,7 @@ from kaquan.kit.db import (
     Connection,
     Params,
     Pool,
+    bytes_field,
     load_queries,
     number_field,
     rows_literal,
@@ -20,6 +21,7 @@ from kaquan.kit.db import (
     uuid_field,
 )
 from kaquan.ledger import Item, PostStatus, batch_params, list_by_account, list_rows, run_post, slot_of
+from kaquan.payments.kept import hash_kept, read_kept, read_part
 from kaquan.payments.limits import (
     Holder,
     Hours,
@@ -31,11 +33,13 @@ from kaquan.payments.limits import (
     Trail,
     Usage,
     UsageFacts,
+    Use,
     Uses,
 )
 from kaquan.payments.places import LastPlace, PlaceRule, PlaceRuleKind
 from kaquan.payments.types import (
     CardFacts,
+    Funding,
     LotFacts,
     Payment,
     PaymentFacts,
@@ -100,7 +104,9 @@ async def load_facts(
             found[n] = card
         if account_id is None:
             continue
-        name = _POCKETS[kind]
+        name = _POCKETS.get(kind)
+        if name is None:
+            continue  # points are no money
         pocket = card.pockets.get(name)
         if pocket is None:
             pocket = PocketFacts(name, account_id, version, posted_fen, reserved_fen, [])
@@ -115,7 +121,13 @@ async def _load_payments(
 ) -> dict[UUID, PaymentFacts]:
     cursor = await connection.execute(_SQL["load_payments"], {"slot": slot, "ids": list(ids), "now": now})
     return {
-        row[1]: PaymentFacts(_payment(row[:-1]), [SpentLeg(*leg) for leg in row[-1]]) for row in await cursor.fetchall()
+        row[1]: PaymentFacts(
+            _payment(row[:-3]),
+            [SpentLeg(*leg) for leg in row[-3]],
+            None if row[-2] is None else read_kept(row[-2]),
+            tuple(read_part(part) for part in row[-1]),
+        )
+        for row in await cursor.fetchall()
     }
 
 
@@ -143,9 +155,16 @@ async def post(
     trail_uses: list[str] = []
     last: list[str] = []
     use_keys: set[UUID] = set()
+    pricings: list[str] = []
+    back: list[str] = []
     for n, plan in enumerate(plans, start=1):
         if plan is None:
             continue
+        if plan.kept is not None:
+            pricings.append(
+                f"({n},{uuid_field(plan.original_id)},{bytes_field(plan.kept)},{bytes_field(hash_kept(plan.kept))})"
+            )
+            back += [_use_row(n, use) for use in plan.gives_back]
         if (p := plan.new) is not None:
             new.append(
                 f"({n},{p.id.hex},{p.book_id},{p.kind.value},{p.status.value},{p.card_id.hex},"
@@ -169,6 +188,11 @@ async def post(
     params["trail_uses"] = rows_literal(trail_uses)
     params["new"] = rows_literal(new)
     params["changes"] = rows_literal(changes)
+    if pricings:
+        params["pricings"] = rows_literal(pricings)
+        params["back"] = rows_literal(back)
+        params["reserved"] = list(reserved)
+        return await run_post(connection, _SQL["post_priced"], params)
     if reserved:
         params["reserved"] = list(reserved)
         return await run_post(connection, _SQL["post_reserved"], params)
@@ -177,12 +201,31 @@ async def post(
 
 def _put_uses(n: int, counted: Uses, uses: list[str], trail_uses: list[str], use_keys: set[UUID]) -> None:
     """Add what item ``n`` counts in to the rows of a call."""
-    for key, amount_fen, day, month, year, maxima, _ in counted.calendar:
-        use_keys.add(key)
-        most = ",".join(["" if maximum is None else str(maximum) for maximum in maxima])
-        uses.append(f"({n},{key.hex},{amount_fen},{day},{month},{year},{most})")
+    for use in counted.calendar:
+        use_keys.add(use.key)
+        uses.append(_use_row(n, use))
     for key, amount_fen, step, max_fen, max_count, _ in counted.trails:
         trail_uses.append(f"({n},{key.hex},{amount_fen},{step},{number_field(max_fen)},{number_field(max_count)})")
+
+
+def _use_row(n: int, use: Use) -> str:
+    key, amount_fen, day, month, year, maxima, _ = use
+    most = ",".join(["" if maximum is None else str(maximum) for maximum in maxima])
+    return f"({n},{key.hex},{amount_fen},{day},{month},{year},{most})"
+
+
+async def reserve_back(
+    connection: Connection, *, slot: int, paid_in: int, at: datetime, asked: Sequence[tuple[UUID, Sequence[Use]]]
+) -> None:
+    """Say in ``slot`` what transactions of ``paid_in`` will give back there, if they are posted."""
+    params = {
+        "slot": slot,
+        "paid_in": paid_in,
+        "at": at,
+        "ids": [id_ for id_, _ in asked],
+        "uses": rows_literal([_use_row(n, use) for n, (_, uses) in enumerate(asked, start=1) for use in uses]),
+    }
+    await connection.execute(_SQL["reserve_back"], params)
 
 
 async def reserve_uses(
@@ -223,10 +266,34 @@ async def give_up(connection: Connection, *, slot: int, transaction_id: UUID, at
 
 async def load_old_reservations(
     connection: Connection, *, slot: int, until: datetime, limit: int
-) -> list[tuple[UUID, int]]:
-    """Reservations that were made by ``until``: the transaction and its slot."""
+) -> list[tuple[UUID, int, bool]]:
+    """Reservations that were made by ``until``: the transaction, its slot, and whether it gives back."""
     cursor = await connection.execute(_SQL["old_reservations"], {"slot": slot, "until": until, "limit": limit})
-    return [(row[0], row[1]) for row in await cursor.fetchall()]
+    return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
+
+
+async def insert_funders(connection: Connection, *, book_id: int, fundings: Sequence[Funding]) -> None:
+    """Remember who pays into the accounts of these owners."""
+    params = {
+        "book_id": book_id,
+        "ids": [one.id for one in fundings],
+        "campaigns": [one.campaign_id for one in fundings],
+        "kinds": [one.kind.value for one in fundings],
+        "parties": [one.party_id for one in fundings],
+    }
+    await connection.execute(_SQL["insert_funders"], params)
+
+
+async def insert_exhausted(connection: Connection, *, book_id: int, budget_id: UUID, period: int, at: datetime) -> bool:
+    """Note that a budget is used up; False if that is known."""
+    params = {"book_id": book_id, "budget_id": budget_id, "period": period, "at": at}
+    return (await connection.execute(_SQL["insert_exhausted"], params)).rowcount == 1
+
+
+async def read_bought_before(connection: Connection, *, slot: int, cards: Sequence[UUID]) -> set[UUID]:
+    """Which of these cards were spent from before."""
+    cursor = await connection.execute(_SQL["bought_before"], {"slot": slot, "cards": list(cards)})
+    return {row[0] for row in await cursor.fetchall()}
 
 
 async def find_overdue(connection: Connection, *, slot: int, now: datetime, limit: int) -> list[tuple[UUID, int]]:

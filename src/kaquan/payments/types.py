@@ -1,6 +1,6 @@
 """Commands, facts, plans and receipts of payments. All frozen; amounts in minor units of the card's currency."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -12,8 +12,18 @@ from kaquan.cards import CardStatus, PinState, Pocket, Programme
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Answer, Posting, RequestKey
 from kaquan.parties import Place
-from kaquan.payments.limits import NO_LIMITS, LimitSet, UsageFacts, Uses
+from kaquan.payments.kept import Kept, KeptPart
+from kaquan.payments.limits import NO_LIMITS, LimitSet, UsageFacts, Use, Uses
 from kaquan.payments.places import LastPlace, PlaceRule
+from kaquan.promotions import (
+    BudgetUse,
+    CompiledCampaigns,
+    FunderKind,
+    Holder,
+    Line,
+    OutsideOffer,
+    VoucherInHand,
+)
 
 
 class PaymentKind(StrEnum):
@@ -52,6 +62,12 @@ class Spend(NamedTuple):
     pin: PinState = PinState.NOT_GIVEN
     device_id: UUID | None = None
     """What the holder pays with, when the till knows it; only for limits."""
+    lines: tuple[Line, ...] = ()
+    """The basket, which sums to ``amount_fen``; empty: the till tells none, it is one line of goods unknown."""
+    voucher_ids: tuple[UUID, ...] = ()
+    """What the holder wants to redeem."""
+    outside: tuple[OutsideOffer, ...] = ()
+    """Discounts that are given already; together less than ``amount_fen``."""
 
 
 class Capture(NamedTuple):
@@ -79,6 +95,9 @@ class Refund(NamedTuple):
     occurred_at: datetime | None = None
     reference: str | None = None
     not_before: datetime | None = None
+    lines: tuple[tuple[int, int], ...] = ()
+    """The goods that came back: the number of a line of the payment, and how much of it at list price. With them
+    ``amount_fen`` is None: what the holder gets follows."""
 
 
 class Load(NamedTuple):
@@ -188,6 +207,11 @@ class PaymentFacts(NamedTuple):
 
     payment: Payment
     legs: list[SpentLeg]
+    """Of the card's pockets."""
+    kept: Kept | None = None
+    """How it was priced; None: without offers."""
+    parts: tuple[KeptPart, ...] = ()
+    """What was captured and given back of that, in the order in which it was."""
 
 
 class Accounts(NamedTuple):
@@ -214,6 +238,35 @@ class Facts(NamedTuple):
     """What was used of them; None: not looked at, the database will tell when there is too little left."""
     place_rules: tuple[PlaceRule, ...] = ()
     """Those that hold for a spend of this card."""
+    offers: "OfferFacts | None" = None
+    """None: there is nothing to price, neither a campaign nor a voucher nor a discount from outside."""
+    opened: "Opened" = {}  # noqa: RUF012  (read only)
+    """Accounts of funders and the like that are open in the slot."""
+
+
+class AccountName(NamedTuple):
+    """An account of one who is neither the card nor the place, in the card's slot and currency."""
+
+    slot: int
+    owner_id: UUID
+    kind: str
+    currency: str
+
+
+Opened = Mapping[AccountName, int]
+
+
+class OfferFacts(NamedTuple):
+    """What a payment is priced with."""
+
+    campaigns: CompiledCampaigns
+    holder: Holder
+    slot: int
+    """Of the card: where accounts of funders are."""
+    vouchers: tuple[VoucherInHand, ...] = ()
+    """Those of the command that could be locked for this payment."""
+    exhausted: frozenset[UUID] = frozenset()
+    """Budgets that are known to have nothing left for it."""
 
 
 class PocketAmount(msgspec.Struct, frozen=True):
@@ -229,6 +282,10 @@ class Receipt(msgspec.Struct, frozen=True):
     payment: Payment
     pockets: list[PocketAmount]
     balance_fen: int
+    kept: Kept | None = None
+    """How the payment was priced, or the payment that is refunded."""
+    part: KeptPart | None = None
+    """What of that a refund gave back."""
 
 
 class Plan(NamedTuple):
@@ -243,6 +300,30 @@ class Plan(NamedTuple):
     """What it counts in; None: nothing."""
     last_place: LastPlace | None = None
     """Where the card is now, if a rule wants to know the next time."""
+    kept: bytes | None = None
+    """How it was priced, or what it takes or gives back of a pricing; None: without offers."""
+    original_id: UUID | None = None
+    """The payment whose pricing that is a part of."""
+    gives_back: tuple[Use, ...] = ()
+    """What it counted in and does not any more."""
+    budgets: tuple[tuple[BudgetUse, Use], ...] = ()
+    """Those of its uses that are of budgets."""
+
+
+class Funding(NamedTuple):
+    """One who pays for offers of a campaign: the owner of an account."""
+
+    id: UUID
+    campaign_id: UUID
+    kind: FunderKind
+    party_id: UUID
+
+
+class Unopened(NamedTuple):
+    """There is no plan yet: these accounts must be open first."""
+
+    accounts: tuple[AccountName, ...]
+    fundings: tuple[Funding, ...]
 
 
 class Request(NamedTuple):

@@ -19,7 +19,7 @@ def judge_leaves(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
     wrong: list[Row] = []
     for (
         slot, leaf_of, found, salt, id_, book_id, kind, related_id, place_id, effective_at, recorded_at,
-        reference, request_key, entries,
+        reference, request_key, detail, entries,
     ) in rows:  # fmt: skip
         if id_ is None:
             wrong.append(_row(slot, leaf_of, "transaction of the leaf", "one of its id", None))
@@ -33,7 +33,7 @@ def judge_leaves(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
             expected = leaf_hash(
                 LeafFacts(
                     slot, id_, book_id, kind, related_id, place_id, effective_at, recorded_at, commitment,
-                    legs,
+                    legs, detail,
                 )
             )  # fmt: skip
             if expected != found:
@@ -64,9 +64,11 @@ AUDIT = Audit(
     # In the order of the keys, which lets PostgreSQL merge three indexes as the rows are fetched.
     sql="""
 (SELECT t.slot, l.transaction_id, l.leaf_hash, l.salt, t.id, t.book_id, t.kind::text, t.related_id,
-        t.place_id, t.effective_at, t.recorded_at, t.reference, t.request_key, e.entries
+        t.place_id, t.effective_at, t.recorded_at, t.reference, t.request_key, d.hash,
+        e.entries
  FROM ledger_transaction AS t
  LEFT JOIN evidence_leaf AS l ON l.slot = t.slot AND l.transaction_id = t.id
+ LEFT JOIN ledger_detail AS d ON d.slot = t.slot AND d.transaction_id = t.id
  LEFT JOIN (
    SELECT slot, transaction_id,
           '[' || string_agg(
@@ -78,7 +80,7 @@ AUDIT = Audit(
  ORDER BY t.slot, t.id)
 UNION ALL
 SELECT l.slot, l.transaction_id, l.leaf_hash, l.salt, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-       NULL
+       NULL, NULL
 FROM evidence_leaf AS l
 WHERE NOT EXISTS (SELECT FROM ledger_transaction AS t WHERE t.slot = l.slot AND t.id = l.transaction_id)
   AND NOT EXISTS (SELECT FROM policy_decision AS d WHERE d.slot = l.slot AND d.change_id = l.transaction_id)
