@@ -25,7 +25,7 @@ def allocate(total_fen: int, weights: Sequence[int]) -> list[int]:
     [0, 2, 3]
     """
     whole = sum(weights)
-    if total_fen < 0 or any(weight < 0 for weight in weights):
+    if total_fen < 0 or min(weights, default=0) < 0:
         raise ValueError("allocate: neither the total nor a weight may be negative")
     if whole == 0:
         if total_fen:
@@ -33,7 +33,8 @@ def allocate(total_fen: int, weights: Sequence[int]) -> list[int]:
         return [0] * len(weights)
     parts = [total_fen * weight // whole for weight in weights]
     left = total_fen - sum(parts)
-    by_fraction = sorted(range(len(weights)), key=lambda i: -(total_fen * weights[i] % whole))
-    for i in by_fraction[:left]:
-        parts[i] += 1
+    if left:
+        below = [-(total_fen * weight % whole) for weight in weights]
+        for i in sorted(range(len(weights)), key=below.__getitem__)[:left]:
+            parts[i] += 1
     return parts
