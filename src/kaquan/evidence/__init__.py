@@ -1,9 +1,10 @@
 """Evidence: what makes a change of history visible to an outsider.
 
-This room fixes the canonical bytes of a transaction, of an approved change of rules and of a key of the log, and their
-RFC 9162 leaf hashes; the ledger writes a leaf in the commit of each transaction, and policy in that of each approved
-change. The sequencer then gives every leaf its place in one append-only log, and extends, signs and publishes its tree.
-It knows nothing of cards or money rules, and no posting ever waits for it.
+This room fixes the canonical bytes of a transaction, of an approved change of rules, of a change of a voucher and of
+a key of the log, and their RFC 9162 leaf hashes; the ledger writes a leaf in the commit of each transaction, policy
+in that of each approved change, and vouchers in that of each change of a voucher. The sequencer then gives every leaf
+its place in one append-only log, and extends, signs and publishes its tree. It knows nothing of cards or money rules,
+and no posting ever waits for it.
 """
 
 from kaquan.evidence.check import Comparison, compare_checkpoint
@@ -27,6 +28,7 @@ from kaquan.evidence.receipt import Opening, Verified, verify_receipt, write_rec
 from kaquan.evidence.sequence import LogError, Sequencer, Taken
 from kaquan.evidence.tiles import Tile, read_path
 from kaquan.evidence.tree import hash_leaf
+from kaquan.evidence.voucher_leaf import VoucherLeafFacts, voucher_bytes, voucher_leaf_hash
 
 __all__ = [
     "RECEIPT_CONTRADICTED",
@@ -48,6 +50,7 @@ __all__ = [
     "Taken",
     "Tile",
     "Verified",
+    "VoucherLeafFacts",
     "canonical_bytes",
     "commit_private",
     "compare_checkpoint",
@@ -71,5 +74,7 @@ __all__ = [
     "read_path",
     "sign_note",
     "verify_receipt",
+    "voucher_bytes",
+    "voucher_leaf_hash",
     "write_receipt",
 ]

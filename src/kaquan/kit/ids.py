@@ -45,6 +45,10 @@ class Prefix(StrEnum):
     SALE = "sale"
     TOP_UP = "top"
     SALE_PAYMENT = "spay"
+    FUNDER = "fun"
+    VOUCHER_TEMPLATE = "vtpl"
+    VOUCHER_BATCH = "vbat"
+    VOUCHER = "vou"
 
 
 class Ids(Protocol):

@@ -1,6 +1,7 @@
 """Evidence leaves against the transactions they speak for, recomputed by the code that writes receipts.
 
-Those of approved changes of rules are the audit ``policy``'s, those of keys of the log the audit ``log``'s.
+Those of approved changes of rules are the audit ``policy``'s, those of keys of the log the audit ``log``'s, and
+those of changes of vouchers the audit ``voucher_events``'.
 """
 
 from collections.abc import Sequence
@@ -84,6 +85,7 @@ SELECT l.slot, l.transaction_id, l.leaf_hash, l.salt, NULL, NULL, NULL, NULL, NU
 FROM evidence_leaf AS l
 WHERE NOT EXISTS (SELECT FROM ledger_transaction AS t WHERE t.slot = l.slot AND t.id = l.transaction_id)
   AND NOT EXISTS (SELECT FROM policy_decision AS d WHERE d.slot = l.slot AND d.change_id = l.transaction_id)
+  AND NOT EXISTS (SELECT FROM vouchers_event AS v WHERE v.slot = l.slot AND v.id = l.transaction_id)
   AND NOT EXISTS (SELECT FROM evidence_key AS k WHERE k.slot = l.slot AND k.id = l.transaction_id)
 """,
     judge=judge_leaves,

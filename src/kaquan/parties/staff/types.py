@@ -80,6 +80,8 @@ class ApprovalKind(StrEnum):
     CLOSING_TERMS = "closing_terms"
     POLICY_CHANGE = "policy_change"
     PROGRAMME_CHANGE = "programme_change"
+    VOUCHER_ISSUE = "voucher_issue"
+    VOUCHER_CANCELLING = "voucher_cancelling"
 
 
 class ApprovalStatus(StrEnum):
