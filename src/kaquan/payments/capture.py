@@ -1,9 +1,12 @@
 """Capture an authorization: what was set aside, or a part of it, becomes a spend."""
 
+from uuid import UUID
+
 import msgspec
 
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Posting
+from kaquan.payments.give import voucher_amounts, vouchers_of
 from kaquan.payments.kept import PartKind, hash_kept, write_part
 from kaquan.payments.outcomes import (
     AUTHORIZATION_EXPIRED,
@@ -18,11 +21,12 @@ from kaquan.payments.plan import (
     guards_of,
     known_payment,
     leg,
+    programme_of,
     returned_fen,
     spendable_fen,
 )
 from kaquan.payments.price import part_legs
-from kaquan.payments.types import Capture, Facts, PaymentStatus, Plan, Receipt, Unopened
+from kaquan.payments.types import Capture, Facts, Giving, PaymentStatus, Plan, Receipt, Unopened
 
 
 def plan_capture(facts: Facts, command: Capture) -> Plan | Unopened | Refusal:
@@ -61,6 +65,8 @@ def plan_capture(facts: Facts, command: Capture) -> Plan | Unopened | Refusal:
             if spent.reserved_fen > part
         ]
     kept = None
+    returns: tuple[tuple[UUID, int], ...] = ()
+    gives: tuple[Giving, ...] = ()
     if found.kept is not None:
         left = uncaptured(found.kept, found.parts)
         part = part_of_money(found.kept, left, amount_fen, what=PartKind.CAPTURE)
@@ -71,6 +77,10 @@ def plan_capture(facts: Facts, command: Capture) -> Plan | Unopened | Refusal:
             if isinstance(funded, Unopened):
                 return funded
             legs += funded
+        returns = voucher_amounts(found.kept, rest)
+        gives = vouchers_of(
+            found.kept.grants, part.grants, card=card, programme=programme_of(facts), payment_id=payment.id
+        )
     changed = msgspec.structs.replace(
         payment,
         status=PaymentStatus.COMPLETED if done else PaymentStatus.OPEN,
@@ -96,4 +106,6 @@ def plan_capture(facts: Facts, command: Capture) -> Plan | Unopened | Refusal:
         changed=changed,
         kept=kept,
         original_id=None if kept is None else payment.id,
+        returns=returns,
+        gives=gives,
     )

@@ -8,7 +8,7 @@ answers for those that were: nothing acknowledged is lost and nothing happens tw
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -33,6 +33,7 @@ from kaquan.payments.limits import NO_LIMITS, LimitSet, Movement, UsageFacts
 from kaquan.payments.load import plan_load
 from kaquan.payments.outcomes import IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
 from kaquan.payments.places import PlaceRule
+from kaquan.payments.redeem import Templates, load_vouchers, lock, settle_locks, write_givings
 from kaquan.payments.refund import plan_refund
 from kaquan.payments.reserve import Held, Reserved, own_part, reserve, settle
 from kaquan.payments.spend import plan_spend
@@ -50,6 +51,7 @@ from kaquan.payments.types import (
     Spend,
     Unopened,
     Void,
+    VoucherFacts,
 )
 from kaquan.payments.void import plan_void
 from kaquan.promotions import CompiledCampaigns, Holder
@@ -101,6 +103,10 @@ class Known(NamedTuple):
     refresh: Callable[[], Any]
 
 
+def _id_of(decision: Plan | Refusal) -> UUID | None:
+    return decision.posting.transaction_id if isinstance(decision, Plan) else None
+
+
 class _Work(NamedTuple):
     """A batch on its way."""
 
@@ -112,6 +118,7 @@ class _Work(NamedTuple):
     exhausted: dict[tuple[UUID, int], tuple[int, UUID, int]]
     """Budgets (and their periods) that were found to be used up: the book, a card that found it, and what is left."""
     usage: UsageFacts | None = None
+    vouchers: Mapping[UUID, VoucherFacts] = {}
     new_holders: frozenset[UUID] = frozenset()
     """Cards that were never spent from, where an offer asks."""
 
@@ -137,6 +144,7 @@ class Desk:
         self._known = known
         self._accounts: dict[AccountName, int] = {}
         self._rests = Rests()
+        self._templates = Templates(pool)
         self._told: set[tuple[UUID, int]] = set()
         self._firsts: dict[int, tuple[CompiledCampaigns, bool]] = {}
         self._idle: list[Connection] = []
@@ -277,19 +285,28 @@ class Desk:
         facts = await self._load(connection, slot, [request for _, request in asked])
         now = self._clock.now()
         work = _Work(
-            slot, facts, now, over, {}, new_holders=await self._find_new_holders(connection, slot, facts, asked)
+            slot,
+            facts,
+            now,
+            over,
+            {},
+            new_holders=await self._find_new_holders(connection, slot, facts, asked),
+            vouchers=await self._load_vouchers(connection, asked),
         )
         decisions = await self._decide(connection, work, asked)
         if over:
             await self._plan_knowing_usage(connection, work, asked, decisions)
+        locked = await lock(connection, decisions, slots=self._slots, at=now)
+        if locked.lacking:
+            # another payment has the voucher at this moment: look again what became of it
+            going = [at for at, decision in enumerate(decisions) if _id_of(decision) not in locked.lacking]
+            asked, decisions = [asked[at] for at in going], [decisions[at] for at in going]
         held: Held = {}
         back: Held = {}
-        reserved: list[UUID] = []
+        reserved = list(locked.held)
         if len(self._slots) > 1:
             asked, decisions, told = await self._reserve(connection, slot, asked, decisions, over)
-            held, back, reserved = told.held, told.back, told.ids
-            if not asked:
-                return refused
+            held, back, reserved = told.held, told.back, sorted({*told.ids, *reserved})
         items: list[Item] = []
         plans: list[Plan | None] = []
         rendered: list[Answer] = []
@@ -303,10 +320,12 @@ class Desk:
                 plans.append(decision)
                 items.append(Item(request.book_id, decision.posting, request.key, answer))
             rendered.append(answer)
-        statuses = await store.post(connection, items, plans, slot=slot, recorded_at=now, reserved=reserved)
-        if held or back:
-            posted = [item.posting for item, status in zip(items, statuses, strict=True) if status == APPLIED]
-            await settle(connection, held, back, posted={one.transaction_id for one in posted if one is not None})
+        statuses = await self._post(connection, work, items, plans, reserved)
+        if held or back or locked.held:
+            done_now = [item.posting for item, status in zip(items, statuses, strict=True) if status == APPLIED]
+            posted = {one.transaction_id for one in done_now if one is not None}
+            await settle(connection, held, back, posted=posted)
+            await settle_locks(connection, locked, posted=posted, slots=self._slots, ids=self._ids, at=now)
         if work.exhausted:
             await self._tell_exhausted(connection, work)
         done = refused + [
@@ -317,6 +336,42 @@ class Desk:
             if status == OVER_LIMIT:
                 over.setdefault(n, set())
         return done + await self._first_answers(connection, slot, again) if again else done
+
+    async def _post(
+        self,
+        connection: Connection,
+        work: "_Work",
+        items: list[Item],
+        plans: list[Plan | None],
+        reserved: Sequence[UUID],
+    ) -> list[int]:
+        """Post; what payments give and take back besides value is written in the same commit."""
+        if not items:
+            return []
+        if not any(plan is not None and (plan.returns or plan.gives or plan.revokes) for plan in plans):
+            return await store.post(connection, items, plans, slot=work.slot, recorded_at=work.now, reserved=reserved)
+        async with connection.transaction():
+            statuses = await store.post(
+                connection,
+                items,
+                plans,
+                slot=work.slot,
+                recorded_at=work.now,
+                reserved=reserved,
+                in_transaction=True,
+            )
+            done = [plan for plan, status in zip(plans, statuses, strict=True) if plan and status == APPLIED]
+            await write_givings(connection, self._templates, done, slots=self._slots, ids=self._ids, at=work.now)
+        return statuses
+
+    async def _load_vouchers(
+        self, connection: Connection, asked: list[tuple[int, Request]]
+    ) -> dict[UUID, VoucherFacts]:
+        wanted: dict[int, list[UUID]] = {}
+        for _, request in asked:
+            if isinstance(request.command, Spend) and request.command.voucher_ids:
+                wanted.setdefault(request.book_id, []).extend(request.command.voucher_ids)
+        return await load_vouchers(connection, self._templates, wanted, slots=self._slots) if wanted else {}
 
     async def _reserve(
         self,
@@ -519,7 +574,16 @@ class Desk:
                 campaigns = self._known.campaigns(request.book_id)
                 if campaigns or command.lines or command.voucher_ids or command.outside:
                     holder = Holder(card.id, card.customer_id, bought_before=card.id not in work.new_holders)
-                    offers = OfferFacts(campaigns, holder, slot, (), exhausted)
+                    offers = OfferFacts(campaigns, holder, slot, work.vouchers, exhausted)
+            elif isinstance(command, Refund) and payment is not None and payment.kept is not None:
+                terminal_id = payment.payment.terminal_id
+                place = None if terminal_id is None else self._known.place(request.book_id, terminal_id)
+                offers = OfferFacts(
+                    self._known.campaigns(request.book_id),
+                    Holder(card.id, card.customer_id),
+                    slot,
+                    trade=None if place is None else place.trade,
+                )
             elif isinstance(command, Load):
                 clearing = self._accounts[AccountName(slot, programme.issuer_id, "load_clearing", programme.currency)]
                 expense = self._accounts[AccountName(slot, programme.issuer_id, "bonus_expense", programme.currency)]

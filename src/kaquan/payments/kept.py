@@ -14,7 +14,7 @@ That is lines, offers that applied, shares, grants and uses of budgets. ``offer`
 list. A capture, a void or a refund of such a payment keeps its part of it:
 
     ["kaquan-pricing-part/1", what, [[line, amount_fen, outside_fen], …], [[share, amount_fen], …],
-     [[grant, amount_fen], …], gives_back]
+     [[grant, amount_fen, count], …], gives_back]
 
 ``share`` and ``grant`` are positions in the lists of the payment; ``gives_back``: its uses are not counted any more.
 Ids are 32 lower-case hexadecimal digits, days are YYYY-MM-DD, what is missing is null.
@@ -83,8 +83,8 @@ class KeptPart(NamedTuple):
     """By number: how much of the line at list price, and of what was taken off outside."""
     shares: tuple[tuple[int, int], ...]
     """By position."""
-    grants: tuple[tuple[int, int], ...]
-    """By position."""
+    grants: tuple[tuple[int, int, int], ...]
+    """By position: how much, and how many vouchers."""
     gives_back: bool
     """The uses of budgets are not counted any more."""
 
@@ -190,6 +190,6 @@ def read_part(kept: bytes) -> KeptPart:
         PartKind(what),
         tuple((number, fen, outside_fen) for number, fen, outside_fen in lines),
         tuple((at, fen) for at, fen in shares),
-        tuple((at, fen) for at, fen in grants),
+        tuple((at, fen, count) for at, fen, count in grants),
         gives_back,
     )

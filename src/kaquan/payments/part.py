@@ -1,25 +1,34 @@
-"""Parts of a priced payment, purely: what belongs to an amount of its money, and what is left of it.
+"""Parts of a priced payment, purely: what of it is captured or given back, and what is left.
 
-A part that is captured or refunded takes of every line what it takes of the line's price after offers, and of every
-share on that line in the same proportion. Everything is split over what is left (:func:`kaquan.kit.money.allocate`), so
-nothing is ever taken twice, and the last part takes all that is there.
+The splitting is :mod:`kaquan.promotions.refund`'s; here it is told what the parts before left of the payment, and what
+comes out is written down by position, as it is kept.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from kaquan.kit.money import allocate
 from kaquan.payments.kept import Kept, KeptPart, PartKind
+from kaquan.promotions import (
+    Grant,
+    GrantKind,
+    KeptLine,
+    KeptPricing,
+    Pricing,
+    RefundPricing,
+    Share,
+    price_refund,
+    price_refund_of,
+)
 
 
 class Left(NamedTuple):
-    """What is left of a priced payment: of each line at list price, of what was taken off outside, and of each share
-    and grant, in their order."""
+    """What is left of a priced payment: of each line at list price, of what was taken off outside, of each share and
+    of each grant with how many things it is, in their order."""
 
     lines: list[int]
     outside: list[int]
     shares: list[int]
-    grants: list[int]
+    grants: list[tuple[int, int]]
 
     @property
     def is_empty(self) -> bool:
@@ -32,13 +41,13 @@ def whole(kept: Kept) -> Left:
         [line.amount_fen for line in kept.lines],
         list(kept.outside_fen),
         [share.amount_fen for share in kept.shares],
-        [grant.amount_fen for grant in kept.grants],
+        [(grant.amount_fen, _pieces(grant)) for grant in kept.grants],
     )
 
 
 def nothing(kept: Kept) -> Left:
     """None of it."""
-    return Left([0] * len(kept.lines), [0] * len(kept.lines), [0] * len(kept.shares), [0] * len(kept.grants))
+    return Left([0] * len(kept.lines), [0] * len(kept.lines), [0] * len(kept.shares), [(0, 0)] * len(kept.grants))
 
 
 def uncaptured(kept: Kept, parts: Iterable[KeptPart]) -> Left:
@@ -68,57 +77,33 @@ def _add(kept: Kept, left: Left, part: KeptPart, sign: int) -> None:
         left.outside[positions[number]] += sign * outside_fen
     for at, amount_fen in part.shares:
         left.shares[at] += sign * amount_fen
-    for at, amount_fen in part.grants:
-        left.grants[at] += sign * amount_fen
+    for at, amount_fen, count in part.grants:
+        had_fen, had = left.grants[at]
+        left.grants[at] = (had_fen + sign * amount_fen, had + sign * count)
 
 
-def nets_of(kept: Kept, left: Left) -> list[int]:
-    """What the card paid of what is left of each line."""
-    nets = [line_fen - outside_fen for line_fen, outside_fen in zip(left.lines, left.outside, strict=True)]
-    positions = {line.number: at for at, line in enumerate(kept.lines)}
-    for share, amount_fen in zip(kept.shares, left.shares, strict=True):
-        nets[positions[share.line]] -= amount_fen
-    return nets
+def part_of_money(kept: Kept, left: Left, money_fen: int, *, what: PartKind) -> KeptPart:
+    """The part that so much of the card's money is of what is left; all of it, if it is all the money."""
+    return _part(kept, left, price_refund_of(_pricing_of(kept, left), money_fen), what)
 
 
-def part_of_money(kept: Kept, left: Left, money_fen: int, *, what: PartKind, gives_back: bool = False) -> KeptPart:
-    """The part that ``money_fen`` of the card's money is of what is left; all of it, if it is all the money."""
-    nets = nets_of(kept, left)
-    total_fen = sum(nets)
-    if money_fen == total_fen:
-        return all_of(kept, left, what=what, gives_back=gives_back)
-    by_line = allocate(money_fen, nets)
-    lines: list[tuple[int, int, int]] = []
-    taken = [0] * len(left.shares)
-    for at, (line, money, net) in enumerate(zip(kept.lines, by_line, nets, strict=True)):
-        if not money:
-            continue
-        # what the funders and the outside pay of this line, each in its own proportion
-        mine = [n for n, share in enumerate(kept.shares) if share.line == line.number]
-        weights = [left.outside[at], *(left.shares[n] for n in mine)]
-        off = allocate(sum(weights) * money // net, weights)
-        for n, amount_fen in zip(mine, off[1:], strict=True):
-            taken[n] = amount_fen
-        lines.append((line.number, money + sum(off), off[0]))
-    return KeptPart(what, tuple(lines), _some(taken), _share_grants(left, money_fen, total_fen), gives_back)
+def part_of_lines(kept: Kept, left: Left, returned: Mapping[int, int], *, again: Pricing | None) -> KeptPart:
+    """The part of what is left that goods are which come back: of each line, by number, so much at list price.
+
+    ``again`` is what the goods that stay would cost, for offers that are earned by them.
+    """
+    return _part(kept, left, price_refund(_pricing_of(kept, left), returned, again=again), PartKind.REFUND)
 
 
-def part_of_lines(kept: Kept, left: Left, returned: Mapping[int, int], *, gives_back: bool = False) -> KeptPart:
-    """The part of what is left that these goods are: of each line, by number, so much at list price."""
-    lines: list[tuple[int, int, int]] = []
-    taken = [0] * len(left.shares)
-    for at, line in enumerate(kept.lines):
-        amount_fen = returned.get(line.number, 0)
-        if not amount_fen:
-            continue
-        mine = [n for n, share in enumerate(kept.shares) if share.line == line.number]
-        weights = [left.outside[at], *(left.shares[n] for n in mine)]
-        off = allocate(sum(weights) * amount_fen // left.lines[at], weights)
-        for n, off_fen in zip(mine, off[1:], strict=True):
-            taken[n] = off_fen
-        lines.append((line.number, amount_fen, off[0]))
-    grants = _share_grants(left, sum(returned.values()), sum(left.lines))
-    return KeptPart(PartKind.REFUND, tuple(lines), _some(taken), grants, gives_back)
+def all_of(kept: Kept, left: Left, *, what: PartKind) -> KeptPart:
+    """Everything that is left."""
+    lines = tuple(
+        (line.number, line_fen, outside_fen)
+        for line, line_fen, outside_fen in zip(kept.lines, left.lines, left.outside, strict=True)
+        if line_fen
+    )
+    grants = tuple((at, amount_fen, count) for at, (amount_fen, count) in enumerate(left.grants) if amount_fen or count)
+    return KeptPart(what, lines, _some(left.shares), grants, False)
 
 
 def is_all(left: Left, part: KeptPart) -> bool:
@@ -131,27 +116,63 @@ def money_of(part: KeptPart) -> int:
     return sum(line_fen - outside_fen for _, line_fen, outside_fen in part.lines) - sum(fen for _, fen in part.shares)
 
 
-def _share_grants(left: Left, part_fen: int, whole_fen: int) -> tuple[tuple[int, int], ...]:
-    """What belongs to a part of what was granted, rounded down."""
-    return _some([grant_fen * part_fen // whole_fen for grant_fen in left.grants])
-
-
-def all_of(kept: Kept, left: Left, *, what: PartKind, gives_back: bool = False) -> KeptPart:
-    """Everything that is left."""
-    lines = tuple(
-        (line.number, line_fen, outside_fen)
-        for line, line_fen, outside_fen in zip(kept.lines, left.lines, left.outside, strict=True)
-        if line_fen
-    )
-    return KeptPart(what, lines, _some(left.shares), _some(left.grants), gives_back)
-
-
 def minus(amounts: Sequence[int], taken: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     """What is left of amounts, by position, after some were taken."""
     left = list(amounts)
     for at, amount_fen in taken:
         left[at] -= amount_fen
     return _some(left)
+
+
+def _pricing_of(kept: Kept, left: Left) -> KeptPricing:
+    paid = [line_fen - outside_fen for line_fen, outside_fen in zip(left.lines, left.outside, strict=True)]
+    positions = {line.number: at for at, line in enumerate(kept.lines)}
+    for share, amount_fen in zip(kept.shares, left.shares, strict=True):
+        paid[positions[share.line]] -= amount_fen
+    return KeptPricing(
+        tuple(
+            KeptLine(line.number, *fen) for line, *fen in zip(kept.lines, left.lines, paid, left.outside, strict=True)
+        ),
+        tuple(share._replace(amount_fen=fen) for share, fen in zip(kept.shares, left.shares, strict=True)),
+        tuple(
+            grant._replace(amount_fen=fen, count=count)
+            for grant, (fen, count) in zip(kept.grants, left.grants, strict=True)
+        ),
+        kept.applied,
+    )
+
+
+def _part(kept: Kept, left: Left, taken: RefundPricing, what: PartKind) -> KeptPart:
+    lines = tuple(
+        (line.number, line_fen - rest.amount_fen, outside_fen - rest.outside_fen)
+        for line, line_fen, outside_fen, rest in zip(
+            kept.lines, left.lines, left.outside, taken.left.lines, strict=True
+        )
+        if line_fen > rest.amount_fen
+    )
+    positions = {_share_name(share): at for at, share in enumerate(kept.shares)}
+    shares = tuple((positions[_share_name(share)], share.amount_fen) for share in taken.shares)
+    grants = []
+    at = 0
+    for back in taken.grants:  # in their order, some of them left out
+        while _grant_name(kept.grants[at]) != _grant_name(back):
+            at += 1
+        grants.append((at, back.amount_fen, _pieces(back)))
+        at += 1
+    return KeptPart(what, lines, shares, tuple(grants), False)
+
+
+def _share_name(share: Share) -> tuple[object, ...]:
+    return share[:-1]
+
+
+def _grant_name(grant: Grant) -> tuple[object, ...]:
+    return grant.campaign_id, grant.offer, grant.kind, grant.template_id, grant.card_id, grant.due_on
+
+
+def _pieces(grant: Grant) -> int:
+    """How many things a grant is; what is given by amount alone is none."""
+    return grant.count if grant.kind is GrantKind.VOUCHERS else 0
 
 
 def _some(amounts: Sequence[int]) -> tuple[tuple[int, int], ...]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import NamedTuple
 
-from kaquan.cards import UNUSABLE, CardStatus, Pocket
+from kaquan.cards import UNUSABLE, CardStatus, Pocket, Programme
 from kaquan.cards.outcomes import CARD_EXPIRED
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.ledger import Effect, Guard, Leg
@@ -59,6 +59,12 @@ def known_payment(facts: Facts) -> PaymentFacts | Refusal:
     if found is None or found.payment.book_id != facts.book_id or facts.card is None:
         return NOT_FOUND.refuse("payment_id", what="payment")
     return found
+
+
+def programme_of(facts: Facts) -> Programme:
+    """The programme of the card, which is known of every card that is."""
+    assert facts.programme is not None, "a card's programme is always known"
+    return facts.programme
 
 
 _FOREVER = datetime.max.replace(tzinfo=UTC)

@@ -21,8 +21,21 @@ from kaquan.ledger import Effect, Leg
 from kaquan.payments.budgets import budget_use
 from kaquan.payments.kept import Kept, KeptUse
 from kaquan.payments.limits import Moment, Use
-from kaquan.payments.types import AccountName, Facts, Funding, OfferFacts, PaymentFacts, Spend, Unopened
-from kaquan.promotions import DAY_CAP_ID, EMPTY, Basket, BudgetUse, Funder, FunderKind, Line, Pricing, price_basket
+from kaquan.payments.types import AccountName, Facts, Funding, OfferFacts, Payment, PaymentFacts, Spend, Unopened
+from kaquan.promotions import (
+    DAY_CAP_ID,
+    EMPTY,
+    Basket,
+    BudgetUse,
+    CompiledCampaigns,
+    Funder,
+    FunderKind,
+    Line,
+    OnReturn,
+    Pricing,
+    VoucherInHand,
+    price_basket,
+)
 
 DISCOUNT_EXPENSE = "discount_expense"
 MERCHANT_DISCOUNT = "merchant_discount"
@@ -63,7 +76,14 @@ def check_basket(command: Spend) -> Refusal | None:
     return None
 
 
-def basket_of(facts: Facts, offers: OfferFacts, command: Spend, *, occurred_at: datetime) -> Basket:
+def basket_of(
+    facts: Facts,
+    offers: OfferFacts,
+    command: Spend,
+    vouchers: tuple[VoucherInHand, ...],
+    *,
+    occurred_at: datetime,
+) -> Basket:
     """What is priced, for a live purchase and for a quote."""
     place, programme = command.place, facts.programme
     assert programme is not None, "a card's programme is always known"
@@ -77,7 +97,7 @@ def basket_of(facts: Facts, offers: OfferFacts, command: Spend, *, occurred_at: 
         None,
         command.lines or (Line(1, "", _NO_GOODS, 1, command.amount_fen),),
         offers.holder,
-        offers.vouchers,
+        vouchers,
         command.outside,
     )
 
@@ -91,11 +111,17 @@ _zone = lru_cache(maxsize=256)(ZoneInfo)
 
 
 def price_spend(
-    facts: Facts, offers: OfferFacts, command: Spend, *, occurred_at: datetime, moment: Moment
+    facts: Facts,
+    offers: OfferFacts,
+    command: Spend,
+    vouchers: tuple[VoucherInHand, ...],
+    *,
+    occurred_at: datetime,
+    moment: Moment,
 ) -> Priced | None:
     """What a spend costs with the offers that are in force; None if nothing has an effect and nothing is told of the
     goods: then nothing is kept."""
-    basket = basket_of(facts, offers, command, occurred_at=occurred_at)
+    basket = basket_of(facts, offers, command, vouchers, occurred_at=occurred_at)
     campaigns = offers.campaigns
     if DAY_CAP_ID in offers.exhausted:  # of the holder, who gets no discount any more today
         campaigns, basket = EMPTY, basket._replace(vouchers=())
@@ -103,6 +129,33 @@ def price_spend(
     if not (pricing.applied or command.lines or command.outside):
         return None
     return Priced(pricing, keep(basket, pricing, moment=moment))
+
+
+def price_again(facts: Facts, payment: Payment, kept: Kept, lines: Sequence[Line]) -> Pricing | None:
+    """What the goods that stay would have cost, with the offers that applied, as they were then; None where no offer is
+    earned by them, or one of these is not known any more: then each comes back by its share, which is never less for
+    the holder."""
+    earned = [one for one in kept.applied if one.on_return is OnReturn.THRESHOLD]
+    offers, programme = facts.offers, facts.programme
+    if not earned or offers is None or programme is None or payment.merchant_id is None or payment.store_id is None:
+        return None
+    applied = {(one.campaign_id, one.version, one.offer) for one in kept.applied}
+    again = [one for one in offers.campaigns.offers if (one.campaign_id, one.version, one.name) in applied]
+    names = {(one.campaign_id, one.version, one.name) for one in again}
+    if any((one.campaign_id, one.version, one.offer) not in names for one in earned):
+        return None
+    basket = Basket(
+        payment.id,
+        local_time(payment.occurred_at, programme.time_zone),
+        programme.id,
+        payment.merchant_id,
+        payment.store_id,
+        offers.trade,
+        None,
+        tuple(lines),
+        offers.holder._replace(bought_before=False),
+    )
+    return price_basket(CompiledCampaigns(again, offers.campaigns.policy), basket)
 
 
 def keep(basket: Basket, pricing: Pricing, *, moment: Moment) -> Kept:
@@ -116,7 +169,7 @@ def keep(basket: Basket, pricing: Pricing, *, moment: Moment) -> Kept:
 
 @lru_cache(maxsize=65_536)
 def funding_of(campaign_id: UUID, kind: FunderKind, party_id: UUID) -> Funding:
-    """Whose accounts the discounts of a campaign are in that this party pays: an owner of its own, whose id is the first
+    """Whose accounts the discounts of a campaign are in that this party pays: an owner of its own. Its id is the first
     half of SHA-256 over the campaign, the kind and the party."""
     digest = sha256(campaign_id.bytes + kind.encode() + party_id.bytes).digest()
     return Funding(uuid_from(int.from_bytes(digest[:16], "big")), campaign_id, kind, party_id)

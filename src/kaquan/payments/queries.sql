@@ -91,6 +91,10 @@ FROM payments_usage WHERE slot = %(slot)s AND key = ANY (%(keys)s::uuid[]);
 -- name: read_trails
 SELECT key, step, fen, count FROM payments_trail WHERE slot = %(slot)s AND key = ANY (%(keys)s::uuid[]);
 
+-- name: read_pricing
+SELECT kept, original_id FROM payments_pricing
+WHERE slot = %(slot)s AND (transaction_id = %(id)s OR original_id = %(id)s) ORDER BY transaction_id;
+
 -- name: insert_funders
 INSERT INTO payments_funder (id, book_id, campaign_id, kind, party_id)
 SELECT id, %(book_id)s, campaign_id, kind, party_id

@@ -1,5 +1,7 @@
 """Refund a spend: its value goes back to the very lots it came from."""
 
+from uuid import UUID
+
 import msgspec
 
 from kaquan.cards import CardStatus
@@ -7,13 +9,23 @@ from kaquan.cards.outcomes import CARD_CLOSED
 from kaquan.kit.money import allocate
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, Posting
+from kaquan.payments.give import voucher_amounts, vouchers_of
 from kaquan.payments.kept import Kept, KeptPart, PartKind, hash_kept, write_part
 from kaquan.payments.outcomes import LINES_NOT_KNOWN, NOT_REFUNDABLE, REFUND_EXCEEDS_LINE, REFUND_EXCEEDS_PAYMENT
 from kaquan.payments.part import Left, is_all, money_of, part_of_lines, part_of_money, unrefunded
-from kaquan.payments.plan import by_pocket, guards_of, known_payment, returned_fen, spendable_fen, too_early
-from kaquan.payments.price import part_legs
+from kaquan.payments.plan import (
+    by_pocket,
+    guards_of,
+    known_payment,
+    programme_of,
+    returned_fen,
+    spendable_fen,
+    too_early,
+)
+from kaquan.payments.price import part_legs, price_again
 from kaquan.payments.types import (
     Facts,
+    Giving,
     Payment,
     PaymentFacts,
     PaymentKind,
@@ -59,7 +71,7 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
     if command.lines:
         if found.kept is None or left is None:
             return LINES_NOT_KNOWN.refuse("lines")
-        of_goods = _part_of_goods(found.kept, left, command)
+        of_goods = _part_of_goods(facts, found.kept, left, command, payment)
         if isinstance(of_goods, Refusal):
             return of_goods
         part = of_goods
@@ -67,6 +79,8 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
     if amount_fen > left_fen or (left.is_empty if left is not None else left_fen == 0):
         return REFUND_EXCEEDS_PAYMENT.refuse("amount_fen", left_fen=left_fen)
     kept, gives_back = None, False
+    returns: tuple[tuple[UUID, int], ...] = ()
+    revokes: tuple[Giving, ...] = ()
     parts = allocate(amount_fen, rooms)
     legs = [
         Leg(Effect.POST, spent.other_account, None, spent.account_id, spent.lot, part)
@@ -84,6 +98,10 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
         if isinstance(funded, Unopened):
             return funded
         legs += funded
+        returns = voucher_amounts(found.kept, part.shares)
+        revokes = vouchers_of(
+            found.kept.grants, part.grants, card=card, programme=programme_of(facts), payment_id=payment.id
+        )
     if not legs:
         return NOT_REFUNDABLE.refuse("payment_id", kind=payment.kind.value)
     posting = Posting(
@@ -131,6 +149,8 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
         changed=refunded,
         kept=kept,
         original_id=None if kept is None else payment.id,
+        returns=returns,
+        revokes=revokes,
         gives_back=tuple(one.use for one in found.kept.uses) if found.kept is not None and gives_back else (),
     )
 
@@ -145,7 +165,7 @@ def _was_spent(found: PaymentFacts) -> bool:
     return payment.kind is PaymentKind.PURCHASE or any(part.what is PartKind.CAPTURE for part in found.parts)
 
 
-def _part_of_goods(kept: Kept, left: Left, command: Refund) -> KeptPart | Refusal:
+def _part_of_goods(facts: Facts, kept: Kept, left: Left, command: Refund, payment: Payment) -> KeptPart | Refusal:
     """What belongs to the goods that came back."""
     returned: dict[int, int] = {}
     for number, line_fen in command.lines:
@@ -156,4 +176,10 @@ def _part_of_goods(kept: Kept, left: Left, command: Refund) -> KeptPart | Refusa
             return LINES_NOT_KNOWN.refuse("lines")
         if line_fen > known[number]:
             return REFUND_EXCEEDS_LINE.refuse("lines", number=number, left_fen=known[number])
-    return part_of_lines(kept, left, returned)
+    stays = [
+        line._replace(amount_fen=known[line.number] - returned.get(line.number, 0))
+        for line in kept.lines
+        if known[line.number] > returned.get(line.number, 0)
+    ]
+    again = price_again(facts, payment, kept, stays) if stays else None
+    return part_of_lines(kept, left, returned, again=again)

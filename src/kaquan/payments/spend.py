@@ -6,12 +6,14 @@ from kaquan.cards import PIN_REFUSALS, PinState
 from kaquan.cards.outcomes import PIN_REQUIRED
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, Posting
+from kaquan.payments.give import all_grants, vouchers_of
 from kaquan.payments.kept import hash_kept, write_kept
 from kaquan.payments.limits import Uses, moment_of
 from kaquan.payments.outcomes import INSUFFICIENT_FUNDS, NOT_ACCEPTED_HERE, TERMINAL_BLOCKED
 from kaquan.payments.places import LastPlace, PlaceRuleKind, judge_place
 from kaquan.payments.plan import by_pocket, count_uses, guards_of, spendable_fen, take, too_early, usable_card
 from kaquan.payments.price import Parties, Priced, fund_legs, price_spend, sum_fundings
+from kaquan.payments.redeem import redeeming, take_in_hand
 from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Plan, Receipt, Spend, Unopened
 
 
@@ -42,8 +44,11 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
             return refusal
     priced, payable_fen = None, command.amount_fen
     if facts.offers is not None:
+        vouchers = take_in_hand(facts.offers, command, card, now=facts.now) if command.voucher_ids else ()
+        if isinstance(vouchers, Refusal):
+            return vouchers
         moment = moment_of(occurred_at, programme.time_zone)
-        priced = price_spend(facts, facts.offers, command, occurred_at=occurred_at, moment=moment)
+        priced = price_spend(facts, facts.offers, command, vouchers, occurred_at=occurred_at, moment=moment)
         if priced is not None:
             payable_fen = priced.pricing.payable_fen
     above_fen = programme.pin_required_above_fen
@@ -121,6 +126,16 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
         last_place=_leave_place(facts, command, occurred_at),
         kept=kept,
         budgets=() if priced is None else priced.counted,
+        redeems=() if priced is None or facts.offers is None else redeeming(facts.offers, priced.kept),
+        gives=()
+        if priced is None or command.authorize
+        else vouchers_of(
+            priced.kept.grants,
+            all_grants(priced.kept),
+            card=card,
+            programme=programme,
+            payment_id=facts.transaction_id,
+        ),
     )
 
 

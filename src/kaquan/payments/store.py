@@ -21,7 +21,7 @@ from kaquan.kit.db import (
     uuid_field,
 )
 from kaquan.ledger import Item, PostStatus, batch_params, list_by_account, list_rows, run_post, slot_of
-from kaquan.payments.kept import hash_kept, read_kept, read_part
+from kaquan.payments.kept import Kept, KeptPart, hash_kept, read_kept, read_part
 from kaquan.payments.limits import (
     Holder,
     Hours,
@@ -144,10 +144,12 @@ async def post(
     slot: int,
     recorded_at: datetime,
     reserved: Sequence[UUID] = (),
+    in_transaction: bool = False,
 ) -> list[int]:
     """Post a batch: ledger, evidence and payment rows in one commit. One :class:`PostStatus` (as int) per item.
 
     ``reserved`` are the transactions among them that have reservations: all are stale if one of those was given up.
+    In a transaction of the caller's a call cannot be run again, so every floor is checked at once.
     """
     new: list[str] = []
     changes: list[str] = []
@@ -188,6 +190,8 @@ async def post(
     params["trail_uses"] = rows_literal(trail_uses)
     params["new"] = rows_literal(new)
     params["changes"] = rows_literal(changes)
+    if in_transaction:
+        params["limited"] = params["unversioned"]
     if pricings:
         params["pricings"] = rows_literal(pricings)
         params["back"] = rows_literal(back)
@@ -270,6 +274,16 @@ async def load_old_reservations(
     """Reservations that were made by ``until``: the transaction, its slot, and whether it gives back."""
     cursor = await connection.execute(_SQL["old_reservations"], {"slot": slot, "until": until, "limit": limit})
     return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
+
+
+async def read_pricing(
+    connection: Connection, *, slot: int, transaction_id: UUID
+) -> tuple[Kept | None, list[KeptPart]]:
+    """How a payment was priced, and the parts of it that were captured and given back."""
+    cursor = await connection.execute(_SQL["read_pricing"], {"slot": slot, "id": transaction_id})
+    rows = await cursor.fetchall()
+    kept = [read_kept(row[0]) for row in rows if row[1] is None]
+    return kept[0] if kept else None, [read_part(row[0]) for row in rows if row[1] is not None]
 
 
 async def insert_funders(connection: Connection, *, book_id: int, fundings: Sequence[Funding]) -> None:

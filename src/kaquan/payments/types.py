@@ -18,12 +18,13 @@ from kaquan.payments.places import LastPlace, PlaceRule
 from kaquan.promotions import (
     BudgetUse,
     CompiledCampaigns,
+    CompiledOffer,
     FunderKind,
     Holder,
     Line,
     OutsideOffer,
-    VoucherInHand,
 )
+from kaquan.vouchers import HeldBy, Template, Voucher
 
 
 class PaymentKind(StrEnum):
@@ -263,10 +264,41 @@ class OfferFacts(NamedTuple):
     holder: Holder
     slot: int
     """Of the card: where accounts of funders are."""
-    vouchers: tuple[VoucherInHand, ...] = ()
-    """Those of the command that could be locked for this payment."""
+    vouchers: Mapping[UUID, "VoucherFacts"] = {}
+    """Those that the command names, as far as they are there."""
     exhausted: frozenset[UUID] = frozenset()
     """Budgets that are known to have nothing left for it."""
+    trade: str | None = None
+    """Of a refund: what the store of the payment deals in."""
+
+
+class VoucherFacts(NamedTuple):
+    """A voucher as it was read, with what it promises."""
+
+    voucher: Voucher
+    template: Template
+    offer: CompiledOffer
+
+
+class Redeeming(NamedTuple):
+    """A voucher that a payment redeems: what it takes off, and the version that this was decided on."""
+
+    voucher_id: UUID
+    version: int
+    amount_fen: int
+
+
+class Giving(NamedTuple):
+    """Vouchers that a payment grants, or that its refund takes back; ``due_at``: in instalments, from then on."""
+
+    book_id: int
+    template_id: UUID
+    payment_id: UUID
+    card_id: UUID
+    holder: HeldBy
+    pieces: int
+    amount_fen: int
+    due_at: tuple[datetime, ...] = ()
 
 
 class PocketAmount(msgspec.Struct, frozen=True):
@@ -308,6 +340,11 @@ class Plan(NamedTuple):
     """What it counted in and does not any more."""
     budgets: tuple[tuple[BudgetUse, Use], ...] = ()
     """Those of its uses that are of budgets."""
+    redeems: tuple[Redeeming, ...] = ()
+    returns: tuple[tuple[UUID, int], ...] = ()
+    """What comes back of vouchers' discounts."""
+    gives: tuple[Giving, ...] = ()
+    revokes: tuple[Giving, ...] = ()
 
 
 class Funding(NamedTuple):

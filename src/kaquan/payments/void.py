@@ -1,9 +1,12 @@
 """Void an authorization: what is still set aside goes back to the card, by a client's wish or because it expired."""
 
+from uuid import UUID
+
 import msgspec
 
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Posting
+from kaquan.payments.give import voucher_amounts
 from kaquan.payments.kept import PartKind, hash_kept, write_part
 from kaquan.payments.outcomes import AUTHORIZATION_NOT_OPEN
 from kaquan.payments.part import all_of, uncaptured
@@ -34,14 +37,16 @@ def plan_void(facts: Facts, command: Void) -> Plan | Unopened | Refusal:
     )
     legs = [leg(Effect.RELEASE, first_three(spent), spent.reserved_fen) for spent in found.legs if spent.reserved_fen]
     kept, gives_back = None, False
+    returns: tuple[tuple[UUID, int], ...] = ()
     if found.kept is not None:
         gives_back = not any(part.what is PartKind.CAPTURE for part in found.parts)
-        part = all_of(found.kept, uncaptured(found.kept, found.parts), what=PartKind.VOID, gives_back=gives_back)
-        kept = write_part(part)
+        part = all_of(found.kept, uncaptured(found.kept, found.parts), what=PartKind.VOID)
+        kept = write_part(part._replace(gives_back=gives_back))
         funded = part_legs(facts, found, Effect.RELEASE, part.shares)
         if isinstance(funded, Unopened):
             return funded
         legs += funded
+        returns = voucher_amounts(found.kept, part.shares)
     posting = Posting(
         transaction_id=facts.transaction_id,
         kind="expiry" if command.expired else "void",
@@ -60,5 +65,6 @@ def plan_void(facts: Facts, command: Void) -> Plan | Unopened | Refusal:
         changed=changed,
         kept=kept,
         original_id=None if kept is None else payment.id,
+        returns=returns,
         gives_back=tuple(one.use for one in found.kept.uses) if found.kept is not None and gives_back else (),
     )
