@@ -19,6 +19,15 @@ from kaquan.promotions.compile import (
 )
 from kaquan.promotions.kind import find_kinds
 from kaquan.promotions.price import DAY_CAP_ID, price_basket, price_load
+from kaquan.promotions.refund import (
+    KeptLine,
+    KeptPricing,
+    RefundPricing,
+    basket_left,
+    keep_pricing,
+    price_refund,
+    price_refund_of,
+)
 from kaquan.promotions.terms import (
     Base,
     Birthday,
@@ -80,6 +89,8 @@ __all__ = [
     "GrantKind",
     "Holder",
     "Hours",
+    "KeptLine",
+    "KeptPricing",
     "Line",
     "LoadFacts",
     "LoadPricing",
@@ -87,16 +98,21 @@ __all__ = [
     "OnReturn",
     "OutsideOffer",
     "Pricing",
+    "RefundPricing",
     "Share",
     "Skipped",
     "Stacking",
     "StackingPolicy",
     "VoucherInHand",
+    "basket_left",
     "compile_campaign",
     "compile_campaigns",
     "compile_offer",
     "find_kinds",
+    "keep_pricing",
     "kinds",
     "price_basket",
     "price_load",
+    "price_refund",
+    "price_refund_of",
 ]
