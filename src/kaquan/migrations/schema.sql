@@ -1,4 +1,4 @@
--- The schema at revision 0019, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0025, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -1139,6 +1139,23 @@ END $$;
 
 ALTER FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) OWNER TO kaquan_ledger;
 
+CREATE FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  INSERT INTO vouchers_event (slot, voucher_id, id, book_id, template_id, kind, from_status, to_status, at, actor,
+    holder_kind, holder_id, transaction_id, amount_fen, face_fen, reason)
+  SELECT p_slot, e.voucher_id, e.id, e.book_id, e.template_id, p_kind, e.from_status, e.to_status, p_at, p_actor,
+         e.holder_kind, e.holder_id, e.transaction_id, e.amount_fen, e.face_fen, p_reason
+  FROM unnest(p_vouchers, p_ids, p_books, p_templates, p_from, p_to, p_holder_kinds, p_holders, p_transactions,
+    p_amounts, p_faces) AS e (voucher_id, id, book_id, template_id, from_status, to_status, holder_kind, holder_id,
+    transaction_id, amount_fen, face_fen);
+  INSERT INTO evidence_leaf (slot, transaction_id, leaf_hash, salt)
+  SELECT p_slot, l.id, l.leaf, NULL FROM unnest(p_ids, p_leaves) AS l (id, leaf);
+$$;
+
+ALTER FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) OWNER TO kaquan_ledger;
+
 CREATE TABLE cards_acceptance (
     book_id integer NOT NULL,
     programme_id uuid NOT NULL,
@@ -1544,7 +1561,7 @@ CREATE TABLE evidence_leaf (
     CONSTRAINT evidence_leaf_hash_is_sha256 CHECK ((octet_length(leaf_hash) = 32))
 );
 
-COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of each transaction, approved change of rules and key of the log';
+COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of each transaction, approved change of rules, key of the log and change of a voucher';
 
 COMMENT ON COLUMN evidence_leaf.salt IS 'Opens the commitment to the private fields of the transaction; null where there are none, or once they are forgotten';
 
@@ -1941,6 +1958,19 @@ CREATE TABLE parties_customer (
 COMMENT ON TABLE parties_customer IS 'A person or an organisation. name, phone and document are sealed by the key ring; *_lookup and *_last4 are keyed HMACs';
 
 COMMENT ON COLUMN parties_customer.retained_by IS 'The rule that asks to keep what a forgotten customer''s record still holds';
+
+CREATE TABLE parties_funder (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    legal_code text COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT parties_funder_kind CHECK ((kind = ANY (ARRAY['bank'::text, 'supplier'::text, 'government'::text, 'partner'::text])))
+);
+
+COMMENT ON TABLE parties_funder IS 'Who pays for discounts and subsidies and is neither issuer nor merchant';
 
 CREATE TABLE parties_identity_attempt (
     book_id integer NOT NULL,
@@ -2403,6 +2433,140 @@ COMMENT ON COLUMN sales_sale.purchaser_sealed IS 'Name, document and phone of bu
 
 COMMENT ON COLUMN sales_sale.keep_until IS 'Until when what is personal of it is kept, by the rules of its day; then it is erased and the rest stays';
 
+CREATE TABLE vouchers_batch (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    template_id uuid NOT NULL,
+    name text NOT NULL,
+    source text NOT NULL COLLATE pg_catalog."C",
+    voucher_count integer NOT NULL,
+    issued_count integer DEFAULT 0 NOT NULL,
+    code_length integer,
+    created_by text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT vouchers_batch_counts CHECK (((voucher_count > 0) AND ((issued_count >= 0) AND (issued_count <= voucher_count)))),
+    CONSTRAINT vouchers_batch_source CHECK ((source = ANY (ARRAY['made'::text, 'imported'::text, 'assigned'::text])))
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE vouchers_batch IS 'Vouchers that came about together: made with new codes, taken in with foreign ones, or given out by a file';
+
+CREATE TABLE vouchers_claimed (
+    slot smallint NOT NULL,
+    holder_id uuid NOT NULL,
+    template_id uuid NOT NULL,
+    book_id integer NOT NULL,
+    claimed integer NOT NULL,
+    CONSTRAINT vouchers_claimed_count CHECK ((claimed >= 0))
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE vouchers_claimed IS 'How many vouchers of a template somebody has claimed; in the slot of the holder, so that the limit holds wherever the vouchers are';
+
+CREATE TABLE vouchers_event (
+    slot smallint NOT NULL,
+    voucher_id uuid NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    template_id uuid NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    from_status text NOT NULL COLLATE pg_catalog."C",
+    to_status text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL COLLATE pg_catalog."C",
+    holder_kind text COLLATE pg_catalog."C",
+    holder_id uuid,
+    transaction_id uuid,
+    amount_fen bigint NOT NULL,
+    face_fen bigint NOT NULL,
+    reason text
+);
+
+COMMENT ON TABLE vouchers_event IS 'What happened to vouchers after they were issued, each with an evidence leaf under its id; appended, never altered. A lock is no event: it ends in one, or in nothing';
+
+CREATE TABLE vouchers_template (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    issuer_id uuid NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    currency text NOT NULL COLLATE pg_catalog."C",
+    face_fen bigint NOT NULL,
+    offer_kind text NOT NULL COLLATE pg_catalog."C",
+    offer_params jsonb NOT NULL,
+    offer_conditions jsonb NOT NULL,
+    offer_stacking jsonb NOT NULL,
+    funders jsonb NOT NULL,
+    time_zone text NOT NULL COLLATE pg_catalog."C",
+    valid_from timestamp with time zone,
+    valid_until timestamp with time zone,
+    valid_days integer,
+    max_per_holder integer,
+    transferable boolean NOT NULL,
+    returnable boolean NOT NULL,
+    load_pocket text COLLATE pg_catalog."C",
+    district text COLLATE pg_catalog."C",
+    eligibility jsonb,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT vouchers_template_face CHECK (((face_fen >= 0) AND ((kind <> 'value'::text) OR (face_fen > 0)))),
+    CONSTRAINT vouchers_template_kind CHECK ((kind = ANY (ARRAY['value'::text, 'percent'::text, 'goods'::text]))),
+    CONSTRAINT vouchers_template_limit CHECK ((max_per_holder > 0)),
+    CONSTRAINT vouchers_template_validity CHECK ((((valid_until IS NULL) <> (valid_days IS NULL)) AND (valid_days > 0)))
+);
+
+COMMENT ON TABLE vouchers_template IS 'What a voucher of it promises: never changed, since whoever holds one keeps what was promised; only ended';
+
+COMMENT ON COLUMN vouchers_template.face_fen IS 'What one is worth at most, and counts for while it is outstanding; 0: no amount';
+
+COMMENT ON COLUMN vouchers_template.offer_kind IS 'The promotions kind that is its effect, with offer_params';
+
+COMMENT ON COLUMN vouchers_template.valid_until IS 'The end of its last day; without one it ends valid_days days after it was claimed';
+
+COMMENT ON COLUMN vouchers_template.load_pocket IS 'Into which pocket of a card it may be paid; null: none';
+
+CREATE TABLE vouchers_voucher (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    template_id uuid NOT NULL,
+    batch_id uuid,
+    status text NOT NULL COLLATE pg_catalog."C",
+    holder_kind text COLLATE pg_catalog."C",
+    holder_id uuid,
+    code_lookup uuid,
+    code_sealed bytea,
+    code_last4 text COLLATE pg_catalog."C",
+    face_fen bigint NOT NULL,
+    valid_from timestamp with time zone,
+    valid_until timestamp with time zone,
+    locked_by uuid,
+    locked_until timestamp with time zone,
+    redeemed_by uuid,
+    redeemed_fen bigint DEFAULT 0 NOT NULL,
+    returned_fen bigint DEFAULT 0 NOT NULL,
+    granted_by uuid,
+    created_at timestamp with time zone NOT NULL,
+    version integer DEFAULT 0 NOT NULL,
+    CONSTRAINT vouchers_voucher_amounts CHECK (((face_fen >= 0) AND ((returned_fen >= 0) AND (returned_fen <= redeemed_fen)))),
+    CONSTRAINT vouchers_voucher_holder CHECK ((((holder_id IS NULL) = (holder_kind IS NULL)) AND ((status <> 'issued'::text) OR (holder_id IS NULL)) AND ((status <> ALL (ARRAY['held'::text, 'locked'::text, 'redeemed'::text, 'loaded'::text])) OR (holder_id IS NOT NULL)))),
+    CONSTRAINT vouchers_voucher_holder_kind CHECK ((holder_kind = ANY (ARRAY['card'::text, 'customer'::text]))),
+    CONSTRAINT vouchers_voucher_lock CHECK ((((status = 'locked'::text) = (locked_by IS NOT NULL)) AND ((locked_by IS NULL) = (locked_until IS NULL)))),
+    CONSTRAINT vouchers_voucher_redeemed CHECK (((status <> 'redeemed'::text) OR (redeemed_by IS NOT NULL))),
+    CONSTRAINT vouchers_voucher_status CHECK ((status = ANY (ARRAY['issued'::text, 'held'::text, 'locked'::text, 'redeemed'::text, 'loaded'::text, 'expired'::text, 'cancelled'::text])))
+)
+WITH (fillfactor='85');
+
+COMMENT ON TABLE vouchers_voucher IS 'Every voucher, wherever it is in its life';
+
+COMMENT ON COLUMN vouchers_voucher.locked_by IS 'The payment that wants to redeem it and is not posted yet';
+
+COMMENT ON COLUMN vouchers_voucher.redeemed_fen IS 'What it took off; returned_fen of that came back with refunds';
+
+COMMENT ON COLUMN vouchers_voucher.granted_by IS 'The payment or load that it was given with';
+
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_once UNIQUE NULLS NOT DISTINCT (programme_id, merchant_id, store_id);
 
@@ -2586,6 +2750,12 @@ ALTER TABLE ONLY parties_customer
 ALTER TABLE ONLY parties_customer
     ADD CONSTRAINT parties_customer_pkey PRIMARY KEY (book_id, id);
 
+ALTER TABLE ONLY parties_funder
+    ADD CONSTRAINT parties_funder_code UNIQUE (book_id, code);
+
+ALTER TABLE ONLY parties_funder
+    ADD CONSTRAINT parties_funder_pkey PRIMARY KEY (book_id, id);
+
 ALTER TABLE ONLY parties_identity_attempt
     ADD CONSTRAINT parties_identity_attempt_pkey PRIMARY KEY (book_id, customer_id, id);
 
@@ -2721,6 +2891,27 @@ ALTER TABLE ONLY sales_sale
 ALTER TABLE ONLY sales_sale
     ADD CONSTRAINT sales_sale_pkey PRIMARY KEY (book_id, id);
 
+ALTER TABLE ONLY vouchers_batch
+    ADD CONSTRAINT vouchers_batch_name UNIQUE (book_id, name);
+
+ALTER TABLE ONLY vouchers_batch
+    ADD CONSTRAINT vouchers_batch_pkey PRIMARY KEY (book_id, id);
+
+ALTER TABLE ONLY vouchers_claimed
+    ADD CONSTRAINT vouchers_claimed_pkey PRIMARY KEY (slot, holder_id, template_id);
+
+ALTER TABLE ONLY vouchers_event
+    ADD CONSTRAINT vouchers_event_pkey PRIMARY KEY (slot, voucher_id, id);
+
+ALTER TABLE ONLY vouchers_template
+    ADD CONSTRAINT vouchers_template_code UNIQUE (book_id, code);
+
+ALTER TABLE ONLY vouchers_template
+    ADD CONSTRAINT vouchers_template_pkey PRIMARY KEY (book_id, id);
+
+ALTER TABLE ONLY vouchers_voucher
+    ADD CONSTRAINT vouchers_voucher_pkey PRIMARY KEY (slot, id);
+
 CREATE INDEX cards_adjustment_book ON cards_adjustment USING btree (slot, book_id, id);
 
 CREATE INDEX cards_adjustment_card ON cards_adjustment USING btree (slot, card_id, id);
@@ -2815,6 +3006,24 @@ CREATE INDEX sales_sale_to_erase ON sales_sale USING btree (keep_until) WHERE (e
 
 CREATE INDEX sales_sale_undelivered ON sales_sale USING btree (paid_at) WHERE (status = 'paid'::text);
 
+CREATE INDEX vouchers_batch_unfinished ON vouchers_batch USING btree (id) WHERE (finished_at IS NULL);
+
+CREATE INDEX vouchers_event_by_time ON vouchers_event USING btree (slot, book_id, at);
+
+CREATE INDEX vouchers_voucher_batch ON vouchers_voucher USING btree (slot, batch_id, id) WHERE (batch_id IS NOT NULL);
+
+CREATE UNIQUE INDEX vouchers_voucher_code ON vouchers_voucher USING btree (slot, code_lookup, book_id) WHERE (code_lookup IS NOT NULL);
+
+CREATE INDEX vouchers_voucher_ending ON vouchers_voucher USING btree (slot, valid_until) WHERE ((status = ANY (ARRAY['issued'::text, 'held'::text])) AND (valid_until IS NOT NULL));
+
+CREATE INDEX vouchers_voucher_granted ON vouchers_voucher USING btree (slot, granted_by) WHERE (granted_by IS NOT NULL);
+
+CREATE INDEX vouchers_voucher_holder ON vouchers_voucher USING btree (slot, holder_id, id) WHERE (holder_id IS NOT NULL);
+
+CREATE INDEX vouchers_voucher_locked ON vouchers_voucher USING btree (slot, locked_until) WHERE (status = 'locked'::text);
+
+CREATE INDEX vouchers_voucher_stock ON vouchers_voucher USING btree (slot, template_id, id) WHERE (status = 'issued'::text);
+
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_merchant FOREIGN KEY (book_id, merchant_id) REFERENCES parties_merchant(book_id, id);
 
@@ -2860,6 +3069,9 @@ ALTER TABLE ONLY parties_book
 ALTER TABLE ONLY parties_customer
     ADD CONSTRAINT parties_customer_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
 
+ALTER TABLE ONLY parties_funder
+    ADD CONSTRAINT parties_funder_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
+
 ALTER TABLE ONLY parties_issuer
     ADD CONSTRAINT parties_issuer_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
 
@@ -2898,6 +3110,12 @@ ALTER TABLE ONLY production_export
 
 ALTER TABLE ONLY sales_sale
     ADD CONSTRAINT sales_sale_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
+
+ALTER TABLE ONLY vouchers_batch
+    ADD CONSTRAINT vouchers_batch_template FOREIGN KEY (book_id, template_id) REFERENCES vouchers_template(book_id, id);
+
+ALTER TABLE ONLY vouchers_template
+    ADD CONSTRAINT vouchers_template_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
 GRANT USAGE ON SCHEMA public TO kaquan_app;
 GRANT USAGE ON SCHEMA public TO kaquan_ledger;
 REVOKE ALL ON FUNCTION evidence_add_key_v1(p_id uuid, p_slot smallint, p_public bytea, p_replaces bytea, p_at timestamp with time zone, p_leaf bytea) FROM PUBLIC;
@@ -2958,6 +3176,8 @@ REVOKE ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book 
 GRANT ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book integer, p_owner uuid, p_version bigint, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text, p_rules jsonb, p_endings jsonb, p_leaf bytea) TO kaquan_app;
 REVOKE ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) TO kaquan_app;
+REVOKE ALL ON FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance_trade TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_adjustment TO kaquan_app;
@@ -3109,6 +3329,7 @@ GRANT UPDATE(forgotten_at) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(retained_until) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(retained_by) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(version) ON TABLE parties_customer TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_funder TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_identity_attempt TO kaquan_app;
 GRANT UPDATE(result) ON TABLE parties_identity_attempt TO kaquan_app;
 GRANT UPDATE(code) ON TABLE parties_identity_attempt TO kaquan_app;
@@ -3206,3 +3427,26 @@ GRANT UPDATE(ended_at) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(end_reason) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(end_key_hash) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(version) ON TABLE sales_sale TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE vouchers_batch TO kaquan_app;
+GRANT UPDATE(voucher_count) ON TABLE vouchers_batch TO kaquan_app;
+GRANT UPDATE(issued_count) ON TABLE vouchers_batch TO kaquan_app;
+GRANT UPDATE(finished_at) ON TABLE vouchers_batch TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE vouchers_claimed TO kaquan_app;
+GRANT UPDATE(claimed) ON TABLE vouchers_claimed TO kaquan_app;
+GRANT SELECT ON TABLE vouchers_event TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE vouchers_event TO kaquan_ledger;
+GRANT SELECT,INSERT ON TABLE vouchers_template TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE vouchers_template TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(status) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(holder_kind) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(holder_id) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(code_lookup) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(code_sealed) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(valid_until) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(locked_by) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(locked_until) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(redeemed_by) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(redeemed_fen) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(returned_fen) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(version) ON TABLE vouchers_voucher TO kaquan_app;

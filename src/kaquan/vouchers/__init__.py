@@ -14,6 +14,7 @@ show any.
 from kaquan.vouchers.assign import assign_vouchers
 from kaquan.vouchers.cancel import cancel_batch, cancel_voucher
 from kaquan.vouchers.claim import claim_by_code, claim_from_template, holder_of
+from kaquan.vouchers.effect import compile_template
 from kaquan.vouchers.expire import expire_vouchers
 from kaquan.vouchers.find import (
     find_by_code,
@@ -106,6 +107,7 @@ __all__ = [
     "check_use",
     "claim_by_code",
     "claim_from_template",
+    "compile_template",
     "create_batch",
     "create_template",
     "end_template",

@@ -79,9 +79,7 @@ def read_assignment(rows: Sequence[Row]) -> tuple[list[AssignLine], list[LinePro
     if isinstance(places, Refusal):
         return places
     if "card" not in places and "customer_id" not in places:
-        return invalid(
-            "file", "must have a column card or customer_id", allowed_zh="须有卡号或客户列"
-        )
+        return invalid("file", "must have a column card or customer_id", allowed_zh="须有卡号或客户列")
     lines: list[AssignLine] = []
     problems: list[LineProblem] = []
     for line, cells in rows[1:]:

@@ -1,4 +1,4 @@
-"""Pay a voucher into a card: its face value moves from who pays for it into a pocket, as a lot that ends as it would."""
+"""Pay a voucher into a card: its face value moves from who pays for it into a pocket, as a lot ending as it would."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from kaquan.kit.db import Pool
 from kaquan.kit.money import allocate
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.ledger import Account, AccountSpec, Answer, Effect, Guard, Leg, NewLot, Posting, RequestKey, slot_of
-from kaquan.promotions.types import Funder, FunderKind
+from kaquan.promotions import Funder, FunderKind
 from kaquan.vouchers import store
 from kaquan.vouchers.claim import unusable
 from kaquan.vouchers.find import get_voucher

@@ -2,10 +2,10 @@
 
 -- name: insert_template
 INSERT INTO vouchers_template (book_id, id, issuer_id, code, name, kind, currency, face_fen, offer_kind, offer_params,
-  funders, time_zone, valid_from, valid_until, valid_days, max_per_holder, transferable, returnable, load_pocket, district,
+  offer_conditions, offer_stacking, funders, time_zone, valid_from, valid_until, valid_days, max_per_holder, transferable, returnable, load_pocket, district,
   eligibility, created_at)
 VALUES (%(book_id)s, %(id)s, %(issuer_id)s, %(code)s, %(name)s, %(kind)s, %(currency)s, %(face_fen)s, %(offer_kind)s,
-  %(offer_params)s::jsonb, %(funders)s::jsonb, %(time_zone)s, %(valid_from)s, %(valid_until)s, %(valid_days)s,
+  %(offer_params)s::jsonb, %(offer_conditions)s::jsonb, %(offer_stacking)s::jsonb, %(funders)s::jsonb, %(time_zone)s, %(valid_from)s, %(valid_until)s, %(valid_days)s,
   %(max_per_holder)s, %(transferable)s, %(returnable)s, %(load_pocket)s, %(district)s, %(eligibility)s::jsonb,
   %(created_at)s);
 
@@ -13,7 +13,8 @@ VALUES (%(book_id)s, %(id)s, %(issuer_id)s, %(code)s, %(name)s, %(kind)s, %(curr
 UPDATE vouchers_template SET ended_at = %(at)s WHERE book_id = %(book_id)s AND id = %(id)s AND ended_at IS NULL;
 
 -- name: templates
-SELECT id, book_id, issuer_id, code, name, kind, currency, face_fen, offer_kind, offer_params, funders, time_zone,
+SELECT id, book_id, issuer_id, code, name, kind, currency, face_fen, offer_kind, offer_params,
+       offer_conditions, offer_stacking, funders, time_zone,
        valid_from, valid_until, valid_days, max_per_holder, transferable, returnable, load_pocket, district, eligibility,
        created_at, ended_at
 FROM vouchers_template

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from kaquan.kit.db import Pool
 from kaquan.kit.money import allocate
-from kaquan.promotions.types import FunderKind
+from kaquan.promotions import FunderKind
 from kaquan.vouchers import store
 from kaquan.vouchers.templates import load_all_templates
 from kaquan.vouchers.types import OUTSTANDING, LiabilityRow, Template, VoucherEvent, VoucherStatus

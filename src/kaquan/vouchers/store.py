@@ -141,6 +141,8 @@ async def post_template(pool: Pool, template: Template, action: Action) -> str |
     params = {
         **asdict(template),
         "offer_params": _json(template.offer_params),
+        "offer_conditions": _json(template.offer_conditions),
+        "offer_stacking": _json(template.offer_stacking),
         "funders": _json(template.funders),
         "eligibility": None if template.eligibility is None else _json(template.eligibility),
     }

@@ -1,8 +1,6 @@
 """Templates: create, end, get, list."""
 
-from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from msgspec.structs import asdict, replace
@@ -15,15 +13,13 @@ from kaquan.kit.outcomes import Refusal
 from kaquan.kit.paging import Page, cut_page
 from kaquan.parties import get_funder, get_issuer
 from kaquan.parties.trail import SYSTEM, Actor, new_action
-from kaquan.promotions.types import FunderKind
+from kaquan.promotions import FunderKind
 from kaquan.vouchers import store
+from kaquan.vouchers.effect import check_effect
 from kaquan.vouchers.outcomes import TEMPLATE_ENDED, invalid, missing, taken
 from kaquan.vouchers.types import NewTemplate, Search, Template, VoucherKind
 
 WHOLE_BP = 10_000
-
-CheckOffer = Callable[[str, Mapping[str, Any]], Refusal | None]
-"""Whether an offer of this kind with these parameters can be."""
 
 
 def check_template(new: NewTemplate, *, now: datetime) -> Refusal | None:
@@ -77,15 +73,15 @@ def valid_until_of(template: Template, *, claimed_at: datetime) -> datetime | No
 
 
 async def create_template(
-    pool: Pool, clock: Clock, ids: Ids, *, book_id: int, new: NewTemplate, check_offer: CheckOffer, by: Actor = SYSTEM
+    pool: Pool, clock: Clock, ids: Ids, *, book_id: int, new: NewTemplate, by: Actor = SYSTEM
 ) -> Template | Refusal:
     """A new template.
 
     Refused: ``not_found`` (issuer_id, funders), ``already_exists`` (code), as :func:`check_template` and
-    ``check_offer``.
+    :func:`check_effect`.
     """
     now = clock.now()
-    if (wrong := check_template(new, now=now) or check_offer(new.offer_kind, new.offer_params)) is not None:
+    if (wrong := check_template(new, now=now) or check_effect(new)) is not None:
         return wrong
     issuer = await get_issuer(pool, book_id=book_id, id_=new.issuer_id)
     if isinstance(issuer, Refusal):

@@ -10,7 +10,7 @@ import msgspec
 from kaquan.cards import Pocket
 from kaquan.kit.paging import DEFAULT_LIMIT
 from kaquan.parties.identity import IdentityLevel
-from kaquan.promotions.types import Funder
+from kaquan.promotions import Funder
 
 
 class VoucherKind(StrEnum):
@@ -100,10 +100,10 @@ class Person(NamedTuple):
 class NewTemplate(msgspec.Struct, frozen=True, kw_only=True):
     """What vouchers shall promise.
 
-    ``offer_kind`` and ``offer_params`` are the offer of a promotions kind that is the effect; ``face_fen`` is what one
-    is worth at most (0 where that is no amount). Exactly one of ``valid_until``, the end of the last day, and
-    ``valid_days``, after the day of the claim, says when one ends. ``load_pocket``: into which pocket of a card it may
-    be paid instead.
+    ``offer_kind``, ``offer_params``, ``offer_conditions`` and ``offer_stacking`` are the effect: an offer of a
+    promotions kind, as in a campaign file; ``face_fen`` is what one is worth at most (0 where that is no amount).
+    Exactly one of ``valid_until``, the end of the last day, and ``valid_days``, after the day of the claim, says when
+    one ends. ``load_pocket``: into which pocket of a card it may be paid instead.
     """
 
     issuer_id: UUID
@@ -115,6 +115,8 @@ class NewTemplate(msgspec.Struct, frozen=True, kw_only=True):
     offer_kind: str
     offer_params: dict[str, Any]
     funders: tuple[Funder, ...]
+    offer_conditions: dict[str, Any] = {}
+    offer_stacking: dict[str, Any] = {}
     valid_from: datetime | None = None
     valid_until: datetime | None = None
     valid_days: int | None = None
@@ -139,6 +141,8 @@ class Template(msgspec.Struct, frozen=True):
     face_fen: int
     offer_kind: str
     offer_params: dict[str, Any]
+    offer_conditions: dict[str, Any]
+    offer_stacking: dict[str, Any]
     funders: tuple[Funder, ...]
     time_zone: str
     valid_from: datetime | None
@@ -165,12 +169,12 @@ class BatchSource(StrEnum):
 
 
 class NewVoucherBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """Vouchers to be made. ``code_length`` counts the check characters."""
+    """Vouchers to be made. ``code_length`` counts the check characters; None: without codes, for whoever asks first."""
 
     template_id: UUID
     name: str
     voucher_count: int
-    code_length: int
+    code_length: int | None
 
 
 class VoucherBatch(msgspec.Struct, frozen=True):
@@ -289,7 +293,7 @@ class Returned(NamedTuple):
 
 
 class Granted(NamedTuple):
-    """Vouchers that a payment or load gives: ``voucher_count`` of a template, worth ``amount_fen`` together, to ``holder``.
+    """Vouchers that a payment or load gives: ``voucher_count`` of a template, worth ``amount_fen`` together.
 
     ``due_at`` are the moments from which they can be used, in instalments of equal parts (one more in the first ones);
     empty: at once. ``near`` is the card, in whose slot they are.

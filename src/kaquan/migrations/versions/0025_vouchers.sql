@@ -28,6 +28,8 @@ CREATE TABLE vouchers_template (
   face_fen       bigint      NOT NULL,
   offer_kind     text        NOT NULL COLLATE "C",
   offer_params   jsonb       NOT NULL,
+  offer_conditions jsonb     NOT NULL,
+  offer_stacking jsonb       NOT NULL,
   funders        jsonb       NOT NULL,
   time_zone      text        NOT NULL COLLATE "C",
   valid_from     timestamptz,
