@@ -170,9 +170,10 @@ async def settle_locks(
                 redeemed.append(Redeemed(one.voucher_id, transaction_id, one.amount_fen))
             else:
                 released.append((one.voucher_id, transaction_id))
-    await settle_vouchers(
-        connection, redeemed=redeemed, released=released, slots=slots, telling=Telling(ids, at, SYSTEM)
-    )
+    async with connection.transaction():
+        await settle_vouchers(
+            connection, redeemed=redeemed, released=released, slots=slots, telling=Telling(ids, at, SYSTEM)
+        )
 
 
 async def write_givings(
