@@ -14,6 +14,7 @@ from kaquan.kit.paging import DEFAULT_LIMIT, Page, cut_page
 from kaquan.ledger import slot_of
 from kaquan.payments import store
 from kaquan.payments.budgets import Used, budget_use, used_of
+from kaquan.payments.kept import Kept
 from kaquan.payments.limits import Moment, Uses
 from kaquan.payments.types import Payment, PaymentKind, PaymentStatus
 from kaquan.promotions import BudgetUse
@@ -47,6 +48,13 @@ async def get_payment(
             connection, book_id=book_id, slot=slot_of(payment_id, slots), kind=kind, payment_id=payment_id
         )
     return NOT_FOUND.refuse("id", what=kind.value) if found is None else found
+
+
+async def get_pricing(pool: Pool, *, slots: Sequence[int], payment_id: UUID) -> Kept | None:
+    """How a payment of the caller's book was priced; None: without offers."""
+    async with pool.connection() as connection:
+        slot = slot_of(payment_id, slots)
+        return (await store.read_pricing(connection, slot=slot, transaction_id=payment_id))[0]
 
 
 async def list_payments(

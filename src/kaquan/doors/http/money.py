@@ -25,6 +25,17 @@ from kaquan.doors.http.auth import identify, permit
 from kaquan.doors.http.callers import caller_of_key
 from kaquan.doors.http.fields import AmountFen, CardId, Pin, Reference, TerminalId, TransactionId, uuid_of
 from kaquan.doors.http.metrics import count_request
+from kaquan.doors.http.offers import (
+    Lines,
+    OutsideDiscounts,
+    PricingView,
+    ReturnedLines,
+    Vouchers,
+    basket_lines,
+    outside_offers,
+    pricing_view,
+    vouchers_of,
+)
 from kaquan.doors.http.once import make_key, read_key
 from kaquan.doors.http.openapi import KEY_PARAMETER, REF_TEMPLATE, PathItems, common_refusals, describe_refusals
 from kaquan.doors.http.operation import Operation
@@ -43,6 +54,7 @@ from kaquan.parties.staff import may_act_at
 from kaquan.payments import (
     Capture,
     Command,
+    Kept,
     Load,
     Payment,
     PaymentKind,
@@ -53,9 +65,11 @@ from kaquan.payments import (
     Request,
     Spend,
     Void,
+    check_basket,
     get_payment,
 )
 from kaquan.payments import outcomes as refused
+from kaquan.vouchers.outcomes import VOUCHER_EXPIRED, VOUCHER_NOT_HELD, VOUCHER_NOT_USABLE, VOUCHER_NOT_YET
 
 if TYPE_CHECKING:
     from kaquan.app import App
@@ -99,7 +113,8 @@ Device = Annotated[
 
 
 class PurchaseRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """Pay at a terminal with a card, named by its number or its id."""
+    """Pay at a terminal with a card, named by its number or its id. ``amount_fen`` is the price before every offer:
+    the sum of ``lines``, where they are told."""
 
     amount_fen: AmountFen
     terminal_id: TerminalId
@@ -109,6 +124,9 @@ class PurchaseRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, 
     occurred_at: OccurredAt | None = None
     device: Device | None = None
     pin: Pin | None = None
+    lines: Lines | None = None
+    vouchers: Vouchers | None = None
+    outside_offers: OutsideDiscounts | None = None
 
 
 class AuthorizationRequest(PurchaseRequest, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -129,10 +147,11 @@ class VoidRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, froz
 
 
 class RefundRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """Return a captured spend, or a part of it, to the pockets it came from."""
+    """Return a captured spend, or a part of it, to the pockets it came from: an amount, or the goods that came back."""
 
     payment_id: TransactionId
     amount_fen: AmountFen | None = None
+    lines: ReturnedLines | None = None
     reference: Reference | None = None
     occurred_at: OccurredAt | None = None
 
@@ -184,14 +203,21 @@ class PaymentView(msgspec.Struct, frozen=True):
     created_at: datetime
     pockets: list[PocketAmount] | None = None
     balance_fen: int | None = None
+    pricing: PricingView | msgspec.UnsetType = msgspec.UNSET
+    """How it was priced, or of a refund what came back of that; only of payments with offers or a basket."""
 
 
 def _show(prefix: Prefix, value: UUID | None) -> str | None:
     return None if value is None else f"{prefix}_{value.hex}"
 
 
-def payment_view(payment: Payment, receipt: Receipt | None = None) -> PaymentView:
-    """A payment in its public form, with what a request did where there was one."""
+def payment_view(payment: Payment, receipt: Receipt | None = None, kept: Kept | None = None) -> PaymentView:
+    """A payment in its public form, with what a request did where there was one, and how it was priced."""
+    pricing: PricingView | msgspec.UnsetType = msgspec.UNSET
+    if receipt is not None and receipt.kept is not None:
+        pricing = pricing_view(receipt.kept, receipt.part)
+    elif kept is not None:
+        pricing = pricing_view(kept)
     return PaymentView(
         id=show_id(Prefix.TRANSACTION, payment.id),
         kind=payment.kind,
@@ -212,6 +238,7 @@ def payment_view(payment: Payment, receipt: Receipt | None = None) -> PaymentVie
         created_at=payment.created_at,
         pockets=receipt.pockets if receipt is not None else None,
         balance_fen=receipt.balance_fen if receipt is not None else None,
+        pricing=pricing,
     )
 
 
@@ -309,18 +336,23 @@ async def _read_spend(asked: _Asked) -> Command | Refusal:
     if isinstance(card_id, Refusal):
         return card_id
     body = asked.body
+    voucher_ids = () if body.vouchers is None else await vouchers_of(asked.app, asked.principal, body.vouchers)
+    if isinstance(voucher_ids, Refusal):
+        return voucher_ids
     pin = PinState.NOT_GIVEN if body.pin is None else await _check_pin(asked, card_id)
     if isinstance(pin, Refusal):
         return pin
-    if isinstance(body, AuthorizationRequest):
-        return Spend(
-            card_id, body.amount_fen, place, when, body.reference, True, body.expires_in_s, _not_before(asked), pin,
-            _device_of(asked),
-        )  # fmt: skip
-    return Spend(
-        card_id, body.amount_fen, place, when, body.reference, not_before=_not_before(asked), pin=pin,
-        device_id=_device_of(asked),
+    authorize = isinstance(body, AuthorizationRequest)
+    spend = Spend(
+        card_id, body.amount_fen, place, when, body.reference, authorize, body.expires_in_s if authorize else None,
+        _not_before(asked), pin, _device_of(asked),
     )  # fmt: skip
+    if body.lines is None and not voucher_ids and body.outside_offers is None:
+        return spend
+    spend = spend._replace(
+        lines=basket_lines(body.lines), voucher_ids=voucher_ids, outside=outside_offers(body.outside_offers)
+    )
+    return check_basket(spend) or spend
 
 
 def _device_of(asked: _Asked) -> UUID | None:
@@ -399,7 +431,15 @@ async def _read_refund(asked: _Asked) -> Command | Refusal:
     payment_id = uuid_of(asked.body.payment_id)
     if (refusal := await _may_touch(asked, payment_id)) is not None:
         return refusal
-    return Refund(payment_id, asked.body.amount_fen, when, asked.body.reference, _not_before(asked))
+    body = asked.body
+    if body.lines is not None and body.amount_fen is not None:
+        return INVALID_FIELD.refuse(
+            "lines",
+            allowed="give either lines or amount_fen, one of them",
+            allowed_zh="lines 与 amount_fen 只能提供一个",
+        )
+    lines = tuple((line.number, line.amount_fen) for line in body.lines or ())
+    return Refund(payment_id, body.amount_fen, when, body.reference, _not_before(asked), lines)
 
 
 async def _read_load(asked: _Asked) -> Command | Refusal:
@@ -445,6 +485,7 @@ _PLACE = (
     refused.INSUFFICIENT_FUNDS,
 )
 _PIN = (PIN_REQUIRED, *PIN_REFUSALS.values())
+_VOUCHERS = (VOUCHER_NOT_HELD, VOUCHER_NOT_USABLE, VOUCHER_NOT_YET, VOUCHER_EXPIRED)
 _EVERY = (
     IDEMPOTENCY_KEY_MISSING,
     refused.IDEMPOTENCY_KEY_REUSED,
@@ -456,11 +497,11 @@ _EVERY = (
 ROUTES = (
     Route(
         "/v1/purchases", "create_purchase", "Pay at a terminal.", Scope.PAYMENTS_WRITE,
-        PurchaseRequest, _read_spend, render_created, 201, (*_CARD, *_PLACE, *_PIN),
+        PurchaseRequest, _read_spend, render_created, 201, (*_CARD, *_PLACE, *_PIN, *_VOUCHERS),
     ),
     Route(
         "/v1/authorizations", "create_authorization", "Set an amount aside.", Scope.PAYMENTS_WRITE,
-        AuthorizationRequest, _read_spend, render_created, 201, (*_CARD, *_PLACE, *_PIN),
+        AuthorizationRequest, _read_spend, render_created, 201, (*_CARD, *_PLACE, *_PIN, *_VOUCHERS),
     ),
     Route(
         "/v1/authorizations/{id}/capture", "capture_authorization", "Turn an authorization into a spend.",
@@ -479,7 +520,7 @@ ROUTES = (
         "/v1/refunds", "create_refund", "Return value of a captured spend.", Scope.REFUNDS_WRITE,
         RefundRequest, _read_refund, render_created, 201,
         (STORE_OUT_OF_SCOPE, refused.BACKDATING_FORBIDDEN, NOT_FOUND, UNUSABLE[CardStatus.CLOSED],
-         refused.NOT_REFUNDABLE, refused.REFUND_EXCEEDS_PAYMENT),
+         refused.NOT_REFUNDABLE, refused.REFUND_EXCEEDS_PAYMENT, refused.LINES_NOT_KNOWN, refused.REFUND_EXCEEDS_LINE),
     ),
     Route(
         "/v1/loads", "create_load", "Add money to a card.", Scope.LOADS_WRITE,

@@ -1,0 +1,119 @@
+"""Baskets, vouchers and offers over HTTP: what is paid, who pays the rest, and bad input."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from tests.contract.api import Api, problem
+from tests.store.test_offers import THREE_WAYS, balances, campaign, put_in_force, ten_off
+from tests.store.test_offers_vouchers import Shop
+from tests.town import HandClock, Town, audits_hold
+
+from kaquan.kit.ids import Prefix, show_id
+from kaquan.parties import Mode
+
+
+class Till:
+    """A till of a town, over HTTP."""
+
+    def __init__(self, town: Town, client: httpx.AsyncClient, card_id: UUID) -> None:
+        self.town, self.client, self.card_id = town, client, card_id
+
+    async def post(self, address: str, **body: Any) -> httpx.Response:
+        return await self.client.post(address, json=body, headers={"idempotency-key": self.town.ids.new().hex})
+
+    async def buy(self, amount_fen: int, address: str = "/v1/purchases", **body: Any) -> httpx.Response:
+        place = self.town.places[0].terminal_id
+        who = {"card_id": show_id(Prefix.CARD, self.card_id), "terminal_id": show_id(Prefix.TERMINAL, place)}
+        return await self.post(address, **{**who, "amount_fen": amount_fen, **body})
+
+
+@pytest.fixture
+async def till(database: str) -> AsyncIterator[Till]:
+    town = await Town.found(database, clock=HandClock())
+    api = Api(town.apps[0])
+    yield Till(town, await api.client_of(town.books[Mode.LIVE]), await town.new_card(load_fen=500_00))
+    await api.close()
+    await town.close()
+
+
+GOODS = [{"number": 1, "sku": "6901", "categories": ["food"], "amount_fen": 60_00}, {"number": 2, "amount_fen": 40_00}]
+
+
+async def test_a_purchase_tells_what_is_paid_and_who_pays_the_rest(till: Till, database: str) -> None:
+    spring = campaign(till.town, ten_off(funders=THREE_WAYS))
+    put_in_force(till.town, spring)
+    made = await till.buy(100_00, lines=GOODS)
+    assert made.status_code == 201
+    body = made.json()
+    assert (body["amount_fen"], body["balance_fen"]) == (90_00, 410_00)
+    pricing = body["pricing"]
+    assert [pricing[name] for name in ("amount_fen", "outside_fen", "discount_fen", "payable_fen")] == [
+        100_00,
+        0,
+        10_00,
+        90_00,
+    ]
+    (offer,) = pricing["offers"]
+    assert (offer["offer"], offer["campaign_id"], offer["voucher_id"]) == ("满减", f"camp_{spring.id.hex}", None)
+    assert [(one["kind"], one["amount_fen"]) for one in offer["funders"]] == [
+        ("issuer", 5_00),
+        ("merchant", 3_00),
+        ("party", 2_00),
+    ]
+    assert [line["payable_fen"] for line in pricing["lines"]] == [54_00, 36_00]
+    assert (await till.client.get(f"/v1/purchases/{body['id']}")).json()["pricing"] == pricing
+
+    back = await till.post("/v1/refunds", payment_id=body["id"], lines=[{"number": 2, "amount_fen": 40_00}])
+    assert back.status_code == 201
+    assert (back.json()["amount_fen"], back.json()["pricing"]["discount_fen"]) == (36_00, 4_00)
+    await audits_hold(database)
+
+
+async def test_a_purchase_without_offers_tells_no_pricing(till: Till) -> None:
+    made = await till.buy(100_00)
+    assert made.status_code == 201
+    assert "pricing" not in made.json()
+
+
+async def test_a_voucher_is_named_by_its_id(till: Till) -> None:
+    shop = Shop(till.town, till.town.apps[0].clock)  # type: ignore[arg-type]
+    (voucher_id,) = await shop.give(await shop.template(), till.card_id)
+    named = show_id(Prefix.VOUCHER, voucher_id)
+    made = await till.buy(100_00, vouchers=[named])
+    assert (made.status_code, made.json()["amount_fen"]) == (201, 80_00)
+    assert made.json()["pricing"]["offers"][0]["voucher_id"] == named
+    problem(await till.buy(100_00, vouchers=[named]), 409, "voucher_not_usable", "vouchers")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"lines": [{"number": 1, "amount_fen": 99_99}]}, "lines"),
+        ({"lines": [{"number": 1, "amount_fen": 60_00}, {"number": 1, "amount_fen": 40_00}]}, "lines"),
+        ({"lines": []}, "lines"),
+        ({"lines": [{"number": 0, "amount_fen": 100_00}]}, "lines[0].number"),
+        ({"lines": [{"number": 1, "amount_fen": 100_00, "quantity": 0}]}, "lines[0].quantity"),
+        ({"outside_offers": [{"name": "店庆", "amount_fen": 100_00}]}, "outside_offers"),
+        ({"vouchers": ["vou_" + "0" * 32] * 2}, "vouchers"),
+    ],
+)
+async def test_a_basket_that_does_not_go_together_is_refused(till: Till, body: dict[str, Any], field: str) -> None:
+    before = await balances(till.town)
+    problem(await till.buy(100_00, **body), 400, "invalid_field", field)
+    assert await balances(till.town) == before
+
+
+async def test_what_is_not_there_is_refused(till: Till) -> None:
+    before = await balances(till.town)
+    problem(await till.buy(100_00, vouchers=["vou_" + "0" * 32]), 404, "not_found", "vouchers")
+    problem(await till.buy(100_00, vouchers=["ABCD-EFGH"]), 404, "not_found", "vouchers")
+    made = (await till.buy(100_00)).json()
+    both = {"lines": [{"number": 1, "amount_fen": 1}], "amount_fen": 1}
+    problem(await till.post("/v1/refunds", payment_id=made["id"], **both), 400, "invalid_field", "lines")
+    unknown = [{"number": 1, "amount_fen": 1}]
+    problem(await till.post("/v1/refunds", payment_id=made["id"], lines=unknown), 409, "lines_not_known", "lines")
+    await till.post("/v1/refunds", payment_id=made["id"])
+    assert await balances(till.town) == before
