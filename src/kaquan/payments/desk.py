@@ -82,9 +82,6 @@ _PLANNERS: dict[type, Callable[[Facts, Any], Plan | Unopened | Refusal]] = {
 }
 
 
-_NOBODY: frozenset[UUID] = frozenset()
-
-
 class Known(NamedTuple):
     """What the desk is told of reference data: copies in memory that :meth:`refresh` brings up to date."""
 
@@ -119,8 +116,8 @@ class _Work(NamedTuple):
     """Budgets (and their periods) that were found to be used up: the book, a card that found it, and what is left."""
     usage: UsageFacts | None = None
     vouchers: Mapping[UUID, VoucherFacts] = {}
-    new_holders: frozenset[UUID] = frozenset()
-    """Cards that were never spent from, where an offer asks."""
+    new_holders: frozenset[tuple[type, UUID]] = frozenset()
+    """Cards that were never spent from (loaded), where an offer asks."""
 
 
 class Desk:
@@ -146,7 +143,7 @@ class Desk:
         self._rests = Rests()
         self._templates = Templates(pool)
         self._told: set[tuple[UUID, int]] = set()
-        self._firsts: dict[int, tuple[CompiledCampaigns, bool]] = {}
+        self._firsts: dict[int, tuple[CompiledCampaigns, bool, bool]] = {}
         self._idle: list[Connection] = []
         self._running: set[tuple[int, UUID]] = set()
         self._stagger_s = 0.0005 * (1 + self._ids.new().int % 7)
@@ -348,7 +345,7 @@ class Desk:
         """Post; what payments give and take back besides value is written in the same commit."""
         if not items:
             return []
-        if not any(plan is not None and (plan.returns or plan.gives or plan.revokes) for plan in plans):
+        if not any(plan is not None and (plan.gives_besides) for plan in plans):
             return await store.post(connection, items, plans, slot=work.slot, recorded_at=work.now, reserved=reserved)
         async with connection.transaction():
             statuses = await store.post(
@@ -477,26 +474,31 @@ class Desk:
 
     async def _find_new_holders(
         self, connection: Connection, slot: int, facts: BatchFacts, asked: list[tuple[int, Request]]
-    ) -> frozenset[UUID]:
-        """Cards that were never spent from, of those of whom an offer wants to know it."""
-        cards = [
-            request.command.card_id
-            for _, request in asked
-            if isinstance(request.command, Spend)
-            and request.command.card_id in facts.cards
-            and self._asks_of_first(request.book_id)
-        ]
-        return (
-            frozenset(cards) - await store.read_bought_before(connection, slot=slot, cards=cards) if cards else _NOBODY
-        )
+    ) -> frozenset[tuple[type, UUID]]:
+        """Cards that were never spent from (loaded), of those of whom an offer wants to know it."""
+        found: set[tuple[type, UUID]] = set()
+        for kind, read in ((Spend, store.read_bought_before), (Load, store.read_loaded_before)):
+            cards = [
+                request.command.card_id
+                for _, request in asked
+                if isinstance(request.command, kind)
+                and request.command.card_id in facts.cards
+                and self._asks_of_first(request.book_id, is_load=kind is Load)
+            ]
+            if cards:
+                found.update((kind, id_) for id_ in set(cards) - await read(connection, slot=slot, cards=cards))
+        return frozenset(found)
 
-    def _asks_of_first(self, book_id: int) -> bool:
+    def _asks_of_first(self, book_id: int, *, is_load: bool) -> bool:
+        """Whether an offer asks if it is the first purchase (load) of a card."""
         campaigns = self._known.campaigns(book_id)
+        if not campaigns:
+            return False
         known = self._firsts.get(book_id)
         if known is None or known[0] is not campaigns:
-            asks = any(one.conditions.first_purchase and not one.is_for_loads for one in campaigns.offers)
-            known = self._firsts[book_id] = (campaigns, asks)
-        return known[1]
+            asks = any(one.conditions.first_purchase for one in campaigns.offers if not one.is_for_loads)
+            known = self._firsts[book_id] = (campaigns, asks, any(one.is_for_loads for one in campaigns.offers))
+        return known[2] if is_load else known[1]
 
     async def _find_accounts(
         self, connection: Connection, slot: int, facts: BatchFacts, requests: Sequence[Request]
@@ -573,7 +575,7 @@ class Desk:
                 place_rules = self._known.place_rules(request.book_id, programme.id, registered)
                 campaigns = self._known.campaigns(request.book_id)
                 if campaigns or command.lines or command.voucher_ids or command.outside:
-                    holder = Holder(card.id, card.customer_id, bought_before=card.id not in work.new_holders)
+                    holder = Holder(card.id, card.customer_id, bought_before=(Spend, card.id) not in work.new_holders)
                     offers = OfferFacts(campaigns, holder, slot, work.vouchers, exhausted)
             elif isinstance(command, Refund) and payment is not None and payment.kept is not None:
                 terminal_id = payment.payment.terminal_id
@@ -588,6 +590,11 @@ class Desk:
                 clearing = self._accounts[AccountName(slot, programme.issuer_id, "load_clearing", programme.currency)]
                 expense = self._accounts[AccountName(slot, programme.issuer_id, "bonus_expense", programme.currency)]
                 limits = self._known.limits(request.book_id, programme.id, Movement.LOAD, card.customer_id is not None)
+                campaigns = self._known.campaigns(request.book_id)
+                if campaigns:
+                    first = (Load, card.id) in work.new_holders
+                    holder = Holder(card.id, card.customer_id)
+                    offers = OfferFacts(campaigns, holder, slot, exhausted=exhausted, is_first_load=first)
         known = Facts(
             work.now,
             self._ids.new_near(target),

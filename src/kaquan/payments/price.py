@@ -20,8 +20,8 @@ from kaquan.kit.outcomes import INVALID_FIELD, Refusal
 from kaquan.ledger import Effect, Leg
 from kaquan.payments.budgets import budget_use
 from kaquan.payments.kept import Kept, KeptUse
-from kaquan.payments.limits import Moment, Use
-from kaquan.payments.types import AccountName, Facts, Funding, OfferFacts, Payment, PaymentFacts, Spend, Unopened
+from kaquan.payments.limits import Moment, Use, Uses
+from kaquan.payments.types import AccountName, Facts, Funding, Load, OfferFacts, Payment, PaymentFacts, Spend, Unopened
 from kaquan.promotions import (
     DAY_CAP_ID,
     EMPTY,
@@ -31,12 +31,16 @@ from kaquan.promotions import (
     Funder,
     FunderKind,
     Line,
+    LoadFacts,
+    LoadPricing,
     OnReturn,
     Pricing,
     VoucherInHand,
     price_basket,
+    price_load,
 )
 
+BONUS_EXPENSE = "bonus_expense"
 DISCOUNT_EXPENSE = "discount_expense"
 MERCHANT_DISCOUNT = "merchant_discount"
 MERCHANT_PAYABLE = "merchant_payable"
@@ -45,9 +49,9 @@ _NO_GOODS: frozenset[str] = frozenset()
 
 
 class Priced(NamedTuple):
-    """What a spend costs with offers, and what is kept of that."""
+    """What a spend or a load costs with offers, and what is kept of that."""
 
-    pricing: Pricing
+    pricing: Pricing | LoadPricing
     kept: Kept
 
     @property
@@ -131,6 +135,39 @@ def price_spend(
     return Priced(pricing, keep(basket, pricing, moment=moment))
 
 
+def price_top_up(
+    facts: Facts, offers: OfferFacts, command: Load, *, occurred_at: datetime, moment: Moment
+) -> Priced | None:
+    """What a top-up costs and brings with the offers that are in force; None if nothing has an effect. What was sold at
+    a price already has that price."""
+    place, programme = command.place, facts.programme
+    assert programme is not None, "a card's programme is always known"
+    load = LoadFacts(
+        facts.transaction_id,
+        local_time(occurred_at, programme.time_zone),
+        programme.id,
+        command.amount_fen,
+        offers.holder,
+        None if place is None else place.merchant_id,
+        None if place is None else place.store_id,
+        None if place is None else place.trade,
+        None,
+        offers.is_first_load,
+        command.invited_by,
+    )
+    campaigns = EMPTY if DAY_CAP_ID in offers.exhausted else offers.campaigns
+    pricing = price_load(campaigns, load, exhausted=offers.exhausted)
+    if pricing.discount_fen and command.sale_id is not None:
+        cheaper = {(one.campaign_id, one.offer) for one in pricing.applied if one.discount_fen}
+        others = [one for one in campaigns.offers if (one.campaign_id, one.name) not in cheaper]
+        pricing = price_load(CompiledCampaigns(others, campaigns.policy), load, exhausted=offers.exhausted)
+    if not pricing.applied:
+        return None
+    uses = tuple(KeptUse(use.budget_id, budget_use(use, moment, offers.holder.card_id)) for use in pricing.uses)
+    line = Line(1, "", _NO_GOODS, 1, command.amount_fen)
+    return Priced(pricing, Kept((line,), (0,), pricing.applied, pricing.shares, pricing.grants, uses))
+
+
 def price_again(facts: Facts, payment: Payment, kept: Kept, lines: Sequence[Line]) -> Pricing | None:
     """What the goods that stay would have cost, with the offers that applied, as they were then; None where no offer is
     earned by them, or one of these is not known any more: then each comes back by its share, which is never less for
@@ -175,17 +212,26 @@ def funding_of(campaign_id: UUID, kind: FunderKind, party_id: UUID) -> Funding:
     return Funding(uuid_from(int.from_bytes(digest[:16], "big")), campaign_id, kind, party_id)
 
 
+def with_budgets(uses: Uses | None, kept: Kept) -> Uses | None:
+    """What counts in limits, and in budgets with them."""
+    budgets = [one.use for one in kept.uses]
+    if not budgets:
+        return uses
+    return Uses(budgets, []) if uses is None else Uses([*uses.calendar, *budgets], uses.trails)
+
+
 class Parties(NamedTuple):
     """Who an issuer and a merchant are that funders are only named by."""
 
     issuer_id: UUID
-    merchant_id: UUID
+    merchant_id: UUID | None
 
     def fund(self, campaign_id: UUID, funder: Funder) -> Funding:
-        """Who pays, by name."""
-        if funder.kind is FunderKind.ISSUER:
-            return funding_of(campaign_id, funder.kind, self.issuer_id)
+        """Who pays, by name. What a merchant funds of a load that is made at none the issuer pays."""
+        if funder.kind is FunderKind.ISSUER or (funder.kind is FunderKind.MERCHANT and self.merchant_id is None):
+            return funding_of(campaign_id, FunderKind.ISSUER, self.issuer_id)
         if funder.kind is FunderKind.MERCHANT:
+            assert self.merchant_id is not None
             return funding_of(campaign_id, funder.kind, self.merchant_id)
         assert funder.party_id is not None, "a party outside is named"
         return funding_of(campaign_id, funder.kind, funder.party_id)
@@ -226,6 +272,17 @@ def fund_legs(
         else:
             legs.append(Leg(effect, debit, None, credit, None, amount_fen))
     return Unopened(tuple(missing), tuple(unknown)) if missing else legs
+
+
+def bonus_sources(
+    facts: Facts, given: Mapping[Funding, int], *, slot: int, currency: str
+) -> list[tuple[int, int]] | Unopened:
+    """The accounts that bonuses come from, with what comes from each."""
+    names = {funding: AccountName(slot, funding.id, BONUS_EXPENSE, currency) for funding in given}
+    missing = [funding for funding, name in names.items() if name not in facts.opened]
+    if missing:
+        return Unopened(tuple(names[funding] for funding in missing), tuple(missing))
+    return [(facts.opened[names[funding]], amount_fen) for funding, amount_fen in given.items()]
 
 
 def part_legs(

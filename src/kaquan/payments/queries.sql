@@ -122,6 +122,28 @@ WHERE EXISTS (
     AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed')
 );
 
+-- name: loaded_before
+SELECT asked.id FROM unnest(%(cards)s::uuid[]) AS asked (id)
+WHERE EXISTS (
+  SELECT FROM ledger_account AS a JOIN ledger_lot AS l ON l.slot = a.slot AND l.account_id = a.id
+  WHERE a.slot = %(slot)s AND a.owner_id = asked.id AND a.floor_rule = 'credit'
+);
+
+-- name: insert_instalments
+INSERT INTO payments_instalment (slot, id, book_id, card_id, payment_id, campaign_id, due_at, amount_fen, funders, parts_fen)
+VALUES (%(slot)s, %(id)s, %(book_id)s, %(card_id)s, %(payment_id)s, %(campaign_id)s, %(due_at)s, %(amount_fen)s,
+        %(funders)s, %(parts_fen)s);
+
+-- name: due_instalments
+SELECT id, book_id, card_id, payment_id, campaign_id, due_at, amount_fen, funders, parts_fen
+FROM payments_instalment
+WHERE slot = %(slot)s AND ended_at IS NULL AND due_at <= %(at)s AND id <> ALL (%(but)s::uuid[])
+ORDER BY due_at, id LIMIT %(limit)s;
+
+-- name: end_instalment
+UPDATE payments_instalment SET given_id = %(given_id)s, ended_at = %(at)s
+WHERE slot = %(slot)s AND id = %(id)s AND ended_at IS NULL;
+
 -- name: insert_limit
 WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id),
 ended AS (

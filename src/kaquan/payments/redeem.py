@@ -211,6 +211,10 @@ async def write_givings(
                 giving.due_at,
             )
             await issue_grants(connection, [granted], slots=slots, telling=telling)
+        for one in plan.instalments:
+            await store.insert_instalment(
+                connection, one, slot=slot_of(one.card_id, slots), id_=ids.new_near(one.card_id), at=at
+            )
         for giving in plan.revokes:
             await revoke_grants(
                 connection,

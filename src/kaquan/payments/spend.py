@@ -8,11 +8,11 @@ from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, Posting
 from kaquan.payments.give import all_grants, vouchers_of
 from kaquan.payments.kept import hash_kept, write_kept
-from kaquan.payments.limits import Uses, moment_of
+from kaquan.payments.limits import moment_of
 from kaquan.payments.outcomes import INSUFFICIENT_FUNDS, NOT_ACCEPTED_HERE, TERMINAL_BLOCKED
 from kaquan.payments.places import LastPlace, PlaceRuleKind, judge_place
 from kaquan.payments.plan import by_pocket, count_uses, guards_of, spendable_fen, take, too_early, usable_card
-from kaquan.payments.price import Parties, Priced, fund_legs, price_spend, sum_fundings
+from kaquan.payments.price import Parties, fund_legs, price_spend, sum_fundings, with_budgets
 from kaquan.payments.redeem import redeeming, take_in_hand
 from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Plan, Receipt, Spend, Unopened
 
@@ -81,7 +81,7 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
         if isinstance(funded, Unopened):
             return funded
         legs += funded
-        uses = _with_budgets(uses, priced)
+        uses = with_budgets(uses, priced.kept)
         kept = write_kept(priced.kept)
     posting = Posting(
         transaction_id=facts.transaction_id,
@@ -137,14 +137,6 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
             payment_id=facts.transaction_id,
         ),
     )
-
-
-def _with_budgets(uses: Uses | None, priced: Priced) -> Uses | None:
-    """What counts in limits, and in budgets with them."""
-    budgets = [one.use for one in priced.kept.uses]
-    if not budgets:
-        return uses
-    return Uses(budgets, []) if uses is None else Uses([*uses.calendar, *budgets], uses.trails)
 
 
 def _leave_place(facts: Facts, command: Spend, occurred_at: datetime) -> LastPlace | None:

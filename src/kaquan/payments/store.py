@@ -40,6 +40,7 @@ from kaquan.payments.places import LastPlace, PlaceRule, PlaceRuleKind
 from kaquan.payments.types import (
     CardFacts,
     Funding,
+    Instalment,
     LotFacts,
     Payment,
     PaymentFacts,
@@ -371,6 +372,34 @@ async def read_usage(connection: Connection, *, slot: int, slots: Sequence[int],
         cursor = await connection.execute(_SQL["read_trails"], {"slot": home, "keys": asked})
         trails.update({row[0]: Trail(*row[1:]) for row in await cursor.fetchall()})
     return UsageFacts(calendar, trails)
+
+
+async def read_loaded_before(connection: Connection, *, slot: int, cards: Sequence[UUID]) -> set[UUID]:
+    """Which of these cards were loaded before."""
+    cursor = await connection.execute(_SQL["loaded_before"], {"slot": slot, "cards": list(cards)})
+    return {row[0] for row in await cursor.fetchall()}
+
+
+async def insert_instalment(connection: Connection, one: Instalment, *, slot: int, id_: UUID, at: datetime) -> None:
+    """Promise a bonus; one that is due as soon as may be is due ``at``."""
+    params = {**one._asdict(), "slot": slot, "id": id_, "due_at": one.due_at or at}
+    params |= {"funders": list(one.funders), "parts_fen": list(one.parts_fen)}
+    await connection.execute(_SQL["insert_instalments"], params)
+
+
+async def load_due_instalments(
+    connection: Connection, *, slot: int, at: datetime, but: Sequence[UUID], limit: int
+) -> list[tuple[UUID, Instalment]]:
+    """Bonuses whose day has come, with their ids, the oldest first; without those of ``but``."""
+    params = {"slot": slot, "at": at, "but": list(but), "limit": limit}
+    rows = await (await connection.execute(_SQL["due_instalments"], params)).fetchall()
+    return [(row[0], Instalment._make((*row[1:7], tuple(row[7]), tuple(row[8])))) for row in rows]
+
+
+async def end_instalment(connection: Connection, *, slot: int, id_: UUID, given_id: UUID | None, at: datetime) -> bool:
+    """Note that a bonus was given, or never will be; False if that was done."""
+    params = {"slot": slot, "id": id_, "given_id": given_id, "at": at}
+    return (await connection.execute(_SQL["end_instalment"], params)).rowcount == 1
 
 
 # --- limits

@@ -116,6 +116,8 @@ class Load(NamedTuple):
     """Where the money goes: the principal or the restricted pocket."""
     sale_id: UUID | None = None
     """The paid sale or top-up that it comes from, if any."""
+    invited_by: UUID | None = None
+    """The card of whoever invited the holder."""
 
 
 Command = Spend | Capture | Void | Refund | Load
@@ -270,6 +272,8 @@ class OfferFacts(NamedTuple):
     """Budgets that are known to have nothing left for it."""
     trade: str | None = None
     """Of a refund: what the store of the payment deals in."""
+    is_first_load: bool = False
+    """Of a load: whether the card was never loaded before; told only where an offer asks."""
 
 
 class VoucherFacts(NamedTuple):
@@ -299,6 +303,20 @@ class Giving(NamedTuple):
     pieces: int
     amount_fen: int
     due_at: tuple[datetime, ...] = ()
+
+
+class Instalment(NamedTuple):
+    """A bonus for a card on a day, out of the accounts of who pays for it, with what each pays."""
+
+    book_id: int
+    card_id: UUID
+    payment_id: UUID
+    campaign_id: UUID
+    due_at: datetime | None
+    """None: as soon as may be."""
+    amount_fen: int
+    funders: tuple[UUID, ...]
+    parts_fen: tuple[int, ...]
 
 
 class PocketAmount(msgspec.Struct, frozen=True):
@@ -345,6 +363,12 @@ class Plan(NamedTuple):
     """What comes back of vouchers' discounts."""
     gives: tuple[Giving, ...] = ()
     revokes: tuple[Giving, ...] = ()
+    instalments: tuple[Instalment, ...] = ()
+
+    @property
+    def gives_besides(self) -> bool:
+        """Whether anything but value comes or goes with it."""
+        return bool(self.returns or self.gives or self.revokes or self.instalments)
 
 
 class Funding(NamedTuple):

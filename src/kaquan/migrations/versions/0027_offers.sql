@@ -46,6 +46,30 @@ CREATE TABLE payments_exhausted (
 );
 COMMENT ON COLUMN payments_exhausted.period IS 'The day, month or year that it is used up for, as 20260131, 202601 or 2026; 0: all time';
 
+-- Bonuses that a load promised for later, or to another card: a row for each part, which a job gives on its day.
+CREATE TABLE payments_instalment (
+  slot        smallint    NOT NULL,
+  id          uuid        NOT NULL,
+  book_id     integer     NOT NULL,
+  card_id     uuid        NOT NULL,
+  payment_id  uuid        NOT NULL,
+  campaign_id uuid        NOT NULL,
+  due_at      timestamptz NOT NULL,
+  amount_fen  bigint      NOT NULL,
+  funders     uuid[]      NOT NULL,
+  parts_fen   bigint[]    NOT NULL,
+  given_id    uuid,
+  ended_at    timestamptz,
+  CONSTRAINT payments_instalment_pkey PRIMARY KEY (slot, id),
+  CONSTRAINT payments_instalment_amount CHECK (amount_fen > 0 AND cardinality(funders) = cardinality(parts_fen)),
+  CONSTRAINT payments_instalment_end CHECK (given_id IS NULL OR ended_at IS NOT NULL)
+);
+COMMENT ON COLUMN payments_instalment.slot IS 'That of the card which gets it';
+COMMENT ON COLUMN payments_instalment.funders IS 'The owners of the accounts that it comes from, with their parts';
+COMMENT ON COLUMN payments_instalment.given_id IS 'The transaction; null and ended: the card was closed before';
+CREATE INDEX payments_instalment_due ON payments_instalment (slot, due_at, id) WHERE ended_at IS NULL;
+CREATE INDEX payments_instalment_card ON payments_instalment (slot, card_id, id);
+
 -- A purchase that vouchers pay for whole is a payment of nothing from the card.
 ALTER TABLE payments_payment DROP CONSTRAINT payments_payment_amounts;
 ALTER TABLE payments_payment ADD CONSTRAINT payments_payment_amounts CHECK (
@@ -142,6 +166,7 @@ END $$;
 GRANT SELECT, INSERT ON ledger_detail, payments_pricing TO kaquan_ledger;
 GRANT SELECT ON ledger_detail, payments_pricing TO kaquan_app;
 GRANT SELECT, INSERT ON payments_funder, payments_exhausted TO kaquan_app;
+GRANT SELECT, INSERT, UPDATE (given_id, ended_at) ON payments_instalment TO kaquan_app;
 GRANT CREATE ON SCHEMA public TO kaquan_ledger;
 ALTER FUNCTION payments_reserve_back_v1 OWNER TO kaquan_ledger;
 ALTER FUNCTION payments_post_priced_v1 OWNER TO kaquan_ledger;
