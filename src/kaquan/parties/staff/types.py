@@ -80,6 +80,8 @@ class ApprovalKind(StrEnum):
     CLOSING_TERMS = "closing_terms"
     POLICY_CHANGE = "policy_change"
     PROGRAMME_CHANGE = "programme_change"
+    CAMPAIGN = "campaign"
+    """Publishing a version of a campaign, ending one, or changing the stacking policy."""
 
 
 class ApprovalStatus(StrEnum):
