@@ -162,7 +162,7 @@ def _adds_up(before: KeptPricing, left: KeptPricing, paid_fen: int, outside_fen:
 
 @given(chance=chances)
 def test_below_the_threshold_the_discount_is_taken_from_the_refund(chance: Chance) -> None:
-    """满20减5: what stays has its part as long as it reaches 20, and none when it does not; no refund is below nothing."""
+    """满20减5: what stays has its part as long as it reaches 20, else none; no refund is below nothing."""
     compiled = compile_campaigns([campaign(off(from_fen=20_00, off_fen=5_00, on_return=OnReturn.THRESHOLD))])
     bought = basket(*chance.lines())
     kept = keep_pricing(bought, price_basket(compiled, bought))

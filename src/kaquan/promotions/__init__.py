@@ -8,6 +8,9 @@ It posts nothing, counts no budget and knows no voucher's row: the rooms above d
 """
 
 from kaquan.promotions import kinds
+from kaquan.promotions.campaign_book import CampaignBook
+from kaquan.promotions.campaigns import CampaignSearch, CampaignStatus, CampaignVersion, KeptCampaign
+from kaquan.promotions.check import check_campaign, check_offer, check_rules
 from kaquan.promotions.compile import (
     EMPTY,
     CompiledBudget,
@@ -17,8 +20,19 @@ from kaquan.promotions.compile import (
     compile_campaigns,
     compile_offer,
 )
+from kaquan.promotions.files import read_campaign, read_terms, refuse_file, show_terms
+from kaquan.promotions.find import get_campaign, get_policy, get_version, list_campaigns, list_versions
 from kaquan.promotions.kind import find_kinds
 from kaquan.promotions.price import DAY_CAP_ID, price_basket, price_load
+from kaquan.promotions.publish import (
+    Hand,
+    change_campaign,
+    change_policy,
+    create_campaign,
+    end_campaign,
+    payload_of,
+    publish_campaign,
+)
 from kaquan.promotions.refund import (
     KeptLine,
     KeptPricing,
@@ -77,7 +91,11 @@ __all__ = [
     "BudgetScope",
     "BudgetUse",
     "Campaign",
+    "CampaignBook",
+    "CampaignSearch",
+    "CampaignStatus",
     "CampaignTerms",
+    "CampaignVersion",
     "CompiledBudget",
     "CompiledCampaigns",
     "CompiledOffer",
@@ -87,8 +105,10 @@ __all__ = [
     "Goods",
     "Grant",
     "GrantKind",
+    "Hand",
     "Holder",
     "Hours",
+    "KeptCampaign",
     "KeptLine",
     "KeptPricing",
     "Line",
@@ -105,14 +125,32 @@ __all__ = [
     "StackingPolicy",
     "VoucherInHand",
     "basket_left",
+    "change_campaign",
+    "change_policy",
+    "check_campaign",
+    "check_offer",
+    "check_rules",
     "compile_campaign",
     "compile_campaigns",
     "compile_offer",
+    "create_campaign",
+    "end_campaign",
     "find_kinds",
+    "get_campaign",
+    "get_policy",
+    "get_version",
     "keep_pricing",
     "kinds",
+    "list_campaigns",
+    "list_versions",
+    "payload_of",
     "price_basket",
     "price_load",
     "price_refund",
     "price_refund_of",
+    "publish_campaign",
+    "read_campaign",
+    "read_terms",
+    "refuse_file",
+    "show_terms",
 ]

@@ -106,6 +106,8 @@ class LoadKind(msgspec.Struct, Generic[P], frozen=True):
     applies: Callable[[P, SeenLoad], Refusal | None]
     effects: Callable[[P, SeenLoad], Effects]
     rebate_bp: Callable[[P], int | None]
+    prize_fen: Callable[[P], int | None] = lambda _: None
+    """The highest prize, of what is given by chance."""
 
 
 @cache

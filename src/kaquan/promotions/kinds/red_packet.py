@@ -69,4 +69,5 @@ KIND = LoadKind(
     applies=applies,
     effects=effects,
     rebate_bp=lambda params: -(-params.most_fen * 10_000 // params.from_fen),
+    prize_fen=lambda params: params.most_fen,
 )
