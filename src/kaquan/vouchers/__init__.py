@@ -13,7 +13,7 @@ show any.
 
 from kaquan.vouchers.assign import assign_vouchers
 from kaquan.vouchers.cancel import cancel_batch, cancel_voucher
-from kaquan.vouchers.claim import claim_by_code, claim_from_template, holder_of
+from kaquan.vouchers.claim import claim_by_code, claim_once, holder_of
 from kaquan.vouchers.effect import compile_template
 from kaquan.vouchers.expire import expire_vouchers
 from kaquan.vouchers.find import (
@@ -106,7 +106,7 @@ __all__ = [
     "cancel_voucher",
     "check_use",
     "claim_by_code",
-    "claim_from_template",
+    "claim_once",
     "compile_template",
     "create_batch",
     "create_template",

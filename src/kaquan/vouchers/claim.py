@@ -1,13 +1,13 @@
 """Claim vouchers: by a code, or out of what a template has for everybody."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from kaquan.cards import Card, Hand
 from kaquan.kit.db import Connection, Pool
 from kaquan.kit.outcomes import BUSY, Refusal
-from kaquan.ledger import slot_of
+from kaquan.ledger import Answer, RequestKey, slot_of
 from kaquan.vault import Keyring
 from kaquan.vouchers import store
 from kaquan.vouchers.codes import VOUCHER_CODE, tidy
@@ -133,7 +133,7 @@ def _until(template: Template, voucher: Voucher, now: datetime) -> datetime | No
     return voucher.valid_until or valid_until_of(template, claimed_at=now)
 
 
-async def claim_from_template(
+async def claim_once(
     pool: Pool,
     hand: Hand,
     *,
@@ -142,10 +142,15 @@ async def claim_from_template(
     template_id: UUID,
     holder: HeldBy,
     person: Person,
-    count: int = 1,
-) -> list[Voucher] | Refusal:
-    """So many vouchers without a code, all or none. Refused: ``not_found`` (template_id), as :func:`check_claim`,
-    ``voucher_limit_reached``, ``vouchers_gone``."""
+    count: int,
+    key: RequestKey,
+    render: Callable[[list[Voucher]], Answer],
+) -> Answer | Refusal:
+    """So many vouchers without a code, all or none, once for a key: vouchers and answer are one commit.
+
+    Refused: ``not_found`` (template_id), as :func:`check_claim`, ``voucher_limit_reached``, ``vouchers_gone``,
+    ``busy``.
+    """
     template = await get_template(pool, book_id=book_id, id_=template_id, field="template_id")
     if isinstance(template, Refusal):
         return template
@@ -154,8 +159,10 @@ async def claim_from_template(
         return refused
     limit = Limit(template, holder, slots, count=count)
     until = valid_until_of(template, claimed_at=now)
-    home = slots.index(slot_of(holder.id, slots))
+    slot = slot_of(holder.id, slots)
+    home = slots.index(slot)
     taken: list[UUID] = []
+    answers: list[Answer] = []
 
     async def take(connection: Connection) -> bool:
         taken[:] = await store.claim_stock(
@@ -166,9 +173,16 @@ async def claim_from_template(
         )  # fmt: skip
         return len(taken) == count
 
-    if await store.post_together(pool, limit.count_in, take):
-        return await store.load_vouchers_named(pool, book_id=book_id, slots=slots, ids=taken)
-    return limit.refused or VOUCHERS_GONE.refuse("template_id", left=len(taken))
+    async def keep(connection: Connection) -> bool:
+        found = await store.read_vouchers_named(connection, book_id=book_id, slots=slots, ids=taken)
+        answers[:] = [render(sorted(found, key=lambda one: one.id.int))]
+        return await store.keep_answer(connection, book_id=book_id, slot=slot, at=now, key=key, answer=answers[0])
+
+    if await store.post_together(pool, limit.count_in, take, keep):
+        return answers[0]
+    if limit.refused is not None:
+        return limit.refused
+    return VOUCHERS_GONE.refuse("template_id", left=len(taken)) if len(taken) < count else BUSY.refuse()
 
 
 class Limit:

@@ -71,7 +71,7 @@ LOAD_EXCEEDS_CAP = outcome(
     zh="{field}：充入后余额 {balance_fen} 将超过该卡的余额上限 {max_balance_fen}。",
 )  # fmt: skip
 FILE_HAS_BAD_LINES = outcome(
-    "voucher_file_has_bad_lines", http=400, iso="30",
+    "voucher_file_has_bad_lines", http=422, iso="30",
     en="{field}: {count} lines are wrong, nothing was done. The first: line {line}, {column}: {why}.",
     zh="{field}：{count} 行有误，未做任何处理。首个错误：第 {line} 行 {column}：{why}。",
 )  # fmt: skip

@@ -614,6 +614,14 @@ async def load_moved_by(
     ]
 
 
+async def keep_answer(
+    connection: Connection, *, book_id: int, slot: int, at: datetime, key: RequestKey, answer: Answer
+) -> bool:
+    """Keep the answer to a key with what it tells of; False if it is answered already."""
+    (status,) = await post_batch(connection, [Item(book_id, None, key, answer)], slot=slot, recorded_at=at)
+    return status is PostStatus.APPLIED
+
+
 # --- into a card
 
 

@@ -20,6 +20,7 @@ from kaquan.doors.http.cards import CARD_CONTROLLERS
 from kaquan.doors.http.closing import CLOSING_CONTROLLERS
 from kaquan.doors.http.customers import CustomerController
 from kaquan.doors.http.enquiries import EnquiryController
+from kaquan.doors.http.funders import FunderController
 from kaquan.doors.http.imports import ImportController
 from kaquan.doors.http.issuers import IssuerController
 from kaquan.doors.http.ledger import LEDGER_CONTROLLERS
@@ -41,6 +42,7 @@ from kaquan.doors.http.staff import STAFF_CONTROLLERS
 from kaquan.doors.http.stores import StoreController
 from kaquan.doors.http.system import SystemController
 from kaquan.doors.http.terminals import TerminalController
+from kaquan.doors.http.vouchers import VOUCHER_CONTROLLERS
 from kaquan.kit.db import is_outage
 from kaquan.kit.outcomes import INTERNAL_ERROR, INVALID_FIELD, NOT_FOUND, UNAVAILABLE, Refusal
 
@@ -52,6 +54,7 @@ CONTROLLERS: list[type[Controller]] = [
     MerchantController,
     StoreController,
     TerminalController,
+    FunderController,
     CustomerController,
     *STAFF_CONTROLLERS,
     AuditTrailController,
@@ -63,6 +66,7 @@ CONTROLLERS: list[type[Controller]] = [
     *PAYMENT_CONTROLLERS,
     AdjustmentController,
     *SALE_CONTROLLERS,
+    *VOUCHER_CONTROLLERS,
     *LIMIT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     LogController,

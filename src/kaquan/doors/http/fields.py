@@ -57,6 +57,10 @@ PayoutId = Annotated[str, _id(Prefix.PAYOUT)]
 SaleId = Annotated[str, _id(Prefix.SALE)]
 TopUpId = Annotated[str, _id(Prefix.TOP_UP)]
 SalePaymentId = Annotated[str, _id(Prefix.SALE_PAYMENT)]
+FunderId = Annotated[str, _id(Prefix.FUNDER)]
+VoucherTemplateId = Annotated[str, _id(Prefix.VOUCHER_TEMPLATE)]
+VoucherBatchId = Annotated[str, _id(Prefix.VOUCHER_BATCH)]
+VoucherId = Annotated[str, _id(Prefix.VOUCHER)]
 AccountId = Annotated[
     str,
     _pattern(

@@ -33,6 +33,9 @@ from kaquan.parties.staff import expire_approvals
 from kaquan.payments.expire import expire_overdue
 from kaquan.payments.reserve import settle_left
 from kaquan.sales import deliver_sales, erase_purchasers
+from kaquan.vouchers import Mint, expire_vouchers
+from kaquan.vouchers import run_batch as run_voucher_batch
+from kaquan.vouchers import unfinished_batches as unfinished_voucher_batches
 
 SCHEMA = "jobs"
 """The queue's tables lie in a PostgreSQL schema of their own; see migration 0006."""
@@ -139,6 +142,22 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @periodic(EVERY_MINUTE)
     async def end_gifts() -> int:
         return await expire_gifts(app.pool, app.clock, app.ids, slots=app.slots)
+
+    @periodic(EVERY_5_SECONDS)
+    async def issue_vouchers() -> int:
+        mint = Mint(app.keyring, app.slots, app.ids)
+        issued = 0
+        for book_id, batch_id in await unfinished_voucher_batches(app.pool):
+            batch = await run_voucher_batch(app.pool, mint, app.clock, book_id=book_id, batch_id=batch_id)
+            if isinstance(batch, Refusal):
+                _log.error("batch stopped", batch=show_id(Prefix.VOUCHER_BATCH, batch_id), reason=batch.message())
+            else:
+                issued += batch.voucher_count
+        return issued
+
+    @periodic(EVERY_MINUTE)
+    async def expire_ended_vouchers() -> int:
+        return await expire_vouchers(app.pool, app.clock, app.ids, slots=app.slots)
 
     @periodic(EVERY_HOUR)
     async def audit() -> int:
