@@ -18,7 +18,7 @@ from kaquan.parties import Directory, Place, customers
 from kaquan.parties.identity import IdentityProvider, default_rules, find_providers
 from kaquan.payments import LANES, Desk, Known, LimitBook
 from kaquan.policy import Policy
-from kaquan.promotions import EMPTY, CompiledCampaigns
+from kaquan.promotions import CampaignBook
 from kaquan.settings import Settings, SettingsError
 from kaquan.vault import Keyring, KeyringError
 
@@ -53,6 +53,7 @@ class App:
         self.policy = Policy(pool)
         self.programmes = Programmes(pool, rules=self.policy.rules)
         self.limits = LimitBook(pool)
+        self.campaigns = CampaignBook(pool)
         self.finder = CardFinder(pool, keyring, slots)
         self.refund_rules: RulesOf = refund_rules(pool, self.policy)
         self.desk = Desk(
@@ -63,7 +64,7 @@ class App:
             known=Known(
                 self.programmes.get,
                 self._place,
-                self._campaigns,
+                self.campaigns.get,
                 self.limits.get,
                 self.limits.get_place_rules,
                 self.limits.tracks_places,
@@ -139,6 +140,7 @@ class App:
         await self.policy.refresh()
         await self.programmes.refresh()
         await self.limits.refresh()
+        await self.campaigns.refresh()
 
     async def _refresh_for_ever(self) -> None:
         while True:
@@ -160,12 +162,9 @@ class App:
     def _place(self, book_id: int, terminal_id: UUID) -> Place | None:
         return self.directory.book(book_id).places.get(terminal_id)
 
-    def _campaigns(self, book_id: int) -> CompiledCampaigns:
-        return EMPTY
-
     def _version(self, book_id: int) -> int:
         # any copy may have been refreshed without the others
-        copies = (self.directory, self.programmes, self.limits, self.policy)
+        copies = (self.directory, self.programmes, self.limits, self.campaigns, self.policy)
         return min(copy.version(book_id) for copy in copies)
 
 

@@ -12,6 +12,7 @@ from tests.town import KEYRING, HandClock, Town, audits_hold
 
 from kaquan import vouchers
 from kaquan.kit.outcomes import Refusal
+from kaquan.ledger import Answer, RequestKey, hash_key
 from kaquan.payments import Refund
 from kaquan.payments.redeem import sweep
 from kaquan.promotions import Funder, FunderKind, Offer
@@ -74,7 +75,14 @@ class Shop:
         assert not isinstance(batch, Refusal)
         mint = Mint(KEYRING, app.slots, town.ids)
         await vouchers.run_batch(app.pool, mint, self.clock, book_id=town.book_id, batch_id=batch.id)
-        claimed = await vouchers.claim_from_template(
+        told: list[Voucher] = []
+
+        def render(made: list[Voucher]) -> Answer:
+            told[:] = made
+            return Answer(200, b"")
+
+        name = town.ids.new().hex
+        done = await vouchers.claim_once(
             app.pool,
             town.hand(),
             book_id=town.book_id,
@@ -83,9 +91,11 @@ class Shop:
             holder=HeldBy(HolderKind.CARD, card_id),
             person=Person(),
             count=count,
+            key=RequestKey(name, hash_key(town.book_id, name), bytes(32)),
+            render=render,
         )
-        assert not isinstance(claimed, Refusal), claimed
-        return [voucher.id for voucher in claimed]
+        assert not isinstance(done, Refusal), done
+        return [voucher.id for voucher in told]
 
     async def now(self, voucher_id: UUID) -> Voucher:
         found = await vouchers.get_voucher(

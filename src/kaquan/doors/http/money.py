@@ -164,7 +164,8 @@ class LoadPocket(StrEnum):
 
 
 class LoadRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """Add money to a pocket of a card; ``bonus_fen`` is given with it into the bonus pocket and not paid for."""
+    """Add money to a pocket of a card; ``bonus_fen`` is given with it into the bonus pocket and not paid for, as are
+    the offers for top-ups. ``invited_by`` is the card of whoever invited the holder."""
 
     amount_fen: AmountFen
     bonus_fen: Annotated[int, Meta(ge=0, le=MAX_FEN)] = 0
@@ -175,6 +176,7 @@ class LoadRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, froz
     reference: Reference | None = None
     occurred_at: OccurredAt | None = None
     device: Device | None = None
+    invited_by: CardId | None = None
 
 
 class PaymentView(msgspec.Struct, frozen=True):
@@ -442,6 +444,17 @@ async def _read_refund(asked: _Asked) -> Command | Refusal:
     return Refund(payment_id, body.amount_fen, when, body.reference, _not_before(asked), lines)
 
 
+async def _inviter_of(asked: _Asked, card_id: UUID) -> UUID | Refusal | None:
+    """The card of whoever invited the holder: another one of this book. Refused: ``not_found``, ``invalid_field``."""
+    if asked.body.invited_by is None:
+        return None
+    inviter = uuid_of(asked.body.invited_by)
+    if inviter == card_id:
+        return INVALID_FIELD.refuse("invited_by", allowed="must be another card", allowed_zh="不得为本卡")
+    found = await get_card(asked.app.pool, book_id=asked.principal.book_id, slots=asked.app.slots, card_id=inviter)
+    return NOT_FOUND.refuse("invited_by", what="card") if isinstance(found, Refusal) else inviter
+
+
 async def _read_load(asked: _Asked) -> Command | Refusal:
     place = await _place_of(asked) if asked.body.terminal_id is not None else None
     if isinstance(place, Refusal):
@@ -454,9 +467,12 @@ async def _read_load(asked: _Asked) -> Command | Refusal:
     card_id = await _card_of(asked)
     if isinstance(card_id, Refusal):
         return card_id
+    invited_by = await _inviter_of(asked, card_id)
+    if isinstance(invited_by, Refusal):
+        return invited_by
     return Load(
         card_id, asked.body.amount_fen, asked.body.bonus_fen, when, asked.body.reference, place, _not_before(asked),
-        _device_of(asked), Pocket(asked.body.pocket.value),
+        _device_of(asked), Pocket(asked.body.pocket.value), invited_by=invited_by,
     )  # fmt: skip
 
 

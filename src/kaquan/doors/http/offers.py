@@ -75,7 +75,7 @@ class ReturnedLine(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, fro
 ReturnedLines = Annotated[list[ReturnedLine], Meta(min_length=1, max_length=MAX_LINES)]
 
 
-class FundedView(msgspec.Struct, frozen=True):
+class DiscountShareView(msgspec.Struct, frozen=True):
     """What one party pays of a discount; ``party_id`` names one that is neither the issuer nor the merchant."""
 
     kind: FunderKind
@@ -83,7 +83,7 @@ class FundedView(msgspec.Struct, frozen=True):
     amount_fen: int
 
 
-class OfferView(msgspec.Struct, frozen=True):
+class AppliedOfferView(msgspec.Struct, frozen=True):
     """An offer that applied: one of a campaign, or the effect of a voucher."""
 
     offer: str
@@ -91,10 +91,10 @@ class OfferView(msgspec.Struct, frozen=True):
     version: int
     voucher_id: str | None
     discount_fen: int
-    funders: list[FundedView]
+    funders: list[DiscountShareView]
 
 
-class GrantView(msgspec.Struct, frozen=True):
+class GrantedView(msgspec.Struct, frozen=True):
     """What is given beside the price; ``due_on``: in instalments."""
 
     offer: str
@@ -123,8 +123,8 @@ class PricingView(msgspec.Struct, frozen=True):
     discount_fen: int
     payable_fen: int
     lines: list[PricedLineView]
-    offers: list[OfferView]
-    grants: list[GrantView]
+    offers: list[AppliedOfferView]
+    grants: list[GrantedView]
 
 
 async def vouchers_of(app: "App", principal: Principal, named: Iterable[str]) -> tuple[UUID, ...] | Refusal:
@@ -188,7 +188,7 @@ def pricing_view(kept: Kept, part: KeptPart | None = None) -> PricingView:
     )
 
 
-def _offers(kept: Kept, shares: dict[int, int]) -> list[OfferView]:
+def _offers(kept: Kept, shares: dict[int, int]) -> list[AppliedOfferView]:
     views = []
     for one in kept.applied:
         funders: dict[tuple[FunderKind, str | None], int] = {}
@@ -199,20 +199,20 @@ def _offers(kept: Kept, shares: dict[int, int]) -> list[OfferView]:
                 name = (share.funder.kind, None if party_id is None else show_id(Prefix.FUNDER, party_id))
                 funders[name] = funders.get(name, 0) + amount_fen
         views.append(
-            OfferView(
+            AppliedOfferView(
                 one.offer,
                 None if one.voucher_id is not None else show_id(Prefix.CAMPAIGN, one.campaign_id),
                 one.version,
                 None if one.voucher_id is None else show_id(Prefix.VOUCHER, one.voucher_id),
                 sum(funders.values()),
-                [FundedView(*name, amount_fen) for name, amount_fen in funders.items()],
+                [DiscountShareView(*name, amount_fen) for name, amount_fen in funders.items()],
             )
         )
     return views
 
 
-def _grant(grant: Grant, amount_fen: int, count: int) -> GrantView:
-    return GrantView(
+def _grant(grant: Grant, amount_fen: int, count: int) -> GrantedView:
+    return GrantedView(
         grant.offer,
         show_id(Prefix.CAMPAIGN, grant.campaign_id),
         grant.kind,

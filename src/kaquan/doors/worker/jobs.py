@@ -31,6 +31,8 @@ from kaquan.notices.courier import send_due
 from kaquan.parties.customers import erase_retained
 from kaquan.parties.staff import expire_approvals
 from kaquan.payments.expire import expire_overdue
+from kaquan.payments.instalments import give_instalments
+from kaquan.payments.redeem import sweep
 from kaquan.payments.reserve import settle_left
 from kaquan.sales import deliver_sales, erase_purchasers
 from kaquan.vouchers import Mint, expire_vouchers
@@ -138,6 +140,14 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @periodic(EVERY_15_SECONDS)
     async def settle_limit_reservations() -> int:
         return await settle_left(app.pool, app.clock, slots=app.slots)
+
+    @periodic(EVERY_15_SECONDS)
+    async def settle_voucher_locks() -> int:
+        return await sweep(app.pool, app.clock, app.ids, slots=app.slots)
+
+    @periodic(EVERY_MINUTE)
+    async def give_promised_bonuses() -> int:
+        return await give_instalments(app.pool, app.clock, app.ids, app.programmes.get, slots=app.slots)
 
     @periodic(EVERY_MINUTE)
     async def end_gifts() -> int:
