@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -78,7 +78,7 @@ ReturnedLines = Annotated[list[ReturnedLine], Meta(min_length=1, max_length=MAX_
 class DiscountShareView(msgspec.Struct, frozen=True):
     """What one party pays of a discount; ``party_id`` names one that is neither the issuer nor the merchant."""
 
-    kind: FunderKind
+    kind: Literal["issuer", "merchant", "party"]
     party_id: str | None
     amount_fen: int
 
@@ -205,7 +205,7 @@ def _offers(kept: Kept, shares: dict[int, int]) -> list[AppliedOfferView]:
                 one.version,
                 None if one.voucher_id is None else show_id(Prefix.VOUCHER, one.voucher_id),
                 sum(funders.values()),
-                [DiscountShareView(*name, amount_fen) for name, amount_fen in funders.items()],
+                [DiscountShareView(kind.value, party, amount_fen) for (kind, party), amount_fen in funders.items()],
             )
         )
     return views
