@@ -13,6 +13,7 @@ from tests.town import HandClock, Town, audits_hold
 
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.parties import Mode
+from kaquan.promotions import Budget, BudgetMetric
 
 
 class Till:
@@ -117,3 +118,47 @@ async def test_what_is_not_there_is_refused(till: Till) -> None:
     problem(await till.post("/v1/refunds", payment_id=made["id"], lines=unknown), 409, "lines_not_known", "lines")
     await till.post("/v1/refunds", payment_id=made["id"])
     assert await balances(till.town) == before
+
+
+async def quote(till: Till, amount_fen: int, **body: Any) -> httpx.Response:
+    place, card = till.town.places[0].terminal_id, till.card_id
+    who = {"card_id": show_id(Prefix.CARD, card), "terminal_id": show_id(Prefix.TERMINAL, place)}
+    return await till.client.post("/v1/quotes", json={**who, "amount_fen": amount_fen, **body})
+
+
+async def test_a_quote_is_the_price_and_says_why_the_rest_does_not_apply(till: Till) -> None:
+    once = Budget(name="一次", metric=BudgetMetric.COUNT, maximum=1)
+    spring = campaign(till.town, ten_off(), budgets=(once,))
+    high = campaign(till.town, ten_off(1_000_00, 200_00, name="满1000"))
+    put_in_force(till.town, spring, high)
+    shop = Shop(till.town, till.town.apps[0].clock)  # type: ignore[arg-type]
+    (first,) = await shop.give(await shop.template(), till.card_id)
+    (second,) = await shop.give(await shop.template(from_fen=300_00), till.card_id)
+    before = await balances(till.town), await till.town.count("ledger_account")
+    told = await quote(till, 100_00, lines=GOODS, try_vouchers=True)
+    assert told.status_code == 200, told.text
+    body = told.json()
+    assert (body["pricing"]["payable_fen"], body["available_fen"]) == (90_00, 500_00)
+    (skipped,) = [one for one in body["skipped"] if one["offer"] == "满1000"]
+    assert skipped["why"]["code"] == "offer_below_threshold"
+    assert {one["voucher_id"]: one["discount_fen"] for one in body["vouchers"]} == {
+        show_id(Prefix.VOUCHER, first): 20_00,
+        show_id(Prefix.VOUCHER, second): 0,
+    }
+    assert (await balances(till.town), await till.town.count("ledger_account")) == before
+    with_voucher = await quote(till, 100_00, vouchers=[show_id(Prefix.VOUCHER, first)])
+    assert with_voucher.json()["pricing"]["payable_fen"] == 70_00
+
+    assert (await till.buy(100_00, lines=GOODS)).json()["amount_fen"] == 90_00
+    spent = (await quote(till, 100_00)).json()
+    assert spent["pricing"]["payable_fen"] == 100_00
+    assert "offer_budget_exhausted" in {one["why"]["code"] for one in spent["skipped"]}
+
+
+async def test_a_quote_is_refused_as_a_purchase_is(till: Till) -> None:
+    wrong = [{"number": 1, "amount_fen": 1}]
+    problem(await quote(till, 100_00, lines=wrong), 400, "invalid_field", "lines")
+    problem(await quote(till, 100_00, vouchers=["vou_" + "0" * 32]), 404, "not_found", "vouchers")
+    problem(await quote(till, 100_00, card_id="card_" + "0" * 32), 404, "not_found", "card_id")
+    await till.town.block(till.card_id)
+    problem(await quote(till, 100_00), 409, "card_blocked", "card_id")

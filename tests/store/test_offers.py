@@ -62,8 +62,8 @@ def put_in_force(town: Town, *campaigns: Campaign) -> None:
         app.desk._known = app.desk._known._replace(campaigns=lambda _: compiled)
 
 
-def ten_off(from_fen: int = 100_00, off_fen: int = 10_00, **how: Any) -> Offer:
-    return Offer(name="满减", kind="amount_off", params=AmountOff(tiers=(Tier(from_fen, off_fen),)), **how)
+def ten_off(from_fen: int = 100_00, off_fen: int = 10_00, *, name: str = "满减", **how: Any) -> Offer:
+    return Offer(name=name, kind="amount_off", params=AmountOff(tiers=(Tier(from_fen, off_fen),)), **how)
 
 
 def lines(*amounts: int) -> tuple[Line, ...]:

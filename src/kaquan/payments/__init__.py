@@ -26,6 +26,7 @@ from kaquan.payments.limit_book import (
 from kaquan.payments.limits import Holder, Hours, Limit, LimitScope, Metric, Movement, Period, Standing
 from kaquan.payments.places import PlaceRule, PlaceRuleKind
 from kaquan.payments.price import check_basket
+from kaquan.payments.quote import Quote, VoucherUse
 from kaquan.payments.read import PaymentSearch, get_payment, get_pricing, list_payments, read_budget
 from kaquan.payments.timeline import TimelineItem, read_timeline
 from kaquan.payments.types import (
@@ -73,6 +74,7 @@ __all__ = [
     "PlaceRuleKind",
     "Plan",
     "PocketAmount",
+    "Quote",
     "Receipt",
     "Refund",
     "Request",
@@ -81,6 +83,7 @@ __all__ = [
     "TimelineItem",
     "Used",
     "Void",
+    "VoucherUse",
     "check_basket",
     "create_limit",
     "create_place_rule",

@@ -29,10 +29,12 @@ from kaquan.payments import store
 from kaquan.payments.budgets import Rests
 from kaquan.payments.capture import plan_capture
 from kaquan.payments.events import BUDGET_EXHAUSTED
-from kaquan.payments.limits import NO_LIMITS, LimitSet, Movement, UsageFacts
+from kaquan.payments.limits import NO_LIMITS, LimitSet, Movement, UsageFacts, Uses
 from kaquan.payments.load import plan_load
 from kaquan.payments.outcomes import IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
 from kaquan.payments.places import PlaceRule
+from kaquan.payments.price import MERCHANT_PAYABLE
+from kaquan.payments.quote import Quote, quote_spend
 from kaquan.payments.redeem import Templates, load_vouchers, lock, settle_locks, write_givings
 from kaquan.payments.refund import plan_refund
 from kaquan.payments.reserve import Held, Reserved, own_part, reserve, settle
@@ -42,6 +44,7 @@ from kaquan.payments.types import (
     AccountName,
     Accounts,
     Capture,
+    Command,
     Facts,
     Load,
     OfferFacts,
@@ -54,7 +57,7 @@ from kaquan.payments.types import (
     VoucherFacts,
 )
 from kaquan.payments.void import plan_void
-from kaquan.promotions import CompiledCampaigns, Holder
+from kaquan.promotions import EMPTY, CompiledCampaigns, Holder
 
 _log = structlog.get_logger(__name__)
 
@@ -193,6 +196,53 @@ class Desk:
         future.add_done_callback(lambda _: self._running.discard(running))
         # a caller that hangs up must not cancel work that goes on, nor free its key
         return await asyncio.shield(future)
+
+    async def quote(self, book_id: int, command: Spend, *, held: Sequence[UUID]) -> Quote | Refusal:
+        """What a spend would cost now; nothing is written. ``held`` are vouchers that the holder has.
+
+        Refused: what :func:`kaquan.payments.quote.quote_spend` refuses.
+        """
+        slot = slot_of(command.card_id, self._slots)
+        request = Request(book_id, command, None, lambda _: Answer(200, b""))
+        asked = [(0, request._replace(command=command._replace(voucher_ids=tuple({*command.voucher_ids, *held}))))]
+        async with self._session() as connection:
+            facts = await store.load_facts(
+                connection, slot=slot, cards=[command.card_id], payments=[], every_pocket=False,
+                now=self._clock.now(), places=False,
+            )  # fmt: skip
+            await self._refresh_if_old(facts)
+            work = _Work(
+                slot,
+                facts,
+                self._clock.now(),
+                {},
+                {},
+                vouchers=await self._load_vouchers(connection, asked),
+                new_holders=await self._find_new_holders(connection, slot, facts, asked),
+            )
+            exhausted: frozenset[UUID] = frozenset()
+            while True:
+                known, asked_now = self._facts_of(work, request, exhausted)
+                assert isinstance(asked_now, Spend)
+                if known.offers is None:
+                    holder = Holder(command.card_id)
+                    known = known._replace(offers=OfferFacts(EMPTY, holder, slot, work.vouchers))
+                quoted = quote_spend(known, asked_now, held)
+                if isinstance(quoted, Refusal):
+                    return quoted
+                quote, priced = quoted
+                uses = [Uses([one.use for one in priced.kept.uses], [])]
+                usage = await store.read_usage(connection, slot=slot, slots=self._slots, uses=uses)
+                self._rests.learn(priced.counted, usage.calendar, at=time.monotonic())
+                lacking = self._rests.lacking(priced.counted, at=time.monotonic())
+                if not lacking:
+                    return quote
+                exhausted |= {budget.budget_id for budget, _, _ in lacking}
+
+    async def _refresh_if_old(self, facts: BatchFacts) -> None:
+        """Read reference data that has changed since this process did."""
+        if any(self._known.version(card.book_id) < card.book_version for card in facts.cards.values()):
+            await self._known.refresh()
 
     def _runner(self, slot: int) -> Callable[[list[Request]], Any]:
         async def run(requests: list[Request]) -> list[Answer]:
@@ -467,8 +517,7 @@ class Desk:
             now=self._clock.now(),
             places=self._known.tracks_places(),
         )
-        if any(self._known.version(card.book_id) < card.book_version for card in facts.cards.values()):
-            await self._known.refresh()
+        await self._refresh_if_old(facts)
         await self._find_accounts(connection, slot, facts, requests)
         return facts
 
@@ -546,6 +595,11 @@ class Desk:
                     work.exhausted[budget.budget_id, period] = (request.book_id, near, left)
 
     def _plan_once(self, work: "_Work", request: Request, exhausted: frozenset[UUID]) -> Plan | Unopened | Refusal:
+        facts, command = self._facts_of(work, request, exhausted)
+        return _PLANNERS[type(command)](facts, command)
+
+    def _facts_of(self, work: "_Work", request: Request, exhausted: frozenset[UUID]) -> tuple[Facts, Command]:
+        """What a request is decided on, and the request with its place as it is now."""
         facts, slot, command = work.facts, work.slot, request.command
         payment = None
         limits = NO_LIMITS
@@ -567,9 +621,9 @@ class Desk:
                 # the terminal as it is now: the door may have looked at an older copy
                 place = self._known.place(request.book_id, command.place.terminal_id)
                 command = command._replace(place=place or command.place)
-                payable = self._accounts[
-                    AccountName(slot, command.place.merchant_id, "merchant_payable", programme.currency)
-                ]
+                payable = self._accounts.get(
+                    AccountName(slot, command.place.merchant_id, MERCHANT_PAYABLE, programme.currency), 0
+                )
                 registered = card.customer_id is not None
                 limits = self._known.limits(request.book_id, programme.id, Movement.SPEND, registered)
                 place_rules = self._known.place_rules(request.book_id, programme.id, registered)
@@ -609,7 +663,7 @@ class Desk:
             offers,
             self._accounts,
         )
-        return _PLANNERS[type(command)](known, command)
+        return known, command
 
     async def _first_answers(
         self, connection: Connection, slot: int, asked: list[tuple[int, Request]]

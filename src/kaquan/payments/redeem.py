@@ -110,17 +110,28 @@ def take_in_hand(
 ) -> tuple[VoucherInHand, ...] | Refusal:
     """The vouchers of a spend, if each may be redeemed by this card. Refused: ``not_found``, what
     :func:`kaquan.vouchers.check_use` refuses."""
-    holders = [card.id] if card.customer_id is None else [card.id, card.customer_id]
-    in_hand = []
+    taken = []
     for voucher_id in command.voucher_ids:
         found = offers.vouchers.get(voucher_id)
         if found is None or found.voucher.book_id != card.book_id:
             return NOT_FOUND.refuse("vouchers", what="voucher")
-        refusal = check_use(found.voucher, found.template, holders=holders, district=None, now=now, field="vouchers")
+        refusal = check_use(
+            found.voucher, found.template, holders=holders_of(card), district=None, now=now, field="vouchers"
+        )
         if refusal is not None:
             return refusal
-        in_hand.append(VoucherInHand(voucher_id, found.template.id, found.offer))
-    return tuple(in_hand)
+        taken.append(in_hand(found))
+    return tuple(taken)
+
+
+def holders_of(card: CardFacts) -> list[UUID]:
+    """Whose vouchers may be redeemed with a card."""
+    return [card.id] if card.customer_id is None else [card.id, card.customer_id]
+
+
+def in_hand(found: VoucherFacts) -> VoucherInHand:
+    """A voucher as it is priced."""
+    return VoucherInHand(found.voucher.id, found.template.id, found.offer)
 
 
 def redeeming(offers: OfferFacts, kept: Kept) -> tuple[Redeeming, ...]:

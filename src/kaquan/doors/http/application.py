@@ -36,6 +36,7 @@ from kaquan.doors.http.payments import PAYMENT_CONTROLLERS
 from kaquan.doors.http.policy import PolicyController
 from kaquan.doors.http.problems import RefusedError, problem_response
 from kaquan.doors.http.production import ProductionController
+from kaquan.doors.http.quotes import QuoteController
 from kaquan.doors.http.request import ApiRequest
 from kaquan.doors.http.sales import SALE_CONTROLLERS
 from kaquan.doors.http.staff import STAFF_CONTROLLERS
@@ -64,6 +65,7 @@ CONTROLLERS: list[type[Controller]] = [
     EnquiryController,
     ImportController,
     *PAYMENT_CONTROLLERS,
+    QuoteController,
     AdjustmentController,
     *SALE_CONTROLLERS,
     *VOUCHER_CONTROLLERS,
