@@ -171,6 +171,7 @@ async def test_an_authorization_is_priced_once_and_captured_in_parts(town: Town,
     before = await balances(town)
     told = await buy(town, card, 70_00, 30_00, authorize=True)
     assert (told.status, told.body["amount_fen"]) == (201, 90_00)
+    await audits_hold(database)
     voided = await town.void(told.payment_id)
     assert voided.status == 200
     assert await balances(town) == before
@@ -180,6 +181,7 @@ async def test_an_authorization_is_priced_once_and_captured_in_parts(town: Town,
     put_in_force(town)
     captured = await town.capture(told.payment_id, 31_01, final=False)
     assert (captured.status, captured.body["captured_fen"]) == (200, 31_01)
+    await audits_hold(database)
     captured = await town.capture(told.payment_id, 20_00)
     assert (captured.body["captured_fen"], captured.body["status"]) == (51_01, "completed")
     await audits_hold(database)

@@ -6,7 +6,7 @@ room never reaches a network, never reads a clock in a decision, and writes only
 
 from kaquan.payments.budgets import Used
 from kaquan.payments.desk import LANES, Desk, Known
-from kaquan.payments.kept import Kept, KeptPart
+from kaquan.payments.kept import Kept, KeptPart, PartKind, read_kept, read_part
 from kaquan.payments.limit_book import (
     LimitBook,
     LimitSearch,
@@ -65,6 +65,7 @@ __all__ = [
     "Movement",
     "NewLimit",
     "NewPlaceRule",
+    "PartKind",
     "Payment",
     "PaymentKind",
     "PaymentSearch",
@@ -98,5 +99,7 @@ __all__ = [
     "list_place_rules",
     "list_standings",
     "read_budget",
+    "read_kept",
+    "read_part",
     "read_timeline",
 ]
