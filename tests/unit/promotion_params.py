@@ -46,6 +46,8 @@ from kaquan.promotions.kinds.load_rebate import Tier as RebateTier
 from kaquan.promotions.kinds.monthly_return import MonthlyReturn
 from kaquan.promotions.kinds.nth_item import NthItem
 from kaquan.promotions.kinds.percent_off import PercentOff
+from kaquan.promotions.kinds.pieces_off import PiecesOff
+from kaquan.promotions.kinds.pieces_off import Tier as PiecesTier
 from kaquan.promotions.kinds.presale import Presale
 from kaquan.promotions.kinds.red_packet import RedPacket
 
@@ -108,6 +110,12 @@ PARAMS = {
     "gift_vouchers": st.builds(
         GiftVouchers,
         tiers=st.tuples(st.builds(GiftTier, _fen, _vouchers)),
+        each_time=st.booleans(),
+        most_times=_times,
+    ),
+    "pieces_off": st.builds(
+        PiecesOff,
+        tiers=st.tuples(st.builds(PiecesTier, st.integers(1, 5), _fen)),
         each_time=st.booleans(),
         most_times=_times,
     ),
@@ -186,6 +194,8 @@ class Chance:
                 return PercentOff(off_bp=self.number(1, 10_000), from_fen=self.one(0, 30_00), most_fen=most_fen)
             case "nth_item":
                 return NthItem(nth=self.number(2, 4), off_bp=self.one(5_000, 10_000), same_sku=self.one(True, False))
+            case "pieces_off":
+                return PiecesOff(tiers=(PiecesTier(self.number(1, 5), self.number(1, 20_00)),))
             case "fixed_price":
                 part = Part(pieces=self.number(1, 3), skus=self.some(SKUS, 2), categories=self.some(CATEGORIES, 1))
                 return FixedPrice(parts=(part,), price_fen=self.one(0, self.number(1, 30_00)))

@@ -95,6 +95,7 @@ def test_a_load_kind_gives_what_it_may(
         ("nth_item", {"nth": 1, "off_bp": 0, "most_times": 0}, ["nth", "off_bp", "most_times"]),
         ("fixed_price", {"parts": [], "price_fen": -1}, ["price_fen", "parts"]),
         ("fixed_price", {"parts": [{"pieces": 0}], "price_fen": 1}, ["parts[0].pieces"]),
+        ("pieces_off", {"tiers": [[2, 10], [2, 20]], "most_times": 0}, ["tiers[1].from_pieces", "most_times"]),
         ("gift_vouchers", {"tiers": [[100, {"template_id": str(TEMPLATE), "face_fen": 0, "valid_days": 0}]]},
          ["tiers[0].gift.face_fen", "tiers[0].gift.face_fen", "tiers[0].gift.valid_days"]),
         ("load_bonus", {"tiers": [[100, 101]]}, ["tiers[0].bonus_fen"]),

@@ -30,7 +30,7 @@ from kaquan.promotions.publish import (
     change_policy,
     create_campaign,
     end_campaign,
-    payload_of,
+    find_broken_rules,
     publish_campaign,
 )
 from kaquan.promotions.refund import (
@@ -135,6 +135,7 @@ __all__ = [
     "compile_offer",
     "create_campaign",
     "end_campaign",
+    "find_broken_rules",
     "find_kinds",
     "get_campaign",
     "get_policy",
@@ -143,7 +144,6 @@ __all__ = [
     "kinds",
     "list_campaigns",
     "list_versions",
-    "payload_of",
     "price_basket",
     "price_load",
     "price_refund",

@@ -76,8 +76,8 @@ class _Result(NamedTuple):
     shares: list[Share]
     applied: list[Applied]
     grants: list[Grant]
-    given_fen: dict[UUID, int]
-    """By campaign: discounts and grants."""
+    given_fen: dict[int, int]
+    """By the number of the campaign's id: discounts and grants."""
     discount_fen: int
     failed: list[tuple[_Candidate, Refusal]]
     """What the ones before left nothing for."""
@@ -319,7 +319,7 @@ class _Pricer:
         shares: list[Share] = []
         applied: list[Applied] = []
         grants: list[Grant] = []
-        given: dict[UUID, int] = {}
+        given: dict[int, int] = {}
         failed: list[tuple[_Candidate, Refusal]] = []
         discount_fen = 0
         for candidate in candidates:
@@ -337,7 +337,8 @@ class _Pricer:
                 failed.append((candidate, self._why_nothing(offer, seen) or OFFER_NO_EFFECT.refuse()))
                 continue
             gifts_fen = effects.worth_fen - off_fen if gifts else 0
-            given_fen = given.get(offer.campaign_id, 0)
+            campaign = offer.campaign_id.int
+            given_fen = given.get(campaign, 0)
             if off_fen:
                 weights = costs
                 if effects.by_line is not None:
@@ -360,7 +361,7 @@ class _Pricer:
                 continue
             for gift in gifts:
                 grants.append(_grant(offer, gift))
-            given[offer.campaign_id] = given_fen + off_fen + gifts_fen
+            given[campaign] = given_fen + off_fen + gifts_fen
             offers.append(offer)
             applied.append(Applied(offer.campaign_id, offer.version, offer.name, voucher_id, off_fen, offer.on_return))
         return _Result(candidates, offers, shares, applied, grants, given, discount_fen, failed)
@@ -375,12 +376,11 @@ class _Pricer:
     def uses(self, result: _Result) -> tuple[BudgetUse, ...]:
         """What counts in which budget: each campaign once."""
         uses: list[BudgetUse] = []
-        counted: set[UUID] = set()
+        left = dict(result.given_fen)
         for offer in result.offers:
-            if offer.campaign_id in counted:
+            given_fen = left.pop(offer.campaign_id.int, None)
+            if given_fen is None:
                 continue
-            counted.add(offer.campaign_id)
-            given_fen = result.given_fen[offer.campaign_id]
             for id_, scope, period, max_fen, max_count in offer.budgets:
                 subject_id = None if scope is BudgetScope.ALL else self._subject(scope)
                 uses.append(BudgetUse(id_, offer.campaign_id, subject_id, period, given_fen, max_fen, max_count))

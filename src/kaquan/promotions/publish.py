@@ -3,7 +3,7 @@
 What a campaign promises is checked when it is written and again when it is published, by the rules of that day.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -112,11 +112,6 @@ async def change_campaign(
     return after if done is None else BUSY.refuse()
 
 
-def payload_of(campaign: KeptCampaign) -> Mapping[str, Any]:
-    """What is approved when the newest version of a campaign is published: the version with all of its terms."""
-    return {"version": campaign.newest.version, "terms": show_terms(campaign.newest.terms)}
-
-
 async def publish_campaign(
     pool: Pool,
     hand: Hand,
@@ -130,7 +125,8 @@ async def publish_campaign(
 ) -> KeptCampaign | Refusal:
     """Put the newest version in force: for what is bought from now on, within its time.
 
-    ``approve`` is asked in the transaction of the change. Refused: ``not_found``, ``campaign_changed`` (``version`` is
+    ``approve`` is asked in the transaction of the change; a version is never changed, so its number says what was
+    approved. Refused: ``not_found``, ``campaign_changed`` (``version`` is
     not the newest), ``campaign_not_in_state`` (it is in force already, or has ended), ``campaign_breaks_rule``,
     ``invalid_field`` (ends_at: its time is over), what ``approve`` refuses, ``busy``.
     """
@@ -273,21 +269,26 @@ async def _together(
     return refused
 
 
+async def find_broken_rules(
+    pool: Pool, *, book_id: int, terms: CampaignTerms, rules: RuleBook | None = None
+) -> list[Refusal]:
+    """What law and house say to a campaign that makes sense; or that there is no such issuer."""
+    issuer = await get_issuer(pool, book_id=book_id, id_=terms.issuer_id)
+    if isinstance(issuer, Refusal):
+        return [NOT_FOUND.refuse("issuer_id", what="issuer")]
+    known = None if issuer.province is None else read_jurisdiction(issuer.province)
+    place, on = known or LAW_JURISDICTION, terms.starts_at.date()
+    return check_rules(rules or released_book(), terms, jurisdiction=place, on=on)
+
+
 async def _check(pool: Pool, book_id: int, terms: CampaignTerms, rules: RuleBook | None) -> Issuer | Refusal:
     """The issuer, if the terms may be."""
     if faults := check_campaign(terms):
         return refuse_file(faults)
-    issuer = await get_issuer(pool, book_id=book_id, id_=terms.issuer_id)
-    if isinstance(issuer, Refusal):
-        return NOT_FOUND.refuse("issuer_id", what="issuer")
-    known = None if issuer.province is None else read_jurisdiction(issuer.province)
-    broken = check_rules(
-        rules or released_book(), terms, jurisdiction=known or LAW_JURISDICTION, on=terms.starts_at.date()
-    )
-    if broken:
+    if broken := await find_broken_rules(pool, book_id=book_id, terms=terms, rules=rules):
         first, *others = broken
         return replace(first, details={**first.details, "also": tuple(others)}) if others else first
-    return issuer
+    return await get_issuer(pool, book_id=book_id, id_=terms.issuer_id)
 
 
 def _not_in_state(status: CampaignStatus, allowed: str) -> Refusal:
