@@ -82,6 +82,7 @@ class ApprovalKind(StrEnum):
     PROGRAMME_CHANGE = "programme_change"
     VOUCHER_ISSUE = "voucher_issue"
     VOUCHER_CANCELLING = "voucher_cancelling"
+    POINTS_ADJUSTMENT = "points_adjustment"
 
 
 class ApprovalStatus(StrEnum):
