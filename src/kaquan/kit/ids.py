@@ -50,6 +50,8 @@ class Prefix(StrEnum):
     VOUCHER_TEMPLATE = "vtpl"
     VOUCHER_BATCH = "vbat"
     VOUCHER = "vou"
+    POINTS_PARTNER = "ptp"
+    POINTS_BENEFIT = "ptb"
 
 
 class Ids(Protocol):

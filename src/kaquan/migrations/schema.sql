@@ -1,4 +1,4 @@
--- The schema at revision 0025, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0026, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -2251,6 +2251,126 @@ WITH (fillfactor='60');
 
 COMMENT ON COLUMN payments_usage.day IS 'As 20260131 in the issuer''s zone; month as 202601';
 
+CREATE TABLE points_benefit (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    programme_id uuid NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    cost_points bigint NOT NULL,
+    tiers text[] NOT NULL,
+    birthday_only boolean NOT NULL,
+    max_per_year integer,
+    stock integer,
+    taken integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT points_benefit_amounts CHECK (((cost_points >= 0) AND (max_per_year > 0) AND (stock >= 0) AND (taken >= 0) AND ((stock IS NULL) OR (taken <= stock))))
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE points_benefit IS 'What members may take for points, or for nothing: birthday gifts, parking, goods, services';
+
+CREATE TABLE points_deed (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    member_id uuid NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    points bigint NOT NULL,
+    subject_id uuid,
+    units bigint,
+    reference text,
+    approval_id uuid,
+    made_by text NOT NULL COLLATE pg_catalog."C",
+    made_at timestamp with time zone NOT NULL,
+    CONSTRAINT points_deed_approval CHECK (((kind = 'adjustment'::text) = (approval_id IS NOT NULL))),
+    CONSTRAINT points_deed_kind CHECK ((kind = ANY (ARRAY['adjustment'::text, 'exchange_out'::text, 'exchange_in'::text, 'benefit'::text])))
+);
+
+COMMENT ON TABLE points_deed IS 'Adjustments, exchanges with partners and benefits taken; points is what the card gained (below zero: gave)';
+
+CREATE TABLE points_earning (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    member_id uuid NOT NULL,
+    terms_version integer NOT NULL,
+    points bigint NOT NULL,
+    basis_fen bigint NOT NULL,
+    parts jsonb NOT NULL,
+    returned jsonb DEFAULT '{}'::jsonb NOT NULL,
+    returned_fen bigint DEFAULT 0 NOT NULL,
+    taken bigint DEFAULT 0 NOT NULL,
+    lot integer,
+    matures_at timestamp with time zone,
+    matured boolean DEFAULT false NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT points_earning_amounts CHECK (((points >= 0) AND (basis_fen >= 0) AND ((taken >= 0) AND (taken <= points)) AND ((returned_fen >= 0) AND (returned_fen <= basis_fen))))
+)
+WITH (fillfactor='85');
+
+COMMENT ON TABLE points_earning IS 'What a purchase earned; the id is that of its transaction';
+
+COMMENT ON COLUMN points_earning.parts IS 'By line of the purchase: what it paid, and its part of the points; what a refund takes back';
+
+COMMENT ON COLUMN points_earning.lot IS 'The lot of points_pending that waits until matures_at; null: there is none';
+
+CREATE TABLE points_member (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    card_id uuid NOT NULL,
+    programme_id uuid NOT NULL,
+    issuer_id uuid NOT NULL,
+    tier text,
+    tier_until timestamp with time zone,
+    created_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='85');
+
+COMMENT ON TABLE points_member IS 'Cards that collect points; the id owns their accounts';
+
+CREATE TABLE points_partner (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    currency text NOT NULL COLLATE pg_catalog."C",
+    out_points integer,
+    out_units integer,
+    in_units integer,
+    in_points integer,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT points_partner_currency CHECK ((currency <> 'PTS'::text)),
+    CONSTRAINT points_partner_in CHECK ((((in_points IS NULL) = (in_units IS NULL)) AND (in_points > 0) AND (in_units > 0))),
+    CONSTRAINT points_partner_out CHECK ((((out_points IS NULL) = (out_units IS NULL)) AND (out_points > 0) AND (out_units > 0)))
+);
+
+COMMENT ON TABLE points_partner IS 'With whom points are exchanged, and at which rates: out_points of ours for out_units of theirs, and back';
+
+CREATE TABLE points_reminded (
+    slot smallint NOT NULL,
+    account_id bigint NOT NULL,
+    lot integer NOT NULL
+);
+
+COMMENT ON TABLE points_reminded IS 'Lots of points of whose end their holder was told';
+
+CREATE TABLE points_terms (
+    book_id integer NOT NULL,
+    programme_id uuid NOT NULL,
+    version integer NOT NULL,
+    terms jsonb NOT NULL,
+    effective_from timestamp with time zone NOT NULL,
+    created_by text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT points_terms_version CHECK ((version > 0))
+);
+
+COMMENT ON TABLE points_terms IS 'How the cards of a programme earn, keep and spend points: every version, none of them ever changed';
+
 CREATE TABLE policy_change (
     id uuid NOT NULL,
     book_id integer NOT NULL,
@@ -2849,6 +2969,36 @@ ALTER TABLE ONLY payments_trail
 ALTER TABLE ONLY payments_usage
     ADD CONSTRAINT payments_usage_pkey PRIMARY KEY (slot, key);
 
+ALTER TABLE ONLY points_benefit
+    ADD CONSTRAINT points_benefit_code UNIQUE (book_id, programme_id, code);
+
+ALTER TABLE ONLY points_benefit
+    ADD CONSTRAINT points_benefit_pkey PRIMARY KEY (book_id, id);
+
+ALTER TABLE ONLY points_deed
+    ADD CONSTRAINT points_deed_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY points_earning
+    ADD CONSTRAINT points_earning_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY points_member
+    ADD CONSTRAINT points_member_card UNIQUE (slot, card_id);
+
+ALTER TABLE ONLY points_member
+    ADD CONSTRAINT points_member_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY points_partner
+    ADD CONSTRAINT points_partner_code UNIQUE (book_id, code);
+
+ALTER TABLE ONLY points_partner
+    ADD CONSTRAINT points_partner_pkey PRIMARY KEY (book_id, id);
+
+ALTER TABLE ONLY points_reminded
+    ADD CONSTRAINT points_reminded_pkey PRIMARY KEY (slot, account_id, lot);
+
+ALTER TABLE ONLY points_terms
+    ADD CONSTRAINT points_terms_pkey PRIMARY KEY (book_id, programme_id, version);
+
 ALTER TABLE ONLY policy_change
     ADD CONSTRAINT policy_change_of_proposer UNIQUE (id, proposed_by);
 
@@ -2992,6 +3142,14 @@ CREATE INDEX payments_limit_programme_name ON payments_limit USING btree (book_i
 
 CREATE INDEX payments_payment_open ON payments_payment USING btree (slot, expires_at) WHERE (status = 'open'::payments_status);
 
+CREATE INDEX points_deed_of_member ON points_deed USING btree (slot, member_id, id);
+
+CREATE UNIQUE INDEX points_deed_reference ON points_deed USING btree (slot, subject_id, reference) WHERE (kind = 'exchange_in'::text);
+
+CREATE INDEX points_earning_maturing ON points_earning USING btree (slot, matures_at) WHERE ((NOT matured) AND (lot IS NOT NULL));
+
+CREATE INDEX points_earning_of_member ON points_earning USING btree (slot, member_id, at);
+
 CREATE INDEX policy_change_newest ON policy_change USING btree (book_id, id);
 
 CREATE INDEX sales_item_by_sale ON sales_item USING btree (slot, sale_id, card_id);
@@ -3092,6 +3250,9 @@ ALTER TABLE ONLY payments_limit
 
 ALTER TABLE ONLY payments_place_rule
     ADD CONSTRAINT payments_place_rule_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
+
+ALTER TABLE ONLY points_terms
+    ADD CONSTRAINT points_terms_programme FOREIGN KEY (programme_id) REFERENCES cards_programme(id);
 
 ALTER TABLE ONLY policy_change
     ADD CONSTRAINT policy_change_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
@@ -3399,6 +3560,22 @@ GRANT SELECT,INSERT,UPDATE ON TABLE payments_trail TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_trail TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE payments_usage TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_usage TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE points_benefit TO kaquan_app;
+GRANT UPDATE(taken) ON TABLE points_benefit TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE points_benefit TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE points_deed TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE points_earning TO kaquan_app;
+GRANT UPDATE(returned) ON TABLE points_earning TO kaquan_app;
+GRANT UPDATE(returned_fen) ON TABLE points_earning TO kaquan_app;
+GRANT UPDATE(taken) ON TABLE points_earning TO kaquan_app;
+GRANT UPDATE(matured) ON TABLE points_earning TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE points_member TO kaquan_app;
+GRANT UPDATE(tier) ON TABLE points_member TO kaquan_app;
+GRANT UPDATE(tier_until) ON TABLE points_member TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE points_partner TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE points_partner TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE points_reminded TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE points_terms TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE policy_change TO kaquan_app;
 GRANT SELECT ON TABLE policy_decision TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE policy_decision TO kaquan_ledger;

@@ -63,6 +63,8 @@ class Scope(StrEnum):
     VOUCHERS_WRITE = "vouchers:write"
     VOUCHERS_READ = "vouchers:read"
     VOUCHERS_REVEAL = "vouchers:reveal"
+    POINTS_WRITE = "points:write"
+    POINTS_READ = "points:read"
     BACKDATE = "backdate"
 
 

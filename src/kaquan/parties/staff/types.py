@@ -84,6 +84,7 @@ class ApprovalKind(StrEnum):
     VOUCHER_CANCELLING = "voucher_cancelling"
     CAMPAIGN = "campaign"
     """Publishing a version of a campaign, ending one, or changing the stacking policy."""
+    POINTS_ADJUSTMENT = "points_adjustment"
 
 
 class ApprovalStatus(StrEnum):
