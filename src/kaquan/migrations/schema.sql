@@ -1,4 +1,4 @@
--- The schema at revision 0026, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0027, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -105,6 +105,13 @@ CREATE TYPE payments_new_v1 AS (
     reference text,
     expires_at timestamp with time zone,
     occurred_at timestamp with time zone
+);
+
+CREATE TYPE payments_pricing_v1 AS (
+    item integer,
+    original_id uuid,
+    kept bytea,
+    hash bytea
 );
 
 CREATE TYPE payments_trail_use_v1 AS (
@@ -639,6 +646,30 @@ BEGIN
     AND (m.year_max_count IS NULL OR o.year_count <= m.year_max_count);
 END $$;
 
+CREATE FUNCTION payments_give_back_v1(p_slot smallint, p_uses payments_use_v1[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM 1 FROM payments_usage WHERE slot = p_slot AND key = ANY (ARRAY (SELECT u.key FROM unnest(p_uses) AS u))
+  ORDER BY key FOR NO KEY UPDATE;
+  UPDATE payments_usage o
+  SET day_fen = o.day_fen - m.day_fen, day_count = o.day_count - m.day_count,
+      month_fen = o.month_fen - m.month_fen, month_count = o.month_count - m.month_count,
+      year_fen = o.year_fen - m.year_fen, year_count = o.year_count - m.year_count
+  FROM (
+    SELECT u.key,
+           coalesce(sum(u.amount_fen) FILTER (WHERE u.day = k.day), 0)::bigint AS day_fen,
+           count(*) FILTER (WHERE u.day = k.day) AS day_count,
+           coalesce(sum(u.amount_fen) FILTER (WHERE u.month = k.month), 0)::bigint AS month_fen,
+           count(*) FILTER (WHERE u.month = k.month) AS month_count,
+           coalesce(sum(u.amount_fen) FILTER (WHERE u.year = k.year), 0)::bigint AS year_fen,
+           count(*) FILTER (WHERE u.year = k.year) AS year_count
+    FROM unnest(p_uses) AS u JOIN payments_usage k ON k.slot = p_slot AND k.key = u.key GROUP BY u.key
+  ) AS m
+  WHERE o.slot = p_slot AND o.key = m.key;
+END $$;
+
 CREATE FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -861,6 +892,44 @@ END $$;
 
 ALTER FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) OWNER TO kaquan_ledger;
 
+CREATE FUNCTION payments_post_priced_v1(p_pricings payments_pricing_v1[], p_back payments_use_v1[], p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) RETURNS smallint[]
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+  v_status smallint[];
+  v_back payments_use_v1[];
+BEGIN
+  -- counters are locked before accounts everywhere, in the order of their keys
+  IF cardinality(p_back) > 0 THEN
+    PERFORM 1 FROM payments_usage
+    WHERE slot = p_slot AND key = ANY (ARRAY (SELECT u.key FROM unnest(p_back || p_uses) AS u))
+    ORDER BY key FOR NO KEY UPDATE;
+  END IF;
+  IF cardinality(p_reserved) > 0 THEN
+    v_status := payments_post_reserved_v1(
+      p_reserved, p_slot, p_recorded_at, p_items, p_answers, p_legs, p_new_lots, p_versioned, p_lots, p_others,
+      p_limited, p_status, p_new, p_changes, p_uses, p_use_keys, p_trail_uses, p_last);
+  ELSE
+    v_status := payments_post_batch_v2(
+      p_slot, p_recorded_at, p_items, p_answers, p_legs, p_new_lots, p_versioned, p_lots, p_others, p_limited, p_status,
+      p_new, p_changes, p_uses, p_use_keys, p_trail_uses, p_last);
+  END IF;
+  INSERT INTO payments_pricing (slot, transaction_id, original_id, kept)
+  SELECT p_slot, (p_items[p.item]).transaction_id, p.original_id, p.kept
+  FROM unnest(p_pricings) AS p WHERE v_status[p.item] = 0;
+  INSERT INTO ledger_detail (slot, transaction_id, hash)
+  SELECT p_slot, (p_items[p.item]).transaction_id, p.hash
+  FROM unnest(p_pricings) AS p WHERE v_status[p.item] = 0;
+  IF cardinality(p_back) > 0 THEN
+    v_back := ARRAY (SELECT u FROM unnest(p_back) AS u WHERE v_status[u.item] = 0);
+    PERFORM payments_give_back_v1(p_slot, v_back);
+  END IF;
+  RETURN v_status;
+END $$;
+
+ALTER FUNCTION payments_post_priced_v1(p_pricings payments_pricing_v1[], p_back payments_use_v1[], p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) OWNER TO kaquan_ledger;
+
 CREATE FUNCTION payments_post_reserved_v1(p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) RETURNS smallint[]
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -887,6 +956,17 @@ BEGIN
 END $$;
 
 ALTER FUNCTION payments_post_reserved_v1(p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION payments_reserve_back_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  INSERT INTO payments_reservation (slot, id, paid_in, uses, trail_uses, created_at, gives_back)
+  SELECT p_slot, p_ids[n], p_paid_in, ARRAY (SELECT u FROM unnest(p_uses) AS u WHERE u.item = n), '{}', p_at, true
+  FROM generate_subscripts(p_ids, 1) AS n
+$$;
+
+ALTER FUNCTION payments_reserve_back_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[]) OWNER TO kaquan_ledger;
 
 CREATE FUNCTION payments_reserve_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[]) RETURNS smallint[]
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1707,6 +1787,14 @@ CREATE TABLE ledger_checkpoint (
     credits_pending bigint NOT NULL
 );
 
+CREATE TABLE ledger_detail (
+    slot smallint NOT NULL,
+    transaction_id uuid NOT NULL,
+    hash bytea NOT NULL
+);
+
+COMMENT ON COLUMN ledger_detail.hash IS 'SHA-256';
+
 CREATE TABLE ledger_entry (
     slot smallint NOT NULL,
     transaction_id uuid NOT NULL,
@@ -2107,6 +2195,26 @@ CREATE TABLE parties_terminal (
     CONSTRAINT parties_terminal_status CHECK ((status = ANY (ARRAY['active'::text, 'blocked'::text])))
 );
 
+CREATE TABLE payments_exhausted (
+    budget_id uuid NOT NULL,
+    period integer NOT NULL,
+    book_id integer NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+COMMENT ON COLUMN payments_exhausted.period IS 'The day, month or year that it is used up for, as 20260131, 202601 or 2026; 0: all time';
+
+CREATE TABLE payments_funder (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    campaign_id uuid NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    party_id uuid NOT NULL,
+    CONSTRAINT payments_funder_kind CHECK ((kind = ANY (ARRAY['issuer'::text, 'merchant'::text, 'party'::text])))
+);
+
+COMMENT ON COLUMN payments_funder.id IS 'The owner of the accounts: the first half of SHA-256 over campaign, kind and party';
+
 CREATE TABLE payments_given_up (
     slot smallint NOT NULL,
     id uuid NOT NULL,
@@ -2114,6 +2222,29 @@ CREATE TABLE payments_given_up (
 );
 
 COMMENT ON TABLE payments_given_up IS 'In the slot of the card';
+
+CREATE TABLE payments_instalment (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    card_id uuid NOT NULL,
+    payment_id uuid NOT NULL,
+    campaign_id uuid NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    amount_fen bigint NOT NULL,
+    funders uuid[] NOT NULL,
+    parts_fen bigint[] NOT NULL,
+    given_id uuid,
+    ended_at timestamp with time zone,
+    CONSTRAINT payments_instalment_amount CHECK (((amount_fen > 0) AND (cardinality(funders) = cardinality(parts_fen)))),
+    CONSTRAINT payments_instalment_end CHECK (((given_id IS NULL) OR (ended_at IS NOT NULL)))
+);
+
+COMMENT ON COLUMN payments_instalment.slot IS 'That of the card which gets it';
+
+COMMENT ON COLUMN payments_instalment.funders IS 'The owners of the accounts that it comes from, with their parts';
+
+COMMENT ON COLUMN payments_instalment.given_id IS 'The transaction; null and ended: the card was closed before';
 
 CREATE TABLE payments_last_place (
     slot smallint NOT NULL,
@@ -2177,7 +2308,7 @@ CREATE TABLE payments_payment (
     occurred_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone NOT NULL,
     version integer DEFAULT 0 NOT NULL,
-    CONSTRAINT payments_payment_amounts CHECK (((amount_fen > 0) AND (bonus_fen >= 0) AND (amount_fen >= captured_fen) AND (captured_fen >= refunded_fen) AND (refunded_fen >= 0)))
+    CONSTRAINT payments_payment_amounts CHECK (((amount_fen >= 0) AND (bonus_fen >= 0) AND (amount_fen >= captured_fen) AND (captured_fen >= refunded_fen) AND (refunded_fen >= 0)))
 )
 WITH (fillfactor='90');
 
@@ -2210,13 +2341,25 @@ CREATE TABLE payments_place_rule (
 
 COMMENT ON TABLE payments_place_rule IS 'Where the cards of a programme may be spent, and how soon after being elsewhere';
 
+CREATE TABLE payments_pricing (
+    slot smallint NOT NULL,
+    transaction_id uuid NOT NULL,
+    original_id uuid,
+    kept bytea NOT NULL
+);
+
+COMMENT ON COLUMN payments_pricing.original_id IS 'The payment that a capture, void or refund is of; null: it is the payment';
+
+COMMENT ON COLUMN payments_pricing.kept IS 'A JSON array; its layout is in payments/kept.py';
+
 CREATE TABLE payments_reservation (
     slot smallint NOT NULL,
     id uuid NOT NULL,
     paid_in smallint NOT NULL,
     uses payments_use_v1[] NOT NULL,
     trail_uses payments_trail_use_v1[] NOT NULL,
-    created_at timestamp with time zone NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    gives_back boolean DEFAULT false NOT NULL
 );
 
 COMMENT ON TABLE payments_reservation IS 'In the slot of the counters';
@@ -2224,6 +2367,8 @@ COMMENT ON TABLE payments_reservation IS 'In the slot of the counters';
 COMMENT ON COLUMN payments_reservation.id IS 'The transaction of the payment, if it is ever posted';
 
 COMMENT ON COLUMN payments_reservation.paid_in IS 'The slot of the card';
+
+COMMENT ON COLUMN payments_reservation.gives_back IS 'The payment gives these uses back: they are counted, and are not any more once it is posted';
 
 CREATE TABLE payments_trail (
     slot smallint NOT NULL,
@@ -2442,6 +2587,50 @@ CREATE TABLE production_export (
 COMMENT ON COLUMN production_export.turn IS '1 for the first file of a batch; a later one needs an approval of its own';
 
 COMMENT ON COLUMN production_export.reader_fingerprint IS 'SHA-256 of the public key that the file was sealed to';
+
+CREATE TABLE promotions_campaign (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    issuer_id uuid NOT NULL,
+    time_zone text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone
+);
+
+COMMENT ON TABLE promotions_campaign IS 'Time-boxed marketing activities that own budgets and offers';
+
+COMMENT ON COLUMN promotions_campaign.time_zone IS 'The issuer''s: what the wall clocks of the terms are meant by';
+
+COMMENT ON COLUMN promotions_campaign.ended_at IS 'When somebody ended it before its time';
+
+CREATE TABLE promotions_policy (
+    book_id integer NOT NULL,
+    version integer NOT NULL,
+    policy jsonb NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    made_by text NOT NULL COLLATE pg_catalog."C",
+    approval_id uuid
+);
+
+COMMENT ON TABLE promotions_policy IS 'What binds all campaigns of a book in one basket; the newest version holds';
+
+CREATE TABLE promotions_version (
+    book_id integer NOT NULL,
+    campaign_id uuid NOT NULL,
+    version integer NOT NULL,
+    terms jsonb NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    made_by text NOT NULL COLLATE pg_catalog."C",
+    published_at timestamp with time zone,
+    published_by text COLLATE pg_catalog."C",
+    approval_id uuid,
+    CONSTRAINT promotions_version_published CHECK (((published_at IS NULL) = (published_by IS NULL)))
+);
+
+COMMENT ON TABLE promotions_version IS 'What a campaign promises: terms are never changed, only followed by others';
+
+COMMENT ON COLUMN promotions_version.published_at IS 'Since when it is in force, within its own time; null: a draft';
 
 CREATE TABLE sales_buyer (
     book_id integer NOT NULL,
@@ -2816,6 +3005,9 @@ ALTER TABLE ONLY ledger_account
 ALTER TABLE ONLY ledger_checkpoint
     ADD CONSTRAINT ledger_checkpoint_pkey PRIMARY KEY (slot, account_id, taken_at);
 
+ALTER TABLE ONLY ledger_detail
+    ADD CONSTRAINT ledger_detail_pkey PRIMARY KEY (slot, transaction_id);
+
 ALTER TABLE ONLY ledger_entry
     ADD CONSTRAINT ledger_entry_pkey PRIMARY KEY (slot, transaction_id, leg);
 
@@ -2936,8 +3128,17 @@ ALTER TABLE ONLY parties_terminal
 ALTER TABLE ONLY parties_terminal
     ADD CONSTRAINT parties_terminal_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY payments_exhausted
+    ADD CONSTRAINT payments_exhausted_pkey PRIMARY KEY (budget_id, period);
+
+ALTER TABLE ONLY payments_funder
+    ADD CONSTRAINT payments_funder_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY payments_given_up
     ADD CONSTRAINT payments_given_up_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY payments_instalment
+    ADD CONSTRAINT payments_instalment_pkey PRIMARY KEY (slot, id);
 
 ALTER TABLE ONLY payments_last_place
     ADD CONSTRAINT payments_last_place_pkey PRIMARY KEY (slot, card_id);
@@ -2959,6 +3160,9 @@ ALTER TABLE ONLY payments_place_rule
 
 ALTER TABLE ONLY payments_place_rule
     ADD CONSTRAINT payments_place_rule_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY payments_pricing
+    ADD CONSTRAINT payments_pricing_pkey PRIMARY KEY (slot, transaction_id);
 
 ALTER TABLE ONLY payments_reservation
     ADD CONSTRAINT payments_reservation_pkey PRIMARY KEY (slot, id);
@@ -3022,6 +3226,18 @@ ALTER TABLE ONLY production_export
 
 ALTER TABLE ONLY production_export
     ADD CONSTRAINT production_export_turn UNIQUE (batch_id, turn);
+
+ALTER TABLE ONLY promotions_campaign
+    ADD CONSTRAINT promotions_campaign_code UNIQUE (book_id, code);
+
+ALTER TABLE ONLY promotions_campaign
+    ADD CONSTRAINT promotions_campaign_pkey PRIMARY KEY (book_id, id);
+
+ALTER TABLE ONLY promotions_policy
+    ADD CONSTRAINT promotions_policy_pkey PRIMARY KEY (book_id, version);
+
+ALTER TABLE ONLY promotions_version
+    ADD CONSTRAINT promotions_version_pkey PRIMARY KEY (book_id, campaign_id, version);
 
 ALTER TABLE ONLY sales_buyer
     ADD CONSTRAINT sales_buyer_pkey PRIMARY KEY (book_id, customer_id);
@@ -3138,9 +3354,19 @@ CREATE INDEX parties_customer_by_phone_last4 ON parties_customer USING btree (bo
 
 CREATE INDEX parties_customer_retained_until ON parties_customer USING btree (retained_until) WHERE (retained_until IS NOT NULL);
 
+CREATE INDEX payments_funder_campaign ON payments_funder USING btree (book_id, campaign_id, id);
+
+CREATE INDEX payments_instalment_card ON payments_instalment USING btree (slot, card_id, id);
+
+CREATE INDEX payments_instalment_due ON payments_instalment USING btree (slot, due_at, id) WHERE (ended_at IS NULL);
+
 CREATE INDEX payments_limit_programme_name ON payments_limit USING btree (book_id, programme_id, id);
 
+CREATE INDEX payments_payment_free ON payments_payment USING btree (slot, card_id, id) WHERE (amount_fen = 0);
+
 CREATE INDEX payments_payment_open ON payments_payment USING btree (slot, expires_at) WHERE (status = 'open'::payments_status);
+
+CREATE INDEX payments_pricing_original ON payments_pricing USING btree (slot, original_id, transaction_id) WHERE (original_id IS NOT NULL);
 
 CREATE INDEX points_deed_of_member ON points_deed USING btree (slot, member_id, id);
 
@@ -3269,6 +3495,12 @@ ALTER TABLE ONLY policy_rule_set
 ALTER TABLE ONLY production_export
     ADD CONSTRAINT production_export_batch FOREIGN KEY (batch_id) REFERENCES cards_batch(id);
 
+ALTER TABLE ONLY promotions_campaign
+    ADD CONSTRAINT promotions_campaign_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
+
+ALTER TABLE ONLY promotions_version
+    ADD CONSTRAINT promotions_version_campaign FOREIGN KEY (book_id, campaign_id) REFERENCES promotions_campaign(book_id, id);
+
 ALTER TABLE ONLY sales_sale
     ADD CONSTRAINT sales_sale_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
 
@@ -3305,6 +3537,8 @@ REVOKE ALL ON FUNCTION payments_add_v1(p_ring bigint[], p_amount bigint) FROM PU
 GRANT ALL ON FUNCTION payments_add_v1(p_ring bigint[], p_amount bigint) TO kaquan_ledger;
 REVOKE ALL ON FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_status smallint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_status smallint[]) TO kaquan_ledger;
+REVOKE ALL ON FUNCTION payments_give_back_v1(p_slot smallint, p_uses payments_use_v1[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_give_back_v1(p_slot smallint, p_uses payments_use_v1[]) TO kaquan_ledger;
 REVOKE ALL ON FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) FROM PUBLIC;
@@ -3317,8 +3551,12 @@ REVOKE ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at tim
 GRANT ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_post_priced_v1(p_pricings payments_pricing_v1[], p_back payments_use_v1[], p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_post_priced_v1(p_pricings payments_pricing_v1[], p_back payments_use_v1[], p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_post_reserved_v1(p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_post_reserved_v1(p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_reserve_back_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_reserve_back_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_reserve_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_reserve_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_return_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_before smallint[], p_status smallint[]) FROM PUBLIC;
@@ -3434,6 +3672,8 @@ GRANT SELECT ON TABLE ledger_account TO kaquan_app;
 GRANT SELECT ON TABLE ledger_balance TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE ledger_checkpoint TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_checkpoint TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE ledger_detail TO kaquan_ledger;
+GRANT SELECT ON TABLE ledger_detail TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE ledger_entry TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_entry TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE ledger_forgotten TO kaquan_ledger;
@@ -3540,8 +3780,13 @@ GRANT UPDATE(version) ON TABLE parties_store TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_tenant TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_terminal TO kaquan_app;
 GRANT UPDATE(status) ON TABLE parties_terminal TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE payments_exhausted TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE payments_funder TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE payments_given_up TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_given_up TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE payments_instalment TO kaquan_app;
+GRANT UPDATE(given_id) ON TABLE payments_instalment TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE payments_instalment TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE payments_last_place TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_last_place TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE payments_limit TO kaquan_app;
@@ -3554,6 +3799,8 @@ GRANT UPDATE(refunded_fen) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(version) ON TABLE payments_payment TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE payments_place_rule TO kaquan_app;
 GRANT UPDATE(ended_at) ON TABLE payments_place_rule TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE payments_pricing TO kaquan_ledger;
+GRANT SELECT ON TABLE payments_pricing TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE payments_reservation TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_reservation TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE payments_trail TO kaquan_ledger;
@@ -3582,6 +3829,13 @@ GRANT SELECT,INSERT ON TABLE policy_decision TO kaquan_ledger;
 GRANT SELECT ON TABLE policy_rule_set TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE policy_rule_set TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE production_export TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE promotions_campaign TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE promotions_campaign TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE promotions_policy TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE promotions_version TO kaquan_app;
+GRANT UPDATE(published_at) ON TABLE promotions_version TO kaquan_app;
+GRANT UPDATE(published_by) ON TABLE promotions_version TO kaquan_app;
+GRANT UPDATE(approval_id) ON TABLE promotions_version TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE sales_buyer TO kaquan_app;
 GRANT UPDATE(version) ON TABLE sales_buyer TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE sales_item TO kaquan_app;
