@@ -4,7 +4,7 @@ Each verb is a pure planner over facts; the :class:`Desk` loads the facts of a b
 room never reaches a network, never reads a clock in a decision, and writes only through the ledger's posting call.
 """
 
-from kaquan.payments.budgets import Used
+from kaquan.payments.budgets import Used, budget_key
 from kaquan.payments.desk import LANES, Desk, Known
 from kaquan.payments.kept import Kept, KeptPart, PartKind, read_kept, read_part
 from kaquan.payments.limit_book import (
@@ -85,6 +85,7 @@ __all__ = [
     "Used",
     "Void",
     "VoucherUse",
+    "budget_key",
     "check_basket",
     "create_limit",
     "create_place_rule",

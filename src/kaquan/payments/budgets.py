@@ -44,7 +44,7 @@ def budget_use(use: BudgetUse, moment: Moment, card_id: UUID) -> Use:
     >>> amount_fen, day, month, year, maxima.year_count, is_shared
     (500, 0, 0, 0, 10000, True)
     """
-    key = key_of(use.budget_id, use.subject_id, use.period)
+    key = budget_key(use.budget_id, use.subject_id, use.period)
     is_shared = use.subject_id != card_id
     if use.period == "total":
         return Use(key, use.amount_fen, 0, 0, 0, Maxima(year_fen=use.max_fen, year_count=use.max_count), is_shared)
@@ -52,7 +52,7 @@ def budget_use(use: BudgetUse, moment: Moment, card_id: UUID) -> Use:
     return Use(key, use.amount_fen, moment.day, moment.month, moment.year, maxima, is_shared)
 
 
-def key_of(budget_id: UUID, subject_id: UUID | None, period: str) -> UUID:
+def budget_key(budget_id: UUID, subject_id: UUID | None, period: str) -> UUID:
     """What a budget, or a subject's part of it, is counted by."""
     return usage_key(budget_id, subject_id or budget_id, f"budget/{period}")
 

@@ -21,6 +21,7 @@ from kaquan.doors.bench.growth import measure_growth
 from kaquan.doors.bench.http import measure_http
 from kaquan.doors.bench.ledger import SHAPES, measure_ledger, open_pockets
 from kaquan.doors.bench.machine import describe_machine
+from kaquan.doors.bench.offers import measure_offers
 from kaquan.doors.bench.stand import BenchError, Stand, empty_database, running_server
 from kaquan.doors.load import AnswerError, LoadError
 from kaquan.kit.clock import SystemClock
@@ -82,6 +83,13 @@ def cards(as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
     _bench("cards", [_cards], _settings(), as_json=as_json, results=results)
 
 
+@bench_app.command()
+def offers(seconds: Seconds = DEFAULT_SECONDS, as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
+    """Purchases with 200 live campaigns, baskets and vouchers beside those without, and a budget that is used up."""
+    settings = _settings()
+    _bench("offers", [_offers(settings, seconds)], settings, as_json=as_json, results=results)
+
+
 @bench_app.command("all")
 def everything(seconds: Seconds = DEFAULT_SECONDS, as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
     """All but growth, one after the other on one server."""
@@ -126,6 +134,24 @@ def _http(settings: Settings, seconds: float) -> Measure:
         with _new_keyring(stand) as (keyring, path):
             return uvloop.run(
                 measure_http(
+                    stand,
+                    keyring,
+                    path,
+                    seconds=seconds,
+                    workers=settings.processes,
+                    ids=SystemIds(),
+                    clock=SystemClock(),
+                )
+            )
+
+    return measure
+
+
+def _offers(settings: Settings, seconds: float) -> Measure:
+    def measure(stand: Stand) -> Measured:
+        with _new_keyring(stand) as (keyring, path):
+            return uvloop.run(
+                measure_offers(
                     stand,
                     keyring,
                     path,
