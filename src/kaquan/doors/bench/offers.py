@@ -73,6 +73,8 @@ async def measure_offers(
         batch_id = await issue_cards(pool, town, keyring, count=card_count, name="bench", ids=ids, clock=clock)
         numbers = await activate_cards(pool, town, keyring, batch_id=batch_id, clock=clock)
     figures: dict[str, Figure] = {}
+    # a wall clock, in whole minutes
+    today = clock.now().replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     with serving(stand, keyring_path, workers=workers) as address:
         caller = Caller(read_address(address), token=town.token)
         loads = [
@@ -91,12 +93,12 @@ async def measure_offers(
         await measure("core", Purchases(caller, numbers, town.terminals, label="core"), "no campaign, no basket")
         async with open_pool(stand.conninfo, role=None) as pool:
             for number in range(LIVE):
-                await _publish(pool, town, _campaign(town, number), ids=ids, clock=clock)
+                await _publish(pool, town, _campaign(town, number, today), ids=ids, clock=clock)
             given = await _hand_out(pool, town, ids=ids, clock=clock, count=min(VOUCHERS, card_count))
         baskets = Baskets(caller, numbers, town.terminals, label="offers", vouchers=given)
         await measure("all", baskets, f"{LIVE} live campaigns, {ELIGIBLE} on, 3 lines, a voucher in {EVERY}")
         async with open_pool(stand.conninfo, role=None) as pool:
-            once = await _publish(pool, town, _budgeted(town), ids=ids, clock=clock)
+            once = await _publish(pool, town, _budgeted(town, today), ids=ids, clock=clock)
         await measure(
             "budget", Purchases(caller, numbers, town.terminals, label="budget"), f"a budget of {BUDGET_USES:,} uses"
         )
@@ -111,7 +113,7 @@ async def measure_offers(
     ]
 
 
-def _campaign(town: Town, number: int) -> CampaignTerms:
+def _campaign(town: Town, number: int, today: datetime) -> CampaignTerms:
     """One of the 200: every fifth is on everywhere, the others elsewhere or at another time."""
     is_on = number % (LIVE // ELIGIBLE) == 0
     goods = Goods(categories=frozenset({f"category-{number % 7}"}))
@@ -125,10 +127,10 @@ def _campaign(town: Town, number: int) -> CampaignTerms:
         conditions=where,
         stacking=Stacking(order=number, group=f"group-{number % 8}"),
     )
-    return _terms(town, f"live-{number}", offer)
+    return _terms(town, f"live-{number}", offer, today)
 
 
-def _budgeted(town: Town) -> CampaignTerms:
+def _budgeted(town: Town, today: datetime) -> CampaignTerms:
     offer = Offer(
         name="one",
         kind="amount_off",
@@ -136,16 +138,16 @@ def _budgeted(town: Town) -> CampaignTerms:
         stacking=Stacking(order=0, group=""),
     )
     uses = Budget(name="uses", metric=BudgetMetric.COUNT, maximum=BUDGET_USES)
-    return _terms(town, "budget", offer, budgets=(uses,))
+    return _terms(town, "budget", offer, today, budgets=(uses,))
 
 
-def _terms(town: Town, code: str, offer: Offer, budgets: tuple[Budget, ...] = ()) -> CampaignTerms:
+def _terms(town: Town, code: str, offer: Offer, today: datetime, budgets: tuple[Budget, ...] = ()) -> CampaignTerms:
     return CampaignTerms(
         code=code,
         name=code,
         issuer_id=town.programme.issuer_id,
-        starts_at=datetime(2000, 1, 1),  # noqa: DTZ001  (a wall clock)
-        ends_at=datetime(2100, 1, 1),  # noqa: DTZ001
+        starts_at=today - timedelta(days=2),
+        ends_at=today + timedelta(days=365),
         offers=(offer,),
         budgets=budgets,
         funders=ISSUER_AND_SHOP,
