@@ -8,6 +8,7 @@ import httpx
 import pytest
 from tests.contract.api import Api, problem
 from tests.store.test_offers import THREE_WAYS, balances, campaign, put_in_force, ten_off
+from tests.store.test_offers_points import give_points
 from tests.store.test_offers_vouchers import Shop
 from tests.town import HandClock, Town, audits_hold
 
@@ -162,3 +163,19 @@ async def test_a_quote_is_refused_as_a_purchase_is(till: Till) -> None:
     problem(await quote(till, 100_00, card_id="card_" + "0" * 32), 404, "not_found", "card_id")
     await till.town.block(till.card_id)
     problem(await quote(till, 100_00), 409, "card_blocked", "card_id")
+
+
+async def test_points_are_earned_and_pay(till: Till, database: str) -> None:
+    await give_points(till.town)
+    earned = (await till.buy(100_00)).json()
+    assert earned["points_earned"] == 100
+    paid = (await till.buy(100_00, points=100)).json()
+    assert (paid["amount_fen"], paid["points_earned"]) == (90_00, 90)
+    assert (paid["pricing"]["points"], paid["pricing"]["points_fen"]) == (100, 10_00)
+    back = (await till.post("/v1/refunds", payment_id=paid["id"])).json()
+    assert (back["amount_fen"], back["pricing"]["points"], back["points_earned"]) == (90_00, 100, -90)
+    before = await balances(till.town)
+    problem(await till.buy(100_00, points=500), 409, "points_too_few", "points")
+    problem(await till.buy(100_00, "/v1/authorizations", points=10), 400, "invalid_field", "points")
+    assert await balances(till.town) == before
+    await audits_hold(database)

@@ -25,6 +25,7 @@ from kaquan.payments.limit_book import (
 )
 from kaquan.payments.limits import Holder, Hours, Limit, LimitScope, Metric, Movement, Period, Standing
 from kaquan.payments.places import PlaceRule, PlaceRuleKind
+from kaquan.payments.points import PointsBook
 from kaquan.payments.price import check_basket
 from kaquan.payments.quote import Quote, VoucherUse
 from kaquan.payments.read import PaymentSearch, get_payment, get_pricing, list_payments, read_budget
@@ -75,6 +76,7 @@ __all__ = [
     "PlaceRuleKind",
     "Plan",
     "PocketAmount",
+    "PointsBook",
     "Quote",
     "Receipt",
     "Refund",

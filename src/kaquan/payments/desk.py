@@ -19,7 +19,7 @@ import structlog
 from kaquan.cards import Programme
 from kaquan.kit.batching import Batcher, QueueFullError
 from kaquan.kit.clock import Clock
-from kaquan.kit.db import Connection, Pool, describe_failure, is_outage
+from kaquan.kit.db import Connection, Pool, Rollback, describe_failure, is_outage
 from kaquan.kit.ids import Ids
 from kaquan.kit.outcomes import BUSY, INTERNAL_ERROR, UNAVAILABLE, Refusal
 from kaquan.ledger import AccountSpec, Answer, Item, claim_keys, open_accounts, read_answers, slot_of
@@ -35,20 +35,23 @@ from kaquan.payments.outcomes import IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
 from kaquan.payments.places import PlaceRule
 from kaquan.payments.price import MERCHANT_PAYABLE
 from kaquan.payments.quote import Quote, quote_spend
+from kaquan.payments.read_points import load_points
 from kaquan.payments.redeem import Templates, load_vouchers, lock, settle_locks, write_givings
 from kaquan.payments.refund import plan_refund
 from kaquan.payments.reserve import Held, Reserved, own_part, reserve, settle
 from kaquan.payments.spend import plan_spend
-from kaquan.payments.store import ANSWERED, APPLIED, OVER_LIMIT, BatchFacts
+from kaquan.payments.store import ANSWERED, APPLIED, OVER_LIMIT, STALE, BatchFacts
 from kaquan.payments.types import (
     AccountName,
     Accounts,
     Capture,
+    CardFacts,
     Command,
     Facts,
     Load,
     OfferFacts,
     Plan,
+    PointsFacts,
     Refund,
     Request,
     Spend,
@@ -57,6 +60,7 @@ from kaquan.payments.types import (
     VoucherFacts,
 )
 from kaquan.payments.void import plan_void
+from kaquan.points import IssuerAccounts, TermsVersion
 from kaquan.promotions import EMPTY, CompiledCampaigns, Holder
 
 _log = structlog.get_logger(__name__)
@@ -91,6 +95,8 @@ class Known(NamedTuple):
     programme: Callable[[int, UUID, int], Programme | None]
     """Of a book, under a version of its terms."""
     place: Callable[[int, UUID], Place | None]
+    points: Callable[[int, UUID], Sequence[TermsVersion]]
+    """Every version of the points terms of a book's programme, the newest last."""
     campaigns: Callable[[int], CompiledCampaigns]
     """Those of a book that are in force now or soon, compiled."""
     limits: Callable[[int, UUID, Movement, bool], LimitSet]
@@ -119,6 +125,8 @@ class _Work(NamedTuple):
     """Budgets (and their periods) that were found to be used up: the book, a card that found it, and what is left."""
     usage: UsageFacts | None = None
     vouchers: Mapping[UUID, VoucherFacts] = {}
+    points: Mapping[UUID, PointsFacts] = {}
+    """By the card, or by the payment that is refunded."""
     new_holders: frozenset[tuple[type, UUID]] = frozenset()
     """Cards that were never spent from (loaded), where an offer asks."""
 
@@ -144,6 +152,7 @@ class Desk:
         self._known = known
         self._accounts: dict[AccountName, int] = {}
         self._rests = Rests()
+        self._points_accounts: dict[tuple[int, UUID], IssuerAccounts] = {}
         self._templates = Templates(pool)
         self._told: set[tuple[UUID, int]] = set()
         self._firsts: dict[int, tuple[CompiledCampaigns, bool, bool]] = {}
@@ -339,6 +348,7 @@ class Desk:
             {},
             new_holders=await self._find_new_holders(connection, slot, facts, asked),
             vouchers=await self._load_vouchers(connection, asked),
+            points=await self._load_points(connection, slot, facts, [request for _, request in asked], now),
         )
         decisions = await self._decide(connection, work, asked)
         if over:
@@ -408,7 +418,11 @@ class Desk:
                 in_transaction=True,
             )
             done = [plan for plan, status in zip(plans, statuses, strict=True) if plan and status == APPLIED]
-            await write_givings(connection, self._templates, done, slots=self._slots, ids=self._ids, at=work.now)
+            if not await write_givings(
+                connection, self._templates, done, slots=self._slots, ids=self._ids, at=work.now
+            ):
+                statuses = [STALE] * len(items)
+                raise Rollback
         return statuses
 
     async def _load_vouchers(
@@ -521,6 +535,30 @@ class Desk:
         await self._find_accounts(connection, slot, facts, requests)
         return facts
 
+    async def _load_points(
+        self, connection: Connection, slot: int, facts: BatchFacts, requests: Sequence[Request], now: datetime
+    ) -> dict[UUID, PointsFacts]:
+        """What purchases and refunds of programmes that give points are decided on; nothing is read for others."""
+        wanted: dict[UUID, tuple[CardFacts, Programme, Sequence[TermsVersion]]] = {}
+        for request in requests:
+            command = request.command
+            if isinstance(command, Spend) and not command.authorize:
+                target, card = command.card_id, facts.cards.get(command.card_id)
+            elif isinstance(command, Refund) and command.payment_id in facts.payments:
+                target = command.payment_id
+                card = facts.cards.get(facts.payments[target].payment.card_id)
+            else:
+                continue
+            if card is None or card.book_id != request.book_id:
+                continue
+            versions = self._known.points(card.book_id, card.programme_id)
+            programme = self._known.programme(card.book_id, card.programme_id, card.terms_version)
+            if versions and programme is not None:
+                wanted[target] = (card, programme, versions)
+        if not wanted:
+            return {}
+        return await load_points(connection, slot, wanted, now=now, issuers=self._points_accounts)
+
     async def _find_new_holders(
         self, connection: Connection, slot: int, facts: BatchFacts, asked: list[tuple[int, Request]]
     ) -> frozenset[tuple[type, UUID]]:
@@ -628,7 +666,7 @@ class Desk:
                 limits = self._known.limits(request.book_id, programme.id, Movement.SPEND, registered)
                 place_rules = self._known.place_rules(request.book_id, programme.id, registered)
                 campaigns = self._known.campaigns(request.book_id)
-                if campaigns or command.lines or command.voucher_ids or command.outside:
+                if campaigns or command.lines or command.voucher_ids or command.outside or command.points:
                     holder = Holder(card.id, card.customer_id, bought_before=(Spend, card.id) not in work.new_holders)
                     offers = OfferFacts(campaigns, holder, slot, work.vouchers, exhausted)
             elif isinstance(command, Refund) and payment is not None and payment.kept is not None:
@@ -661,6 +699,7 @@ class Desk:
             work.usage,
             place_rules,
             offers,
+            work.points.get(target),
             self._accounts,
         )
         return known, command

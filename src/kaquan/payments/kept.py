@@ -8,13 +8,14 @@ The bytes are a JSON array in UTF-8 without spaces, whose SHA-256 is in the leaf
      [[line, offer, funder, party, share_bp, amount_fen], …],
      [[campaign, offer, kind, amount_fen, template, count, [due, …], [[funder, party, share_bp], …], card,
        on_return], …],
-     [[budget, key, amount_fen, day, month, year, shared], …]]
+     [[budget, key, amount_fen, day, month, year, shared], …],
+     [points, amount_fen, [[lot, points], …]]]
 
-That is lines, offers that applied, shares, grants and uses of budgets. ``offer`` of a share is a position in the second
-list. A capture, a void or a refund of such a payment keeps its part of it:
+That is lines, offers that applied, shares, grants, uses of budgets, and what points paid (null: nothing). ``offer`` of
+a share is a position in the second list. A capture, a void or a refund of such a payment keeps its part of it:
 
     ["kaquan-pricing-part/1", what, [[line, amount_fen, outside_fen], …], [[share, amount_fen], …],
-     [[grant, amount_fen, count], …], gives_back]
+     [[grant, amount_fen, count], …], gives_back, points_fen, points]
 
 ``share`` and ``grant`` are positions in the lists of the payment; ``gives_back``: its uses are not counted any more.
 Ids are 32 lower-case hexadecimal digits, days are YYYY-MM-DD, what is missing is null.
@@ -43,6 +44,14 @@ class KeptUse(NamedTuple):
     use: Use
 
 
+class KeptTender(NamedTuple):
+    """What points paid, out of which lots."""
+
+    points: int
+    amount_fen: int
+    parts: tuple[tuple[int, int], ...]
+
+
 class Kept(NamedTuple):
     """How a payment was priced. ``outside_fen`` is what the store or a bank took off, line by line."""
 
@@ -52,6 +61,12 @@ class Kept(NamedTuple):
     shares: tuple[Share, ...]
     grants: tuple[Grant, ...]
     uses: tuple[KeptUse, ...]
+    tender: KeptTender | None = None
+
+    @property
+    def points_fen(self) -> int:
+        """What points pay of it."""
+        return 0 if self.tender is None else self.tender.amount_fen
 
     @property
     def amount_fen(self) -> int:
@@ -87,6 +102,9 @@ class KeptPart(NamedTuple):
     """By position: how much, and how many vouchers."""
     gives_back: bool
     """The uses of budgets are not counted any more."""
+    points_fen: int = 0
+    """What comes back of what points paid."""
+    points: int = 0
 
 
 _encode = msgspec.json.Encoder().encode
@@ -126,6 +144,7 @@ def write_kept(kept: Kept) -> bytes:
                 (budget_id.hex, use.key.hex, use.amount_fen, use.day, use.month, use.year, use.is_shared)
                 for budget_id, use in kept.uses
             ],
+            kept.tender,
         )
     )  # fmt: skip
 
@@ -136,7 +155,7 @@ def _funder(funder: Funder) -> tuple[str, str | None, int]:
 
 def read_kept(kept: bytes) -> Kept:
     """What :func:`write_kept` wrote."""
-    _, lines, applied, shares, grants, uses = msgspec.json.decode(kept)
+    _, lines, applied, shares, grants, uses, tender = msgspec.json.decode(kept)
     offers = tuple(
         Applied(UUID(campaign), version, offer, _id(voucher), fen, OnReturn(on_return))
         for campaign, version, offer, voucher, on_return, fen in applied
@@ -161,6 +180,7 @@ def read_kept(kept: bytes) -> Kept:
             KeptUse(UUID(budget), Use(UUID(key), fen, day, month, year, Maxima(), shared))
             for budget, key, fen, day, month, year, shared in uses
         ),
+        None if tender is None else KeptTender(tender[0], tender[1], tuple((lot, n) for lot, n in tender[2])),
     )  # fmt: skip
 
 
@@ -185,11 +205,13 @@ def write_part(part: KeptPart) -> bytes:
 
 def read_part(kept: bytes) -> KeptPart:
     """What :func:`write_part` wrote."""
-    _, what, lines, shares, grants, gives_back = msgspec.json.decode(kept)
+    _, what, lines, shares, grants, gives_back, points_fen, points = msgspec.json.decode(kept)
     return KeptPart(
         PartKind(what),
         tuple((number, fen, outside_fen) for number, fen, outside_fen in lines),
         tuple((at, fen) for at, fen in shares),
         tuple((at, fen, count) for at, fen, count in grants),
         gives_back,
+        points_fen,
+        points,
     )

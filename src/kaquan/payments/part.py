@@ -29,6 +29,8 @@ class Left(NamedTuple):
     outside: list[int]
     shares: list[int]
     grants: list[tuple[int, int]]
+    points: list[int]
+    """One number: what is left of what points paid."""
 
     @property
     def is_empty(self) -> bool:
@@ -42,12 +44,13 @@ def whole(kept: Kept) -> Left:
         list(kept.outside_fen),
         [share.amount_fen for share in kept.shares],
         [(grant.amount_fen, _pieces(grant)) for grant in kept.grants],
+        [kept.points_fen],
     )
 
 
 def nothing(kept: Kept) -> Left:
     """None of it."""
-    return Left([0] * len(kept.lines), [0] * len(kept.lines), [0] * len(kept.shares), [(0, 0)] * len(kept.grants))
+    return Left([0] * len(kept.lines), [0] * len(kept.lines), [0] * len(kept.shares), [(0, 0)] * len(kept.grants), [0])
 
 
 def uncaptured(kept: Kept, parts: Iterable[KeptPart]) -> Left:
@@ -80,11 +83,17 @@ def _add(kept: Kept, left: Left, part: KeptPart, sign: int) -> None:
     for at, amount_fen, count in part.grants:
         had_fen, had = left.grants[at]
         left.grants[at] = (had_fen + sign * amount_fen, had + sign * count)
+    left.points[0] += sign * part.points_fen
 
 
 def part_of_money(kept: Kept, left: Left, money_fen: int, *, what: PartKind) -> KeptPart:
     """The part that so much of the card's money is of what is left; all of it, if it is all the money."""
-    return _part(kept, left, price_refund_of(_pricing_of(kept, left), money_fen), what)
+    pricing = _pricing_of(kept, left)
+    points_fen = left.points[0]
+    whole_fen = pricing.paid_fen - points_fen
+    back_fen = points_fen if money_fen == whole_fen else points_fen * money_fen // whole_fen
+    part = _part(kept, left, price_refund_of(pricing, money_fen + back_fen), what)
+    return part._replace(points_fen=back_fen)
 
 
 def part_of_lines(kept: Kept, left: Left, returned: Mapping[int, int], *, again: Pricing | None) -> KeptPart:
@@ -92,7 +101,13 @@ def part_of_lines(kept: Kept, left: Left, returned: Mapping[int, int], *, again:
 
     ``again`` is what the goods that stay would cost, for offers that are earned by them.
     """
-    return _part(kept, left, price_refund(_pricing_of(kept, left), returned, again=again), PartKind.REFUND)
+    pricing = _pricing_of(kept, left)
+    taken = price_refund(pricing, returned, again=again)
+    part = _part(kept, left, taken, PartKind.REFUND)
+    points_fen = left.points[0]
+    if not is_all(left, part):
+        points_fen = points_fen * taken.paid_fen // pricing.paid_fen if pricing.paid_fen else 0
+    return part._replace(points_fen=points_fen)
 
 
 def all_of(kept: Kept, left: Left, *, what: PartKind) -> KeptPart:
@@ -103,7 +118,7 @@ def all_of(kept: Kept, left: Left, *, what: PartKind) -> KeptPart:
         if line_fen
     )
     grants = tuple((at, amount_fen, count) for at, (amount_fen, count) in enumerate(left.grants) if amount_fen or count)
-    return KeptPart(what, lines, _some(left.shares), grants, False)
+    return KeptPart(what, lines, _some(left.shares), grants, False, left.points[0])
 
 
 def is_all(left: Left, part: KeptPart) -> bool:
@@ -113,7 +128,8 @@ def is_all(left: Left, part: KeptPart) -> bool:
 
 def money_of(part: KeptPart) -> int:
     """What the card pays, or gets back, of a part."""
-    return sum(line_fen - outside_fen for _, line_fen, outside_fen in part.lines) - sum(fen for _, fen in part.shares)
+    paid_fen = sum(line_fen - outside_fen for _, line_fen, outside_fen in part.lines)
+    return paid_fen - sum(fen for _, fen in part.shares) - part.points_fen
 
 
 def minus(amounts: Sequence[int], taken: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
@@ -122,6 +138,18 @@ def minus(amounts: Sequence[int], taken: Iterable[tuple[int, int]]) -> tuple[tup
     for at, amount_fen in taken:
         left[at] -= amount_fen
     return _some(left)
+
+
+def after(kept: Kept, left: Left, part: KeptPart) -> Left:
+    """What is left after a part was given back."""
+    rest = Left(list(left.lines), list(left.outside), list(left.shares), list(left.grants), list(left.points))
+    _add(kept, rest, part, -1)
+    return rest
+
+
+def nets_of(kept: Kept, left: Left) -> list[int]:
+    """What card and points together paid of what is left of each line."""
+    return [line.paid_fen for line in _pricing_of(kept, left).lines]
 
 
 def _pricing_of(kept: Kept, left: Left) -> KeptPricing:

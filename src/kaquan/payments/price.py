@@ -130,7 +130,7 @@ def price_spend(
     if DAY_CAP_ID in offers.exhausted:  # of the holder, who gets no discount any more today
         campaigns, basket = EMPTY, basket._replace(vouchers=())
     pricing = price_basket(campaigns, basket, exhausted=offers.exhausted)
-    if not (pricing.applied or command.lines or command.outside):
+    if not (pricing.applied or command.lines or command.outside or command.points):
         return None
     return Priced(pricing, keep(basket, pricing, moment=moment))
 

@@ -23,6 +23,7 @@ from kaquan.payments import store
 from kaquan.payments.give import voucher_amounts
 from kaquan.payments.kept import Kept, PartKind
 from kaquan.payments.types import CardFacts, OfferFacts, Plan, Redeeming, Spend, VoucherFacts
+from kaquan.points import change_earning, keep_earnings
 from kaquan.promotions import CompiledOffer, Offer, Stacking, VoucherInHand, compile_offer, find_kinds
 from kaquan.vouchers import (
     LOCK_FOR,
@@ -195,8 +196,9 @@ async def write_givings(
     slots: Sequence[int],
     ids: Ids,
     at: datetime,
-) -> None:
-    """Write, in the commit of their payments, which vouchers these give back, grant and take back."""
+) -> bool:
+    """Write, in the commit of their payments, what these give and take besides value; False if what a plan was decided
+    on is not so any more: then nothing may be posted."""
     telling = Telling(ids, at, SYSTEM)
     returned = [
         Returned(
@@ -222,6 +224,14 @@ async def write_givings(
                 giving.due_at,
             )
             await issue_grants(connection, [granted], slots=slots, telling=telling)
+        if plan.earning is not None and plan.earning_was is None:
+            await keep_earnings(connection, [plan.earning])
+        elif (
+            plan.earning is not None
+            and plan.earning_was is not None
+            and not await change_earning(connection, plan.earning_was, plan.earning)
+        ):
+            return False
         for one in plan.instalments:
             await store.insert_instalment(
                 connection, one, slot=slot_of(one.card_id, slots), id_=ids.new_near(one.card_id), at=at
@@ -235,6 +245,7 @@ async def write_givings(
                 count=giving.pieces,
                 telling=telling,
             )
+    return True
 
 
 async def sweep(pool: Pool, clock: Clock, ids: Ids, *, slots: Sequence[int]) -> int:

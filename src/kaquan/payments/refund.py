@@ -1,5 +1,6 @@
 """Refund a spend: its value goes back to the very lots it came from."""
 
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -8,11 +9,11 @@ from kaquan.cards import CardStatus
 from kaquan.cards.outcomes import CARD_CLOSED
 from kaquan.kit.money import allocate
 from kaquan.kit.outcomes import Refusal
-from kaquan.ledger import Effect, Leg, Posting
+from kaquan.ledger import Effect, Guard, Leg, Posting
 from kaquan.payments.give import voucher_amounts, vouchers_of
 from kaquan.payments.kept import Kept, KeptPart, PartKind, hash_kept, write_part
 from kaquan.payments.outcomes import LINES_NOT_KNOWN, NOT_REFUNDABLE, REFUND_EXCEEDS_LINE, REFUND_EXCEEDS_PAYMENT
-from kaquan.payments.part import Left, is_all, money_of, part_of_lines, part_of_money, unrefunded
+from kaquan.payments.part import Left, after, is_all, money_of, part_of_lines, part_of_money, unrefunded
 from kaquan.payments.plan import (
     by_pocket,
     guards_of,
@@ -22,8 +23,10 @@ from kaquan.payments.plan import (
     spendable_fen,
     too_early,
 )
-from kaquan.payments.price import part_legs, price_again
+from kaquan.payments.points import take_back, tender_leg
+from kaquan.payments.price import MERCHANT_PAYABLE, part_legs, price_again
 from kaquan.payments.types import (
+    AccountName,
     Facts,
     Giving,
     Payment,
@@ -35,6 +38,7 @@ from kaquan.payments.types import (
     Refund,
     Unopened,
 )
+from kaquan.points import Earning, plan_tender_return
 
 
 def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
@@ -93,6 +97,11 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
         # an open authorization may still be captured
         gives_back = is_all(left, part) and payment.status is not PaymentStatus.OPEN
         part = part._replace(gives_back=gives_back)
+        tender = found.kept.tender
+        if tender is not None:
+            before = sum(one.points for one in found.parts)
+            back_fen = tender.amount_fen - left.points[0] + part.points_fen
+            part = part._replace(points=tender.points * back_fen // tender.amount_fen - before)
         kept = write_part(part)
         funded = part_legs(facts, found, Effect.POST, part.shares, back=True)
         if isinstance(funded, Unopened):
@@ -102,6 +111,10 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
         revokes = vouchers_of(
             found.kept.grants, part.grants, card=card, programme=programme_of(facts), payment_id=payment.id
         )
+    points = _move_points(facts, found, left, part, share=(amount_fen, left_fen))
+    if isinstance(points, Unopened):
+        return points
+    legs += points.legs
     if not legs:
         return NOT_REFUNDABLE.refuse("payment_id", kind=payment.kind.value)
     posting = Posting(
@@ -109,7 +122,7 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
         kind="refund",
         effective_at=occurred_at,
         legs=legs,
-        guards=guards_of(card, legs),
+        guards=[*guards_of(card, legs), *points.guards],
         related_id=payment.id,
         place_id=payment.terminal_id,
         reference=command.reference,
@@ -144,15 +157,61 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
     balance_fen = spendable_fen(card, facts.now) + returned_fen(found.legs, parts)
     return Plan(
         posting,
-        Receipt(refund, pockets, balance_fen, found.kept, part),
+        Receipt(refund, pockets, balance_fen, found.kept, part, -points.taken),
         new=refund,
         changed=refunded,
         kept=kept,
         original_id=None if kept is None else payment.id,
         returns=returns,
         revokes=revokes,
+        earning=points.after,
+        earning_was=None if points.after is None or facts.points is None else facts.points.earning,
         gives_back=tuple(one.use for one in found.kept.uses) if found.kept is not None and gives_back else (),
     )
+
+
+class _Points(NamedTuple):
+    """What a refund does to points."""
+
+    legs: list[Leg]
+    guards: list[Guard]
+    taken: int = 0
+    after: Earning | None = None
+
+
+def _move_points(
+    facts: Facts, found: PaymentFacts, left: Left | None, part: KeptPart | None, *, share: tuple[int, int]
+) -> _Points | Unopened:
+    """Points that paid come back, and what was earned with what comes back is taken."""
+    known, kept, payment = facts.points, found.kept, found.payment
+    if known is None:
+        return _Points([], [])
+    legs: list[Leg] = []
+    guards: list[Guard] = []
+    if part is not None and kept is not None and kept.tender is not None and part.points_fen:
+        programme = programme_of(facts)
+        assert payment.merchant_id is not None, "what is spent is spent at a merchant"
+        name = AccountName(payment.slot, payment.merchant_id, MERCHANT_PAYABLE, payment.currency)
+        payable = facts.opened.get(name)
+        if payable is None:
+            return Unopened((name,), ())
+        worth = tender_leg(
+            facts, slot=payment.slot, issuer_id=programme.issuer_id, payable=payable, currency=payment.currency,
+            amount_fen=part.points_fen, back=True,
+        )  # fmt: skip
+        if isinstance(worth, Unopened):
+            return worth
+        legs.append(worth)
+        already = sum(one.points for one in found.parts)
+        back = plan_tender_return(
+            kept.tender.parts, part.points, already=already, member=known.member, issuer=known.issuer
+        )
+        legs, guards = legs + back.legs, guards + back.guards
+    rest = None if part is None or kept is None or left is None else after(kept, left, part)
+    taken = take_back(known, kept, left, rest, share=share)
+    if taken is None:
+        return _Points(legs, guards)
+    return _Points(legs + taken.move.legs, guards + taken.move.guards, taken.points, taken.after)
 
 
 def _was_spent(found: PaymentFacts) -> bool:

@@ -5,16 +5,18 @@ from datetime import datetime, timedelta
 from kaquan.cards import PIN_REFUSALS, PinState
 from kaquan.cards.outcomes import PIN_REQUIRED
 from kaquan.kit.outcomes import Refusal
-from kaquan.ledger import Effect, Leg, Posting
+from kaquan.ledger import Effect, Leg, NewLot, Posting
 from kaquan.payments.give import all_grants, vouchers_of
-from kaquan.payments.kept import hash_kept, write_kept
+from kaquan.payments.kept import KeptTender, hash_kept, write_kept
 from kaquan.payments.limits import moment_of
 from kaquan.payments.outcomes import INSUFFICIENT_FUNDS, NOT_ACCEPTED_HERE, TERMINAL_BLOCKED
 from kaquan.payments.places import LastPlace, PlaceRuleKind, judge_place
 from kaquan.payments.plan import by_pocket, count_uses, guards_of, spendable_fen, take, too_early, usable_card
-from kaquan.payments.price import Parties, fund_legs, price_spend, sum_fundings, with_budgets
+from kaquan.payments.points import earn, pay_with_points, tender_leg
+from kaquan.payments.price import Parties, fund_legs, local_time, price_spend, sum_fundings, with_budgets
 from kaquan.payments.redeem import redeeming, take_in_hand
 from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Plan, Receipt, Spend, Unopened
+from kaquan.points import Tender
 
 
 def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
@@ -51,6 +53,13 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
         priced = price_spend(facts, facts.offers, command, vouchers, occurred_at=occurred_at, moment=moment)
         if priced is not None:
             payable_fen = priced.pricing.payable_fen
+    tender: Tender | None = None
+    if command.points:
+        paid = pay_with_points(facts, command.points, payable_fen=payable_fen)
+        if isinstance(paid, Refusal):
+            return paid
+        tender = paid
+        payable_fen -= tender.amount_fen
     above_fen = programme.pin_required_above_fen
     if above_fen is not None and payable_fen > above_fen and command.pin is not PinState.RIGHT:
         if command.pin is PinState.NOT_GIVEN:
@@ -82,13 +91,36 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
             return funded
         legs += funded
         uses = with_budgets(uses, priced.kept)
+        if tender is not None:
+            told = KeptTender(tender.points, tender.amount_fen, tender.parts)
+            priced = priced._replace(kept=priced.kept._replace(tender=told))
+            worth = tender_leg(
+                facts, slot=facts.offers.slot, issuer_id=programme.issuer_id, payable=payable,
+                currency=programme.currency, amount_fen=tender.amount_fen,
+            )  # fmt: skip
+            if isinstance(worth, Unopened):
+                return worth
+            legs.append(worth)
         kept = write_kept(priced.kept)
+    earned = None
+    if facts.points is not None and facts.points.in_force is not None and not command.authorize:
+        earned = earn(
+            facts.points, facts.points.in_force, programme, place, None if priced is None else priced.kept, takings,
+            transaction_id=facts.transaction_id, occurred_at=occurred_at,
+            local=local_time(occurred_at, programme.time_zone), now=facts.now,
+        )  # fmt: skip
+    guards = guards_of(card, legs)
+    lots: list[NewLot] = []
+    for move in (None if tender is None else tender.move, None if earned is None else earned[0]):
+        if move is not None:
+            legs, guards, lots = legs + move.legs, guards + move.guards, lots + move.lots
     posting = Posting(
         transaction_id=facts.transaction_id,
         kind=kind.value,
         effective_at=occurred_at,
         legs=legs,
-        guards=guards_of(card, legs),
+        guards=guards,
+        lots=lots,
         place_id=place.terminal_id,
         reference=command.reference,
         detail=hash_kept(kept),
@@ -119,12 +151,17 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
     return Plan(
         posting,
         Receipt(
-            payment, pockets, spendable_fen(card, facts.now) - payable_fen, None if priced is None else priced.kept
+            payment,
+            pockets,
+            spendable_fen(card, facts.now) - payable_fen,
+            None if priced is None else priced.kept,
+            points_earned=0 if earned is None else earned[1].points,
         ),
         new=payment,
         uses=uses,
         last_place=_leave_place(facts, command, occurred_at),
         kept=kept,
+        earning=None if earned is None else earned[1],
         budgets=() if priced is None else priced.counted,
         redeems=() if priced is None or facts.offers is None else redeeming(facts.offers, priced.kept),
         gives=()

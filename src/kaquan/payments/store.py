@@ -114,7 +114,13 @@ async def load_facts(
             card.pockets[name] = pocket
         if lot is not None:
             pocket.lots.append(LotFacts(lot, available_fen, paid_fen, given_fen, lot_expires_at))
-    return BatchFacts({card.id: card for card in found.values()}, changing)
+    by_id = {card.id: card for card in found.values()}
+    for id_, change in changing.items():
+        # points have lots too: what a card's pockets moved is the payment's
+        card = by_id.get(change.payment.card_id)
+        own = set() if card is None else {pocket.account_id for pocket in card.pockets.values()}
+        changing[id_] = change._replace(legs=[leg for leg in change.legs if leg.account_id in own])
+    return BatchFacts(by_id, changing)
 
 
 async def _load_payments(
@@ -482,5 +488,6 @@ async def load_place_rules_in_force(pool: Pool, book_id: int) -> list[PlaceRule]
 
 
 APPLIED, ANSWERED = PostStatus.APPLIED.value, PostStatus.ANSWERED.value
+STALE = PostStatus.STALE.value
 OVER_LIMIT = 4
 """Besides the statuses of the ledger: a limit leaves no room for it."""

@@ -1,6 +1,6 @@
 """Commands, facts, plans and receipts of payments. All frozen; amounts in minor units of the card's currency."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from kaquan.parties import Place
 from kaquan.payments.kept import Kept, KeptPart
 from kaquan.payments.limits import NO_LIMITS, LimitSet, UsageFacts, Use, Uses
 from kaquan.payments.places import LastPlace, PlaceRule
+from kaquan.points import Earning, IssuerAccounts, Member, TermsVersion
 from kaquan.promotions import (
     BudgetUse,
     CompiledCampaigns,
@@ -69,6 +70,8 @@ class Spend(NamedTuple):
     """What the holder wants to redeem."""
     outside: tuple[OutsideOffer, ...] = ()
     """Discounts that are given already; together less than ``amount_fen``."""
+    points: int = 0
+    """How many points shall pay a part of it; of a purchase only."""
 
 
 class Capture(NamedTuple):
@@ -243,8 +246,22 @@ class Facts(NamedTuple):
     """Those that hold for a spend of this card."""
     offers: "OfferFacts | None" = None
     """None: there is nothing to price, neither a campaign nor a voucher nor a discount from outside."""
+    points: "PointsFacts | None" = None
+    """None: the programme gives none, or nothing is earned and spent by this."""
     opened: "Opened" = {}  # noqa: RUF012  (read only)
     """Accounts of funders and the like that are open in the slot."""
+
+
+class PointsFacts(NamedTuple):
+    """What a payment earns and spends points by."""
+
+    versions: Sequence[TermsVersion]
+    """Of the programme's terms, the newest last."""
+    in_force: TermsVersion | None
+    member: Member
+    issuer: IssuerAccounts
+    earning: Earning | None = None
+    """Of a refund: what its purchase earned."""
 
 
 class AccountName(NamedTuple):
@@ -336,6 +353,8 @@ class Receipt(msgspec.Struct, frozen=True):
     """How the payment was priced, or the payment that is refunded."""
     part: KeptPart | None = None
     """What of that a refund gave back."""
+    points_earned: int = 0
+    """Below zero: what a refund took back."""
 
 
 class Plan(NamedTuple):
@@ -364,11 +383,15 @@ class Plan(NamedTuple):
     gives: tuple[Giving, ...] = ()
     revokes: tuple[Giving, ...] = ()
     instalments: tuple[Instalment, ...] = ()
+    earning: Earning | None = None
+    """What it earns."""
+    earning_was: Earning | None = None
+    """Of a refund: the earning as it was, which becomes ``earning``."""
 
     @property
     def gives_besides(self) -> bool:
         """Whether anything but value comes or goes with it."""
-        return bool(self.returns or self.gives or self.revokes or self.instalments)
+        return bool(self.returns or self.gives or self.revokes or self.instalments or self.earning)
 
 
 class Funding(NamedTuple):

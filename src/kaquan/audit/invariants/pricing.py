@@ -34,7 +34,7 @@ def judge_pricings(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
             found[campaign, funder, effect] += fen
         if original_bytes is None:
             kept = read_kept(kept_bytes)
-            payable_fen = kept.amount_fen - sum(kept.outside_fen) - kept.discount_fen
+            payable_fen = kept.amount_fen - sum(kept.outside_fen) - kept.discount_fen - kept.points_fen
             if payable_fen != amount_fen:
                 wrong.append(_row(slot, id_, "amount_fen", payable_fen, amount_fen))
             if kind == "load":

@@ -125,7 +125,7 @@ def _campaign(town: Town, number: int, today: datetime) -> CampaignTerms:
         if number % 2
         else AmountOff(tiers=(Tier(2_000 + 100 * number, 100 + number),)),
         conditions=where,
-        stacking=Stacking(order=number, group=f"group-{number % 8}"),
+        stacking=Stacking(order=number, group=f"group-{number // ELIGIBLE % 2}"),
     )
     return _terms(town, f"live-{number}", offer, today)
 

@@ -69,6 +69,13 @@ from kaquan.payments import (
     get_payment,
 )
 from kaquan.payments import outcomes as refused
+from kaquan.points.outcomes import (
+    POINTS_ABOVE_SHARE,
+    POINTS_NOT_OFFERED,
+    POINTS_NOT_TENDER,
+    POINTS_OUT_OF_STEP,
+    POINTS_TOO_FEW,
+)
 from kaquan.vouchers.outcomes import VOUCHER_EXPIRED, VOUCHER_NOT_HELD, VOUCHER_NOT_USABLE, VOUCHER_NOT_YET
 
 if TYPE_CHECKING:
@@ -127,6 +134,7 @@ class PurchaseRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, 
     lines: Lines | None = None
     vouchers: Vouchers | None = None
     outside_offers: OutsideDiscounts | None = None
+    points: Annotated[int, Meta(ge=1, le=MAX_FEN)] | None = None
 
 
 class AuthorizationRequest(PurchaseRequest, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -207,6 +215,8 @@ class PaymentView(msgspec.Struct, frozen=True):
     balance_fen: int | None = None
     pricing: PricingView | msgspec.UnsetType = msgspec.UNSET
     """How it was priced, or of a refund what came back of that; only of payments with offers or a basket."""
+    points_earned: int | msgspec.UnsetType = msgspec.UNSET
+    """What this request earned; of a refund, below zero, what it took back."""
 
 
 def _show(prefix: Prefix, value: UUID | None) -> str | None:
@@ -241,6 +251,7 @@ def payment_view(payment: Payment, receipt: Receipt | None = None, kept: Kept | 
         pockets=receipt.pockets if receipt is not None else None,
         balance_fen=receipt.balance_fen if receipt is not None else None,
         pricing=pricing,
+        points_earned=receipt.points_earned if receipt is not None and receipt.points_earned else msgspec.UNSET,
     )
 
 
@@ -349,10 +360,17 @@ async def _read_spend(asked: _Asked) -> Command | Refusal:
         card_id, body.amount_fen, place, when, body.reference, authorize, body.expires_in_s if authorize else None,
         _not_before(asked), pin, _device_of(asked),
     )  # fmt: skip
-    if body.lines is None and not voucher_ids and body.outside_offers is None:
+    if body.lines is None and not voucher_ids and body.outside_offers is None and body.points is None:
         return spend
+    if authorize and body.points is not None:
+        return INVALID_FIELD.refuse(
+            "points", allowed="pay purchases only, not authorizations", allowed_zh="积分仅可用于消费，不可用于预授权"
+        )
     spend = spend._replace(
-        lines=basket_lines(body.lines), voucher_ids=voucher_ids, outside=outside_offers(body.outside_offers)
+        lines=basket_lines(body.lines),
+        voucher_ids=voucher_ids,
+        outside=outside_offers(body.outside_offers),
+        points=body.points or 0,
     )
     return check_basket(spend) or spend
 
@@ -501,7 +519,8 @@ _PLACE = (
     refused.INSUFFICIENT_FUNDS,
 )
 _PIN = (PIN_REQUIRED, *PIN_REFUSALS.values())
-_VOUCHERS = (VOUCHER_NOT_HELD, VOUCHER_NOT_USABLE, VOUCHER_NOT_YET, VOUCHER_EXPIRED)
+_POINTS = (POINTS_NOT_OFFERED, POINTS_NOT_TENDER, POINTS_OUT_OF_STEP, POINTS_ABOVE_SHARE, POINTS_TOO_FEW)
+_VOUCHERS = (*_POINTS, VOUCHER_NOT_HELD, VOUCHER_NOT_USABLE, VOUCHER_NOT_YET, VOUCHER_EXPIRED)
 _EVERY = (
     IDEMPOTENCY_KEY_MISSING,
     refused.IDEMPOTENCY_KEY_REUSED,

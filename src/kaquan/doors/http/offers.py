@@ -107,7 +107,7 @@ class GrantedView(msgspec.Struct, frozen=True):
 
 
 class PricedLineView(msgspec.Struct, frozen=True):
-    """A line at list price, and what the card pays of it."""
+    """A line at list price, and what card and points pay of it."""
 
     number: int
     amount_fen: int
@@ -115,12 +115,15 @@ class PricedLineView(msgspec.Struct, frozen=True):
 
 
 class PricingView(msgspec.Struct, frozen=True):
-    """How a payment was priced; of a refund: what of that came back. ``amount_fen`` less ``outside_fen`` and
-    ``discount_fen`` is what the card pays."""
+    """How a payment was priced; of a refund: what of that came back. ``amount_fen`` less ``outside_fen``,
+    ``discount_fen`` and ``points_fen`` is what the card pays."""
 
     amount_fen: int
     outside_fen: int
     discount_fen: int
+    points: int
+    """How many points paid ``points_fen``, or came back."""
+    points_fen: int
     payable_fen: int
     lines: list[PricedLineView]
     offers: list[AppliedOfferView]
@@ -177,11 +180,16 @@ def pricing_view(kept: Kept, part: KeptPart | None = None) -> PricingView:
         off[number] = off.get(number, 0) + amount_fen
     amount_fen = sum(line[1] for line in lines)
     outside_fen, discount_fen = sum(line[2] for line in lines), sum(shares.values())
+    points, points_fen = (0, 0) if kept.tender is None else (kept.tender.points, kept.tender.amount_fen)
+    if part is not None:
+        points, points_fen = part.points, part.points_fen
     return PricingView(
         amount_fen,
         outside_fen,
         discount_fen,
-        amount_fen - outside_fen - discount_fen,
+        points,
+        points_fen,
+        amount_fen - outside_fen - discount_fen - points_fen,
         [PricedLineView(number, fen, fen - outside - off.get(number, 0)) for number, fen, outside in lines],
         _offers(kept, shares),
         [_grant(grant, fen, count) for grant, fen, count in grants],
