@@ -383,10 +383,13 @@ class _Pricer:
                 continue
             for id_, scope, period, max_fen, max_count in offer.budgets:
                 subject_id = None if scope is BudgetScope.ALL else self._subject(scope)
-                uses.append(BudgetUse(id_, offer.campaign_id, subject_id, period, given_fen, max_fen, max_count))
+                own = scope is BudgetScope.HOLDER or scope is BudgetScope.CARD
+                uses.append(BudgetUse(id_, offer.campaign_id, subject_id, period, given_fen, max_fen, max_count, own))
         most_fen = self.compiled.policy.max_day_fen
         if most_fen is not None and result.discount_fen:
-            uses.append(BudgetUse(DAY_CAP_ID, _POLICY, self.at.holder.id, "day", result.discount_fen, most_fen, None))
+            uses.append(
+                BudgetUse(DAY_CAP_ID, _POLICY, self.at.holder.id, "day", result.discount_fen, most_fen, None, True)
+            )
         return tuple(uses)
 
     def _subject(self, scope: BudgetScope) -> UUID | None:

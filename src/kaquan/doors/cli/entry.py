@@ -20,6 +20,7 @@ from kaquan.doors.cli.commands.operator import operator_app
 from kaquan.doors.cli.commands.policy import policy_app
 from kaquan.doors.cli.commands.production import production_app
 from kaquan.doors.cli.commands.receipt import receipt_app
+from kaquan.doors.cli.commands.replay import replay
 from kaquan.doors.cli.commands.serve import serve
 from kaquan.doors.cli.commands.vault import vault_app
 from kaquan.doors.cli.failures import sentence_of
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(demo)
 app.command()(audit)
+app.command()(replay)
 app.add_typer(card_app, name="card")
 db_app.add_typer(backup_app)
 app.add_typer(db_app, name="db")
