@@ -189,6 +189,8 @@ class BudgetUse(NamedTuple):
     amount_fen: int
     max_fen: int | None
     max_count: int | None
+    is_of_holder: bool = False
+    """Whether ``subject_id`` is a holder or a card: nobody else uses this part of the budget."""
 
 
 class Applied(NamedTuple):

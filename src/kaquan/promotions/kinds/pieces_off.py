@@ -7,7 +7,7 @@
 0
 >>> off(PiecesOff(tiers=(Tier(2, 5_00), Tier(3, 12_00))), basket(20_00, 60_00, pieces=(1, 3)))  # 两件减5，三件减12
 1200
->>> off(PiecesOff(tiers=(Tier(2, 5_00),), each_time=True, most_times=3), basket(90_00, pieces=(9,)))  # 每两件减5，限三次
+>>> off(PiecesOff(tiers=(Tier(2, 5_00),), each_time=True, most_times=3), basket(90_00, pieces=(9,)))  # 限三次
 1500
 >>> off(PiecesOff(tiers=(Tier(1, 5_00),)), basket(3_00))  # 不超过商品价格
 300

@@ -2,11 +2,11 @@
 
 What the data tell of a coupon is its barcode, its campaigns and the products that it is for. What it takes off, and of
 how many pieces, is in the barcode: a manufacturer's coupon (first digit 5) ends in one of the value codes of UPC-A
-coupons. So the discount is known without looking at what was recorded, and can be held against it. A coupon of the store
-itself (first digit 1) ends in a number of the store's own: its value is not in the data, and none is made up.
+coupons. So the discount is known without looking at what was recorded, and can be held against it. A coupon of the
+store itself (first digit 1) ends in a number of the store's own: its value is not in the data, and none is made up.
 
 A redemption names a household and a day, not a basket: the voucher is offered in each basket of that day, and used in
-the first in which it has an effect. ``coupon_disc`` is what a manufacturer's coupon took off a line, and ``sales_value``
+the first in which it has an effect. ``coupon_disc`` is what a manufacturer's coupon took off a line, ``sales_value``
 what the line cost before it: the store gets that much from both.
 
 The baskets are those of :mod:`.year`, and what is said there of the data is true here.
@@ -22,7 +22,8 @@ from uuid import UUID
 
 import msgspec
 
-from kaquan.doors.cli.demo.year import ZONE, YearError, data_folder
+from kaquan.doors.cli.demo.baskets import card_of, import_polars, read_baskets
+from kaquan.doors.cli.demo.year import YearError, data_folder
 from kaquan.promotions import (
     EMPTY,
     Basket,
@@ -32,8 +33,6 @@ from kaquan.promotions import (
     Funder,
     FunderKind,
     Goods,
-    Holder,
-    Line,
     Offer,
     Pricing,
     Stacking,
@@ -45,8 +44,7 @@ from kaquan.promotions.kinds.fixed_price import FixedPrice, Part
 from kaquan.promotions.kinds.nth_item import NthItem
 from kaquan.promotions.kinds.pieces_off import PiecesOff, Tier
 
-_PROGRAMME, _MERCHANT = UUID(int=1), UUID(int=2)
-_CARDS, _STORES, _BASKETS, _CAMPAIGNS, _TEMPLATES, _VOUCHERS, _MAKERS = (n << 96 for n in range(1, 8))
+_CAMPAIGNS, _TEMPLATES, _VOUCHERS, _MAKERS = (number << 96 for number in range(4, 8))
 
 VALUE_CODES: Mapping[int, tuple[int, int]] = {
     7: (3, 150), 9: (3, 200), 13: (4, 100), 20: (1, 20), 24: (2, 50), 25: (1, 25), 28: (2, 55), 31: (2, 60),
@@ -54,7 +52,7 @@ VALUE_CODES: Mapping[int, tuple[int, int]] = {
     50: (1, 50), 51: (2, 200), 55: (1, 55), 57: (2, 25), 60: (1, 60), 74: (1, 500), 75: (1, 75), 76: (1, 100),
     77: (1, 125), 78: (1, 150), 82: (1, 200), 87: (1, 300), 98: (2, 65),
 }  # fmt: skip
-"""Value codes of UPC-A coupons: from how many pieces on, how many cents are off. Those that were redeemed in the year."""
+"""Value codes of UPC-A coupons: from how many pieces on, how many cents are off. Those of the year's redemptions."""
 FREE, SECOND_FREE = 1, 14
 """A piece for nothing; the second for nothing."""
 
@@ -138,26 +136,8 @@ class CouponReport(msgspec.Struct, frozen=True):
 def read_coupons(folder: Path | None = None) -> CouponYear:
     """Read campaigns, coupons, redemptions and every basket with its lines. Raises YearError."""
     path = folder or data_folder()
+    pl = import_polars()
     try:
-        import polars as pl
-    except ImportError as error:
-        raise YearError("The package polars is missing: install kaquan[demo].") from error
-    try:
-        lines = (
-            pl.scan_parquet(path / "transactions.parquet")
-            .with_columns(
-                pl.col("transaction_timestamp").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-                .dt.convert_time_zone(ZONE.key).dt.replace_time_zone(None).alias("local"),
-                (pl.col("sales_value") * 100).round().cast(pl.Int64).alias("amount_fen"),
-                (pl.col("coupon_disc") * 100).round().cast(pl.Int64).alias("coupon_fen"),
-            )
-            .join(pl.scan_parquet(path / "products.parquet").select("product_id", "department", "product_category"),
-                  on="product_id", how="left", maintain_order="left")
-            .sort("transaction_timestamp", "basket_id", maintain_order=True)
-            .select("basket_id", "household_id", "store_id", "local", "product_id", "department", "product_category",
-                    "quantity", "amount_fen", "coupon_fen")
-            .collect()
-        )  # fmt: skip
         campaigns = pl.read_parquet(path / "campaign_descriptions.parquet")
         recipients = pl.read_parquet(path / "campaigns.parquet")
         coupons = pl.read_parquet(path / "coupons.parquet")
@@ -167,46 +147,22 @@ def read_coupons(folder: Path | None = None) -> CouponYear:
     goods: dict[tuple[int, int], set[str]] = defaultdict(set)
     for upc, product_id, campaign_id in coupons.select("coupon_upc", "product_id", "campaign_id").iter_rows():
         goods[upc, campaign_id].add(str(product_id))
-    baskets, recorded = _baskets(lines.iter_rows())
+    redemptions = [
+        Redemption(number, row["household_id"], row["coupon_upc"], row["campaign_id"], row["redemption_date"].date())
+        for number, row in enumerate(redeemed.iter_rows(named=True), start=1)
+    ]
+    baskets, recorded = read_baskets(folder)
     return CouponYear(
-        windows={row["campaign_id"]: (row["start_date"].date(), row["end_date"].date())
-                 for row in campaigns.iter_rows(named=True)},
+        windows={
+            row["campaign_id"]: (row["start_date"].date(), row["end_date"].date())
+            for row in campaigns.iter_rows(named=True)
+        },
         recipients=frozenset(recipients.select("campaign_id", "household_id").iter_rows()),
         goods={key: frozenset(skus) for key, skus in goods.items()},
-        redemptions=[
-            Redemption(number, row["household_id"], row["coupon_upc"], row["campaign_id"], row["redemption_date"].date())
-            for number, row in enumerate(redeemed.iter_rows(named=True), start=1)
-        ],
+        redemptions=redemptions,
         baskets=baskets,
         recorded=recorded,
-    )  # fmt: skip
-
-
-def _baskets(
-    rows: Iterable[tuple[int, int, int, datetime, int, str | None, str | None, int, int, int]],
-) -> tuple[list[Basket], dict[tuple[UUID, int], int]]:
-    baskets: list[Basket] = []
-    recorded: dict[tuple[UUID, int], int] = {}
-    names: dict[tuple[str | None, str | None], frozenset[str]] = {}
-    stores: dict[int, UUID] = {}
-    holders: dict[int, Holder] = {}
-    lines: list[Line] = []
-    now = 0
-    for basket_id, household_id, store_id, local, product_id, department, category, quantity, amount, coupon in rows:
-        if basket_id != now:
-            now, lines = basket_id, []
-            store = stores.setdefault(store_id, UUID(int=_STORES + store_id))
-            holder = holders.setdefault(household_id, Holder(UUID(int=_CARDS + household_id)))
-            id_ = UUID(int=_BASKETS + basket_id)
-            baskets.append(Basket(id_, local, _PROGRAMME, _MERCHANT, store, "grocery", None, lines, holder))  # type: ignore[arg-type]
-        key = (department, category)
-        categories = names.get(key)
-        if categories is None:
-            categories = names[key] = frozenset(name for name in key if name)
-        lines.append(Line(len(lines) + 1, str(product_id), categories, max(quantity, 1), amount))
-        if coupon:
-            recorded[baskets[-1].transaction_id, len(lines)] = coupon
-    return [basket._replace(lines=tuple(basket.lines)) for basket in baskets], recorded
+    )
 
 
 def offer_of(coupon_upc: int, skus: frozenset[str]) -> Offer | None:
@@ -257,7 +213,7 @@ def compile_coupon(year: CouponYear, coupon_upc: int, campaign_id: int) -> Compi
 def reconcile(year: CouponYear, campaigns: CompiledCampaigns = EMPTY) -> CouponReport:
     """Replay every redemption, in every basket of its day, and hold what it takes off against what was recorded."""
     by_day: dict[tuple[UUID, date], list[Basket]] = defaultdict(list)
-    asked = {(UUID(int=_CARDS + one.household_id), one.day) for one in year.redemptions}
+    asked = {(card_of(one.household_id), one.day) for one in year.redemptions}
     for basket in year.baskets:
         key = (basket.holder.card_id, basket.local.date())
         if key in asked:
@@ -268,7 +224,7 @@ def reconcile(year: CouponYear, campaigns: CompiledCampaigns = EMPTY) -> CouponR
     found: list[Found] = []
     touched: set[tuple[UUID, int]] = set()
     for (household_id, day), redemptions in of_day.items():
-        baskets = by_day[UUID(int=_CARDS + household_id), day]
+        baskets = by_day[card_of(household_id), day]
         found += _replay_day(year, campaigns, baskets, redemptions, touched)
     return _report(year, found, touched)
 
@@ -333,10 +289,8 @@ def _settle(year: CouponYear, basket: Basket, pricing: Pricing, used: Mapping[UU
                 together |= left.pop(other)
         ours_fen = sum(ours[one] for one in members)
         recorded_fen = sum(year.recorded.get((basket.transaction_id, number), 0) for number in together)
-        if ours_fen == recorded_fen:
-            fate = Fate.EXACT
-        else:
-            fate = Fate.OTHER_AMOUNT if recorded_fen else Fate.NOT_ON_ITS_GOODS
+        fate = Fate.OTHER_AMOUNT if recorded_fen else Fate.NOT_ON_ITS_GOODS
+        fate = Fate.EXACT if ours_fen == recorded_fen else fate
         for place, one in enumerate(members):
             yield Found(used[one], fate, ours[one], recorded_fen if place == 0 else 0)
 
