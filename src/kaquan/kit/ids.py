@@ -46,6 +46,7 @@ class Prefix(StrEnum):
     TOP_UP = "top"
     SALE_PAYMENT = "spay"
     FUNDER = "fun"
+    CAMPAIGN = "camp"
     VOUCHER_TEMPLATE = "vtpl"
     VOUCHER_BATCH = "vbat"
     VOUCHER = "vou"

@@ -8,6 +8,9 @@ It posts nothing, counts no budget and knows no voucher's row: the rooms above d
 """
 
 from kaquan.promotions import kinds
+from kaquan.promotions.campaign_book import CampaignBook
+from kaquan.promotions.campaigns import CampaignSearch, CampaignStatus, CampaignVersion, KeptCampaign
+from kaquan.promotions.check import check_campaign, check_offer, check_rules
 from kaquan.promotions.compile import (
     EMPTY,
     CompiledBudget,
@@ -17,8 +20,28 @@ from kaquan.promotions.compile import (
     compile_campaigns,
     compile_offer,
 )
+from kaquan.promotions.files import read_campaign, read_terms, refuse_file, show_terms
+from kaquan.promotions.find import get_campaign, get_policy, get_version, list_campaigns, list_versions
 from kaquan.promotions.kind import find_kinds
 from kaquan.promotions.price import DAY_CAP_ID, price_basket, price_load
+from kaquan.promotions.publish import (
+    Hand,
+    change_campaign,
+    change_policy,
+    create_campaign,
+    end_campaign,
+    find_broken_rules,
+    publish_campaign,
+)
+from kaquan.promotions.refund import (
+    KeptLine,
+    KeptPricing,
+    RefundPricing,
+    basket_left,
+    keep_pricing,
+    price_refund,
+    price_refund_of,
+)
 from kaquan.promotions.terms import (
     Base,
     Birthday,
@@ -68,7 +91,11 @@ __all__ = [
     "BudgetScope",
     "BudgetUse",
     "Campaign",
+    "CampaignBook",
+    "CampaignSearch",
+    "CampaignStatus",
     "CampaignTerms",
+    "CampaignVersion",
     "CompiledBudget",
     "CompiledCampaigns",
     "CompiledOffer",
@@ -78,8 +105,12 @@ __all__ = [
     "Goods",
     "Grant",
     "GrantKind",
+    "Hand",
     "Holder",
     "Hours",
+    "KeptCampaign",
+    "KeptLine",
+    "KeptPricing",
     "Line",
     "LoadFacts",
     "LoadPricing",
@@ -87,16 +118,39 @@ __all__ = [
     "OnReturn",
     "OutsideOffer",
     "Pricing",
+    "RefundPricing",
     "Share",
     "Skipped",
     "Stacking",
     "StackingPolicy",
     "VoucherInHand",
+    "basket_left",
+    "change_campaign",
+    "change_policy",
+    "check_campaign",
+    "check_offer",
+    "check_rules",
     "compile_campaign",
     "compile_campaigns",
     "compile_offer",
+    "create_campaign",
+    "end_campaign",
+    "find_broken_rules",
     "find_kinds",
+    "get_campaign",
+    "get_policy",
+    "get_version",
+    "keep_pricing",
     "kinds",
+    "list_campaigns",
+    "list_versions",
     "price_basket",
     "price_load",
+    "price_refund",
+    "price_refund_of",
+    "publish_campaign",
+    "read_campaign",
+    "read_terms",
+    "refuse_file",
+    "show_terms",
 ]

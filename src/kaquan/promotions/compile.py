@@ -8,14 +8,16 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from kaquan.kit.ids import uuid_from
+from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import Refusal
-from kaquan.promotions.kind import Effects, LoadKind, find_kinds
+from kaquan.promotions.kind import Bounds, Effects, LoadKind, find_kinds
 from kaquan.promotions.outcomes import OFFER_NOT_FOR_HOLDER, OFFER_NOT_HERE, OFFER_NOT_NOW
 from kaquan.promotions.terms import (
     ALL_GOODS,
@@ -32,17 +34,18 @@ from kaquan.promotions.terms import (
     Offer,
     StackingPolicy,
 )
-from kaquan.promotions.types import Basket, Funder, LoadFacts, OnReturn
+from kaquan.promotions.types import Basket, Funder, Line, LoadFacts, OnReturn
 
 MAX_PLACES = 20_000
 """How many places of a day are remembered."""
 
+_ANY = Bounds(1, MAX_FEN, MAX_FEN)
 _LOW_64 = (1 << 64) - 1
 _DAY_MINUTES = 24 * 60
 _WEEK = timedelta(days=3)
 
 
-class CompiledBudget(msgspec.Struct, frozen=True):
+class CompiledBudget(NamedTuple):
     """A budget as payments count it. ``id`` is the same in all versions of its campaign."""
 
     id: UUID
@@ -65,7 +68,7 @@ class CompiledOffer(msgspec.Struct, frozen=True, eq=False):
     params: Any
     effects: Callable[[Any, Any], Effects]
     applies: Callable[[Any, Any], Refusal | None]
-    least_fen: int
+    bounds: Bounds
     goods: Goods
     group: str
     alone: bool
@@ -83,6 +86,15 @@ class CompiledOffer(msgspec.Struct, frozen=True, eq=False):
     ends_at: datetime
     conditions: Conditions
     asks_holder: bool
+    bit: int = 0
+    """That of its goods among those of its book; 0: all goods, or those of a voucher."""
+
+    @property
+    def sight(self) -> int:
+        """Offers of one basket with the same number look at the same goods at the same prices."""
+        if self.bit or self.goods == ALL_GOODS:
+            return self.bit << 1 | self.is_of_list
+        return -(id(self.goods) << 1 | self.is_of_list)
 
     def why_not_now(self, local: datetime) -> Refusal | None:
         """Refused: ``offer_not_now``."""
@@ -199,7 +211,7 @@ def compile_offer(
         params=offer.params,
         effects=kind.effects,
         applies=kind.applies,
-        least_fen=1 if isinstance(kind, LoadKind) else kind.least_fen(offer.params),
+        bounds=_ANY if isinstance(kind, LoadKind) else kind.bounds(offer.params),
         goods=wanted.goods,
         group=stacking.group,
         alone=stacking.alone,
@@ -259,51 +271,97 @@ def compile_budgets(campaign_id: UUID, terms: CampaignTerms) -> tuple[CompiledBu
     )
 
 
+class Entry(NamedTuple):
+    """An offer with what is asked of it first: for most offers that is all."""
+
+    bit: int
+    sight: int
+    least_fen: int
+    most_bp: int
+    most_fen: int
+    offer: CompiledOffer
+
+
+def enter(offer: CompiledOffer) -> Entry:
+    """The entry of an offer."""
+    return Entry(offer.bit, offer.sight, *offer.bounds, offer)
+
+
+class Plan:
+    """The offers that are on at a place and a minute, sorted for choosing.
+
+    The offers of a group are in the order of what they can be worth, so that most of them are known to lose before they
+    are asked for their effects.
+    """
+
+    __slots__ = ("alone", "free", "groups", "offers")
+
+    def __init__(self, offers: Sequence[CompiledOffer]) -> None:
+        self.offers = tuple(offers)
+        self.alone = [(enter(offer),) for offer in offers if offer.alone]
+        self.free = [(enter(offer),) for offer in offers if not offer.alone and not offer.group]
+        groups: dict[str, list[Entry]] = {}
+        for offer in sorted(offers, key=lambda offer: (bool(offer.bit), -offer.bounds.most_bp)):
+            if offer.group and not offer.alone:
+                groups.setdefault(offer.group, []).append(enter(offer))
+        self.groups = list(groups.items())
+
+
+NO_PLAN = Plan(())
+
+
 class CompiledCampaigns:
     """All campaigns of a book that may apply now or soon, ready to price with. Empty: nothing is in force."""
 
     __slots__ = ("all_goods_bits", "bits", "category_bits", "loads", "offers", "policy", "purchases", "sku_bits")
 
     def __init__(self, offers: Sequence[CompiledOffer], policy: StackingPolicy) -> None:
-        self.offers = tuple(sorted(offers, key=lambda offer: offer.rank))
-        self.policy = policy
-        self.purchases = _Calendar([offer for offer in self.offers if not offer.is_for_loads])
-        self.loads = _Calendar([offer for offer in self.offers if offer.is_for_loads])
         # Which goods there are among those of all offers is found line by line, by one look-up for each name.
-        several = {offer.goods: None for offer in self.offers if offer.goods != ALL_GOODS}
+        several = {offer.goods: None for offer in offers if offer.goods != ALL_GOODS}
         self.bits = {goods: 1 << position for position, goods in enumerate(several)}
+        self.offers = tuple(
+            replace(offer, bit=self.bits.get(offer.goods, 0)) for offer in sorted(offers, key=lambda offer: offer.rank)
+        )
+        self.policy = policy
+        self.purchases = Calendar([offer for offer in self.offers if not offer.is_for_loads])
+        self.loads = Calendar([offer for offer in self.offers if offer.is_for_loads])
         self.all_goods_bits = 0
         self.sku_bits: dict[str, tuple[int, int]] = {}
         self.category_bits: dict[str, tuple[int, int]] = {}
         for goods, bit in self.bits.items():
             if not goods.skus and not goods.categories:
                 self.all_goods_bits |= bit
-            for names, into, place in (
-                (goods.skus, self.sku_bits, 0),
-                (goods.except_skus, self.sku_bits, 1),
-                (goods.categories, self.category_bits, 0),
-                (goods.except_categories, self.category_bits, 1),
-            ):
-                for name in names:
-                    known = into.get(name, (0, 0))
-                    into[name] = (known[0] | bit, known[1]) if place == 0 else (known[0], known[1] | bit)
+            _add_bit(self.sku_bits, goods.skus, bit, 0)
+            _add_bit(self.sku_bits, goods.except_skus, 0, bit)
+            _add_bit(self.category_bits, goods.categories, bit, 0)
+            _add_bit(self.category_bits, goods.except_categories, 0, bit)
 
     def __bool__(self) -> bool:
         return bool(self.offers)
 
-    def goods_bits(self, sku: str, categories: frozenset[str]) -> int:
-        """Which of ``bits`` a line has."""
-        holds, lacks = self.sku_bits.get(sku, _NEITHER)
-        holds |= self.all_goods_bits
-        for category in categories:
-            more = self.category_bits.get(category)
-            if more is not None:
-                holds |= more[0]
-                lacks |= more[1]
-        return holds & ~lacks
+    def line_bits(self, lines: Sequence[Line]) -> list[int]:
+        """Of each line the ``bits`` of the goods that it is among."""
+        sku_bits, category_bits = self.sku_bits, self.category_bits
+        found = []
+        for line in lines:
+            holds, lacks = sku_bits.get(line.sku, _NEITHER)
+            holds |= self.all_goods_bits
+            for category in line.categories:
+                more = category_bits.get(category)
+                if more is not None:
+                    holds |= more[0]
+                    lacks |= more[1]
+            found.append(holds & ~lacks)
+        return found
 
 
 _NEITHER = (0, 0)
+
+
+def _add_bit(into: dict[str, tuple[int, int]], names: Iterable[str], holds: int, lacks: int) -> None:
+    for name in names:
+        known = into.get(name, _NEITHER)
+        into[name] = (known[0] | holds, known[1] | lacks)
 
 
 def compile_campaigns(campaigns: Iterable[Campaign], policy: StackingPolicy = NO_POLICY) -> CompiledCampaigns:
@@ -311,37 +369,35 @@ def compile_campaigns(campaigns: Iterable[Campaign], policy: StackingPolicy = NO
     return CompiledCampaigns([offer for campaign in campaigns for offer in compile_campaign(campaign)], policy)
 
 
-class _Calendar:
-    """Which offers are on, at a place and a minute, in the order in which they apply."""
+class Calendar:
+    """Which offers are on, at a place and a minute."""
 
     __slots__ = ("_day", "_offers", "_places")
 
     def __init__(self, offers: Sequence[CompiledOffer]) -> None:
         self._offers = offers
         self._day: date | None = None
-        self._places: dict[tuple[UUID, UUID | None, str | None, str | None], _Plan] = {}
+        self._places: dict[tuple[UUID, UUID | None, str | None, str | None], tuple[list[int], list[Plan]]] = {}
 
-    def at(self, at: Basket | LoadFacts) -> tuple[CompiledOffer, ...]:
+    def at(self, at: Basket | LoadFacts) -> Plan:
         """Those whose place and time hold; what they ask of goods and holder is not yet asked."""
         if not self._offers:
-            return ()
+            return NO_PLAN
         local = at.local
         day = local.date()
         if day != self._day or len(self._places) > MAX_PLACES:
             self._day, self._places = day, {}
         place = (at.programme_id, at.store_id or at.merchant_id, at.trade, at.district)
-        plan = self._places.get(place)
-        if plan is None:
+        turns = self._places.get(place)
+        if turns is None:
             here = [offer for offer in self._offers if offer.is_on_day(day) and offer.is_here(at)]
-            plan = self._places[place] = _plan_day(here, day)
-        return plan[1][bisect_right(plan[0], local.hour * 60 + local.minute) - 1]
+            turns = self._places[place] = _plan_day(here, day)
+        minutes, plans = turns
+        return plans[bisect_right(minutes, local.hour * 60 + local.minute) - 1]
 
 
-_Plan = tuple[list[int], list[tuple[CompiledOffer, ...]]]
-"""From which minutes on which offers are on."""
-
-
-def _plan_day(offers: Sequence[CompiledOffer], day: date) -> _Plan:
+def _plan_day(offers: Sequence[CompiledOffer], day: date) -> tuple[list[int], list[Plan]]:
+    """From which minutes of the day on which offers are on."""
     midnight = datetime.combine(day, datetime.min.time())
     today = [o for o in offers if o.starts_at < midnight + timedelta(days=1) and o.ends_at > midnight]
     turns = {0}
@@ -350,7 +406,7 @@ def _plan_day(offers: Sequence[CompiledOffer], day: date) -> _Plan:
         turns |= {minute % _DAY_MINUTES for part in offer.conditions.hours for minute in part}
     minutes = sorted(turns)
     return minutes, [
-        tuple(offer for offer in today if offer.is_on(midnight + timedelta(minutes=minute))) for minute in minutes
+        Plan([offer for offer in today if offer.is_on(midnight + timedelta(minutes=minute))]) for minute in minutes
     ]
 
 

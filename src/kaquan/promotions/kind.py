@@ -64,6 +64,15 @@ class Effects(NamedTuple):
 NOTHING = Effects()
 
 
+class Bounds(NamedTuple):
+    """What holds of the effects on any goods. Below ``least_fen`` they are nothing; they are never worth more than
+    ``most_bp`` of 10,000 of the goods, nor more than ``most_fen``."""
+
+    least_fen: int
+    most_bp: int
+    most_fen: int
+
+
 class Fault(NamedTuple):
     """What is wrong with parameters: the field, and what is allowed in both languages."""
 
@@ -73,7 +82,7 @@ class Fault(NamedTuple):
 
 
 class PurchaseKind(msgspec.Struct, Generic[P], frozen=True):
-    """A kind of offer for purchases. ``least_fen``: below that many no goods have an effect, which saves asking."""
+    """A kind of offer for purchases. ``bounds`` save asking most offers for their effects."""
 
     name: str
     en: str
@@ -82,7 +91,7 @@ class PurchaseKind(msgspec.Struct, Generic[P], frozen=True):
     check: Callable[[P], list[Fault]]
     applies: Callable[[P, Seen], Refusal | None]
     effects: Callable[[P, Seen], Effects]
-    least_fen: Callable[[P], int]
+    bounds: Callable[[P], Bounds]
 
 
 class LoadKind(msgspec.Struct, Generic[P], frozen=True):
@@ -97,6 +106,8 @@ class LoadKind(msgspec.Struct, Generic[P], frozen=True):
     applies: Callable[[P, SeenLoad], Refusal | None]
     effects: Callable[[P, SeenLoad], Effects]
     rebate_bp: Callable[[P], int | None]
+    prize_fen: Callable[[P], int | None] = lambda _: None
+    """The highest prize, of what is given by chance."""
 
 
 @cache

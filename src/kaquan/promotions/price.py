@@ -11,16 +11,17 @@ A discount is spread over its goods by what they cost by then, then over its fun
 :func:`kaquan.kit.money.allocate`: sums are exact in both directions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
 from kaquan.kit.money import allocate
 from kaquan.kit.outcomes import Refusal
-from kaquan.promotions.compile import CompiledCampaigns, CompiledOffer, budget_id, draw_of
+from kaquan.promotions.compile import CompiledCampaigns, CompiledOffer, Entry, Plan, budget_id, draw_of, enter
 from kaquan.promotions.kind import NOTHING, Effects, Gift, Seen, SeenLoad
 from kaquan.promotions.outcomes import (
-    OFFER_BELOW_THRESHOLD,
     OFFER_BUDGET_EXHAUSTED,
     OFFER_GROUP_TAKEN,
     OFFER_HELD_BACK,
@@ -29,7 +30,7 @@ from kaquan.promotions.outcomes import (
     OFFER_NOT_FOR_GOODS,
     OFFER_STANDS_ALONE,
 )
-from kaquan.promotions.terms import ALL_GOODS, BudgetScope, Goods
+from kaquan.promotions.terms import NO_POLICY, BudgetScope
 from kaquan.promotions.types import (
     Applied,
     Basket,
@@ -41,6 +42,7 @@ from kaquan.promotions.types import (
     Pricing,
     Share,
     Skipped,
+    VoucherInHand,
 )
 
 _POLICY = UUID(int=0)
@@ -50,30 +52,35 @@ DAY_CAP_ID = budget_id(_POLICY, "max_day_fen")
 
 
 class _Candidate(NamedTuple):
-    """An offer that may apply, by itself or by a voucher."""
+    """An offer that applies if no other is in its way, by itself or by a voucher."""
 
     offer: CompiledOffer
     voucher_id: UUID | None
-    effects: Effects | None
-    """On what the basket costs before every offer, if it was asked for."""
+    effects: Effects
+    """On what the goods cost before every offer."""
+    worth_fen: int
+    sight: int
+
+    @property
+    def rank(self) -> tuple[tuple[int, str, str], bytes]:
+        return self.offer.rank, b"" if self.voucher_id is None else self.voucher_id.bytes
 
 
 class _Result(NamedTuple):
     """What came of applying some offers."""
 
+    chosen: list[_Candidate]
+    """Those that were tried."""
     offers: list[CompiledOffer]
     """Those that applied."""
     shares: list[Share]
     applied: list[Applied]
     grants: list[Grant]
-    given_fen: dict[UUID, int]
-    """By campaign: discounts and grants."""
+    given_fen: dict[int, int]
+    """By the number of the campaign's id: discounts and grants."""
     discount_fen: int
-    skipped: list[Skipped]
-
-    @property
-    def worth_fen(self) -> int:
-        return sum(self.given_fen.values())
+    failed: list[tuple[_Candidate, Refusal]]
+    """What the ones before left nothing for."""
 
 
 def price_basket(
@@ -88,21 +95,15 @@ def price_basket(
     ``exhausted`` are budgets whose rest is known not to pay for this basket. With ``explain`` every offer that did not
     apply says why.
     """
-    offers = compiled.purchases.at(basket)
-    lines = basket.lines
-    amounts = [line.amount_fen for line in lines]
+    plan = compiled.purchases.at(basket)
+    amounts = [line.amount_fen for line in basket.lines]
     amount_fen = sum(amounts)
-    outside_fen = 0
-    left = amounts
-    if basket.outside:
-        outside_fen = min(amount_fen, sum(one.amount_fen for one in basket.outside))
-        left = [all_ - off for all_, off in zip(amounts, allocate(outside_fen, amounts), strict=True)]
-    if not offers and not basket.vouchers:
-        skipped = _why_elsewhere(compiled, basket, offers) if explain else ()
-        return Pricing(amount_fen, 0, amount_fen - outside_fen, (), (), (), (), skipped)
-    pricer = _Pricer(compiled, basket, lines, amounts, left, outside_fen, exhausted, explain)
-    result, held_back = pricer.price([(offer, None) for offer in offers], basket)
-    skipped = (*result.skipped, *_why_elsewhere(compiled, basket, offers)) if explain else ()
+    if not plan.offers and not basket.vouchers and not basket.outside:
+        skipped = _explain_elsewhere(compiled, basket, plan) if explain else ()
+        return Pricing(amount_fen, 0, amount_fen, (), (), (), (), skipped)
+    outside_fen = min(amount_fen, sum([one.amount_fen for one in basket.outside]))
+    pricer = _Pricer(compiled, basket, basket.lines, amounts, outside_fen, exhausted)
+    result = pricer.price(plan, basket.vouchers)
     return Pricing(
         amount_fen,
         result.discount_fen,
@@ -111,8 +112,8 @@ def price_basket(
         tuple(result.applied),
         tuple(result.grants),
         pricer.uses(result),
-        skipped,
-        held_back,
+        (*pricer.explain(plan, result), *_explain_elsewhere(compiled, basket, plan)) if explain else (),
+        pricer.held_back(),
     )
 
 
@@ -124,15 +125,10 @@ def price_load(
     explain: bool = False,
 ) -> LoadPricing:
     """What a top-up costs, and what it brings beside: as :func:`price_basket`."""
-    offers = compiled.loads.at(load)
-    skipped: tuple[Skipped, ...]
-    if not offers:
-        skipped = _why_elsewhere(compiled, load, offers) if explain else ()
-        return LoadPricing(load.amount_fen, 0, load.amount_fen, (), (), (), (), skipped)
-    amounts = [load.amount_fen]
+    plan = compiled.loads.at(load)
     lines = (Line(1, "", frozenset(), 1, load.amount_fen),)
-    pricer = _Pricer(compiled, load, lines, amounts, amounts, 0, exhausted, explain)
-    result, held_back = pricer.price([(offer, None) for offer in offers], None)
+    pricer = _Pricer(compiled, load, lines, [load.amount_fen], 0, exhausted)
+    result = pricer.price(plan, ())
     return LoadPricing(
         load.amount_fen,
         result.discount_fen,
@@ -141,8 +137,8 @@ def price_load(
         tuple(result.applied),
         tuple(result.grants),
         pricer.uses(result),
-        (*result.skipped, *_why_elsewhere(compiled, load, offers)) if explain else (),
-        held_back,
+        (*pricer.explain(plan, result), *_explain_elsewhere(compiled, load, plan)) if explain else (),
+        pricer.held_back(),
     )
 
 
@@ -150,19 +146,21 @@ class _Pricer:
     """One pricing on its way."""
 
     __slots__ = (
+        "_best",
+        "_held",
+        "_holder_draw",
+        "_limit_fen",
+        "_line_bits",
+        "_sights",
+        "all_fen",
         "amounts",
         "at",
-        "bits",
+        "basket_bits",
         "compiled",
         "exhausted",
-        "explain",
         "left",
-        "limit_fen",
-        "line_bits",
         "lines",
-        "seen_at_list",
-        "seen_at_start",
-        "skipped",
+        "taken",
     )
 
     def __init__(
@@ -171,271 +169,221 @@ class _Pricer:
         at: Basket | LoadFacts,
         lines: Sequence[Line],
         amounts: list[int],
-        left: list[int],
         outside_fen: int,
         exhausted: frozenset[UUID],
-        explain: bool,
     ) -> None:
-        self.compiled, self.at, self.lines, self.amounts, self.left = compiled, at, lines, amounts, left
-        self.exhausted, self.explain = exhausted, explain
-        self.skipped: list[Skipped] = []
+        self.compiled, self.at, self.lines, self.amounts, self.exhausted = compiled, at, lines, amounts, exhausted
+        self.left = amounts
+        self.taken: dict[str, str] = {}
+        self.all_fen = sum(amounts)
+        """No offer sees more."""
+        if outside_fen and isinstance(at, Basket):
+            self.left = [all_ - off for all_, off in zip(amounts, allocate(outside_fen, amounts), strict=True)]
+            self.taken = {one.group: one.name for one in at.outside if one.group}
         policy = compiled.policy
-        limit_fen = sum(amounts) * policy.max_discount_bp // 10_000
-        for most_fen in (policy.max_discount_fen, policy.max_day_fen):
-            if most_fen is not None:
-                limit_fen = min(limit_fen, most_fen)
-        self.limit_fen = max(limit_fen - outside_fen, 0)
-        self.line_bits = [compiled.goods_bits(line.sku, line.categories) for line in lines] if compiled.bits else []
-        self.bits = 0
-        for bits in self.line_bits:
-            self.bits |= bits
-        everything = list(range(len(lines)))
-        self.seen_at_list: dict[Goods, tuple[list[int], Seen]] = {
-            ALL_GOODS: (everything, Seen(lines, amounts, sum(amounts)))
-        }
-        self.seen_at_start = self.seen_at_list
-        if left is not amounts:
-            self.seen_at_start = {ALL_GOODS: (everything, Seen(lines, left, sum(left)))}
+        limit_fen = self.all_fen
+        if policy is not NO_POLICY:
+            limit_fen = limit_fen * policy.max_discount_bp // 10_000
+            for most_fen in (policy.max_discount_fen, policy.max_day_fen):
+                if most_fen is not None:
+                    limit_fen = min(limit_fen, most_fen)
+        self._limit_fen = max(limit_fen - outside_fen, 0)
+        self._line_bits = compiled.line_bits(lines) if compiled.bits else []
+        self.basket_bits = 0
+        for bits in self._line_bits:
+            self.basket_bits |= bits
+        self._sights: dict[int, tuple[Sequence[int], Seen]] = {}
+        self._best: dict[str, _Candidate] = {}
+        self._held: list[_Candidate] = []
+        self._holder_draw: int | None = None
 
-    def price(
-        self, offers: list[tuple[CompiledOffer, UUID | None]], basket: Basket | None
-    ) -> tuple[_Result, tuple[UUID, ...]]:
+    # --- choosing
+
+    def price(self, plan: Plan, vouchers: Sequence[VoucherInHand]) -> _Result:
         """Choose and apply."""
-        taken: dict[str, str] = {}
-        if basket is not None:
-            taken = {one.group: one.name for one in basket.outside if one.group}
-            if basket.vouchers:
-                offers = self._with_vouchers(offers, basket)
-        found = [(offer, voucher_id) for offer, voucher_id in offers if self._may_apply(offer, voucher_id, taken)]
-        together, alone, held_back = self._choose(found)
-        result = self._apply(together)
-        if alone:
-            result = self._stand_alone(alone, together, result)
-        self.skipped += result.skipped
-        return result._replace(skipped=self.skipped), held_back
-
-    def _with_vouchers(
-        self, offers: list[tuple[CompiledOffer, UUID | None]], basket: Basket
-    ) -> list[tuple[CompiledOffer, UUID | None]]:
-        """With the offers of vouchers at their places. A voucher is for one place and time too."""
-        joined = list(offers)
-        times: dict[tuple[UUID, str], int] = {}
-        for voucher in sorted(basket.vouchers, key=lambda voucher: voucher.voucher_id):
-            offer = voucher.offer
-            key = (voucher.template_id, offer.name)
-            times[key] = times.get(key, 0) + 1
-            why = offer.why_not_now(basket.local) or offer.why_not_here(basket)
-            if why is None and times[key] > offer.max_vouchers:
-                why = OFFER_LIMIT_REACHED.refuse(limit="max_vouchers")
-            if why is None:
-                joined.append((offer, voucher.voucher_id))
-            elif self.explain:
-                self._skip(offer, voucher.voucher_id, why)
-        joined.sort(key=lambda one: (one[0].rank, b"" if one[1] is None else one[1].bytes))
-        return joined
-
-    def _may_apply(self, offer: CompiledOffer, voucher_id: UUID | None, taken: dict[str, str]) -> bool:
-        """Whether goods, threshold, holder and budget hold."""
-        why: Refusal | None
-        if taken and offer.group in taken:
-            why = OFFER_GROUP_TAKEN.refuse(group=offer.group, winner=taken[offer.group])
-            return self._skip(offer, voucher_id, why) if self.explain else False
-        goods = offer.goods
-        bit = self.compiled.bits.get(goods) if goods is not ALL_GOODS else None
-        if bit is not None and not bit & self.bits:
-            return self._skip(offer, voucher_id, OFFER_NOT_FOR_GOODS.refuse()) if self.explain else False
-        seen = self.seen(goods, is_of_list=offer.is_of_list)[1]
-        if seen.amount_fen < offer.least_fen:
-            return self._skip(offer, voucher_id, self._why_too_little(offer, seen)) if self.explain else False
-        if offer.asks_holder and (why := offer.why_not_holder(self.at)) is not None:
-            return self._skip(offer, voucher_id, why) if self.explain else False
-        if self.exhausted and not self.exhausted.isdisjoint(offer.budget_ids):
-            return self._skip(offer, voucher_id, OFFER_BUDGET_EXHAUSTED.refuse()) if self.explain else False
-        return True
-
-    def _choose(
-        self, found: list[tuple[CompiledOffer, UUID | None]]
-    ) -> tuple[list[_Candidate], list[_Candidate], tuple[UUID, ...]]:
-        """Of each group the best; those without one, those that stand alone, and the campaigns that were held back."""
-        at = self.at
-        best: dict[str, _Candidate] = {}
-        worth: dict[str, int] = {}
-        together: list[_Candidate] = []
-        alone: list[_Candidate] = []
-        held: list[tuple[CompiledOffer, int]] = []
-        holder_draw: int | None = None
-        for offer, voucher_id in found:
-            seen = self.seen(offer.goods, is_of_list=offer.is_of_list)[1]
-            effects = self.effects(offer, seen)
-            worth_fen = effects.off_fen if not effects.gifts else effects.worth_fen
-            if not worth_fen and not effects.gifts:
-                if self.explain:
-                    self._skip(offer, voucher_id, self.why_nothing(offer, seen))
-                continue
-            group = offer.group
-            if group and not offer.alone and worth_fen <= worth.get(group, -1):
-                continue
-            if offer.control_bp and voucher_id is None:
-                if holder_draw is None:
-                    holder_draw = draw_of(at.holder.id)
-                if offer.holds_back(holder_draw):
-                    held.append((offer, worth_fen))
-                    continue
-            candidate = _Candidate(offer, voucher_id, effects)
-            if offer.alone:
-                alone.append(candidate)
-            elif group:
-                best[group], worth[group] = candidate, worth_fen
-            else:
-                together.append(candidate)
-        if best:
-            together += best.values()
-            together.sort(key=_rank_of)
-            if self.explain:
-                self._say_who_won(found, best, {offer.campaign_id for offer, _ in held})
-        held_back = dict.fromkeys(offer.campaign_id for offer, fen in held if fen > worth.get(offer.group, -1))
-        if self.explain:
-            for offer, _ in held:
-                self._skip(offer, None, OFFER_HELD_BACK.refuse())
-        return together, alone, tuple(held_back)
-
-    def _say_who_won(
-        self, found: list[tuple[CompiledOffer, UUID | None]], best: dict[str, _Candidate], held: set[UUID]
-    ) -> None:
-        said = {(skipped.campaign_id, skipped.offer, skipped.voucher_id) for skipped in self.skipped}
-        for offer, voucher_id in found:
-            winner = best.get(offer.group)
-            if winner is None or offer.alone or (winner.offer is offer and winner.voucher_id == voucher_id):
-                continue
-            is_held = offer.campaign_id in held and offer.control_bp and voucher_id is None
-            if not is_held and (offer.campaign_id, offer.name, voucher_id) not in said:
-                self._skip(offer, voucher_id, OFFER_GROUP_TAKEN.refuse(group=offer.group, winner=winner.offer.name))
-
-    def _stand_alone(self, alone: list[_Candidate], together: list[_Candidate], result: _Result) -> _Result:
-        """The one that is worth more alone than all others together, if there is one."""
-        winner: _Candidate | None = None
+        best, taken = self._best, self.taken
+        for group, offers in plan.groups:
+            if (not taken or group not in taken) and (found := self._best_of(offers, None, None)) is not None:
+                best[group] = found
+        free = [one for offer in plan.free if (one := self._best_of(offer, None, None)) is not None]
+        alone = [one for offer in plan.alone if (one := self._best_of(offer, None, None)) is not None]
+        if vouchers:
+            self._add_vouchers(vouchers, free, alone)
+        free += best.values()
+        if len(free) > 1:
+            free.sort(key=_RANK)
+        result = self._apply(free)
         for candidate in alone:
             by_itself = self._apply([candidate])
-            if by_itself.worth_fen > result.worth_fen:
-                winner, result = candidate, by_itself
-        if self.explain:
-            beaten = [one for one in alone if one is not winner]
-            beaten += together if winner is not None else []
-            name = winner.offer.name if winner is not None else ", ".join(one.offer for one in result.applied)
-            for candidate in beaten:
-                self._skip(candidate.offer, candidate.voucher_id, OFFER_STANDS_ALONE.refuse(winner=name))
+            if sum(by_itself.given_fen.values()) > sum(result.given_fen.values()):
+                result = by_itself
         return result
 
-    def _apply(self, candidates: list[_Candidate]) -> _Result:
-        """Apply offers in this order."""
-        running = self.left.copy()
-        limit_fen, max_offers = self.limit_fen, self.compiled.policy.max_offers
-        offers: list[CompiledOffer] = []
-        shares: list[Share] = []
-        applied: list[Applied] = []
-        grants: list[Grant] = []
-        given: dict[UUID, int] = {}
-        skipped: list[Skipped] = []
-        discount_fen = 0
-        for offer, voucher_id, effects in candidates:
-            if max_offers is not None and len(applied) >= max_offers:
-                skipped.append(_skipped(offer, voucher_id, OFFER_LIMIT_REACHED.refuse(limit="max_offers")))
+    def _add_vouchers(self, vouchers: Sequence[VoucherInHand], free: list[_Candidate], alone: list[_Candidate]) -> None:
+        for voucher in in_turn(vouchers):
+            offer, voucher_id = voucher.offer, voucher.voucher_id
+            if self._why_not_voucher(offer, voucher_id) is not None or offer.group in self.taken:
                 continue
-            places = self.seen(offer.goods, is_of_list=offer.is_of_list)[0]
-            costs = [running[place] for place in places]
-            if effects is None or (discount_fen and not offer.is_of_list):
-                seen = Seen([self.lines[place] for place in places], costs, sum(costs))
-                effects = self.effects(offer, seen) if seen.amount_fen >= offer.least_fen else NOTHING
-                if not effects.off_fen and not effects.gifts:
-                    skipped.append(_skipped(offer, voucher_id, self.why_nothing(offer, seen)))
-                    continue
-            off_fen = min(effects.off_fen, sum(costs), limit_fen - discount_fen)
-            gifts_fen = effects.worth_fen - effects.off_fen if effects.gifts else 0
-            before_fen = given.get(offer.campaign_id, 0)
-            if offer.most_fen is not None:
-                off_fen = min(off_fen, offer.most_fen - before_fen - gifts_fen)
-                if off_fen < 0:
-                    skipped.append(_skipped(offer, voucher_id, OFFER_BUDGET_EXHAUSTED.refuse()))
-                    continue
-            if off_fen:
-                weights = costs
-                if effects.by_line is not None:
-                    weights = [min(pair) for pair in zip(effects.by_line, costs, strict=True)]
-                    off_fen = min(off_fen, sum(weights))
-            if not off_fen and not effects.gifts:
-                why = OFFER_LIMIT_REACHED.refuse(limit="max_discount") if sum(costs) else OFFER_NO_EFFECT.refuse()
-                skipped.append(_skipped(offer, voucher_id, why))
+            is_grouped = bool(offer.group) and not offer.alone
+            found = self._best_of((enter(offer),), voucher_id, self._best.get(offer.group) if is_grouped else None)
+            if found is None or found.voucher_id != voucher_id:
                 continue
-            if off_fen:
-                parts = allocate(off_fen, weights)
-                for place, part in zip(places, parts, strict=True):
-                    running[place] -= part
-                _share(shares, offer, voucher_id, [self.lines[place].number for place in places], parts)
-                discount_fen += off_fen
-            for gift in effects.gifts:
-                grants.append(_grant(offer, gift))
-            given[offer.campaign_id] = before_fen + off_fen + gifts_fen
-            offers.append(offer)
-            applied.append(Applied(offer.campaign_id, offer.version, offer.name, voucher_id, off_fen, offer.on_return))
-        return _Result(offers, shares, applied, grants, given, discount_fen, skipped)
-
-    def seen(self, goods: Goods, *, is_of_list: bool) -> tuple[list[int], Seen]:
-        """The goods of an offer before every offer: at which places they are, and what they cost."""
-        known = self.seen_at_list if is_of_list else self.seen_at_start
-        found = known.get(goods)
-        if found is None:
-            amounts = self.amounts if is_of_list else self.left
-            bit = self.compiled.bits.get(goods)
-            if bit is not None:
-                places = [place for place, bits in enumerate(self.line_bits) if bits & bit]
+            if is_grouped:
+                self._best[offer.group] = found
             else:
-                places = [place for place, line in enumerate(self.lines) if goods.holds(line.sku, line.categories)]
+                (alone if offer.alone else free).append(found)
+
+    def _why_not_voucher(self, offer: CompiledOffer, voucher_id: UUID) -> Refusal | None:
+        """Refused: ``offer_not_now``, ``offer_not_here``, ``offer_limit_reached``: a voucher has its time and place."""
+        at = self.at
+        assert isinstance(at, Basket)
+        why = offer.why_not_now(at.local) or offer.why_not_here(at)
+        if why is not None:
+            return why
+        same = sorted(v.voucher_id for v in at.vouchers if v.offer.rank == offer.rank)
+        over = same.index(voucher_id) >= offer.max_vouchers
+        return OFFER_LIMIT_REACHED.refuse(limit="max_vouchers") if over else None
+
+    def _best_of(self, entries: Sequence[Entry], voucher_id: UUID | None, best: _Candidate | None) -> _Candidate | None:
+        """The offer that is worth most to the holder, if one is worth more than ``best``."""
+        best_fen = 0 if best is None else best.worth_fen
+        basket_bits, all_fen, sights = self.basket_bits, self.all_fen, self._sights
+        for bit, sight, least_fen, most_bp, most_fen, offer in entries:
+            if (bit and not bit & basket_bits) or all_fen < least_fen:
+                continue
+            if best_fen and (most_fen < best_fen or all_fen * most_bp < best_fen * 10_000):
+                continue
+            seen = (sights.get(sight) or self._see(offer, sight))[1]
+            amount_fen = seen.amount_fen
+            if amount_fen < least_fen or (best_fen and amount_fen * most_bp < best_fen * 10_000):
+                continue
+            if offer.asks_holder and offer.why_not_holder(self.at) is not None:
+                continue
+            if self.exhausted and not self.exhausted.isdisjoint(offer.budget_ids):
+                continue
+            effects = offer.effects(offer.params, self._load(offer) if offer.is_for_loads else seen)
+            worth_fen = effects.worth_fen if effects.gifts else effects.off_fen
+            if worth_fen < best_fen or not (worth_fen or effects.gifts):
+                continue
+            candidate = _Candidate(offer, voucher_id, effects, worth_fen, sight)
+            if best is not None and worth_fen == best_fen and best.rank < candidate.rank:
+                continue
+            if offer.control_bp and voucher_id is None:
+                if self._holder_draw is None:
+                    self._holder_draw = draw_of(self.at.holder.id)
+                if offer.holds_back(self._holder_draw):
+                    self._held.append(candidate)
+                    continue
+            best, best_fen = candidate, worth_fen
+        return best
+
+    def _see(self, offer: CompiledOffer, sight: int) -> tuple[Sequence[int], Seen]:
+        """The goods of an offer before every offer: at which places they are, and what they cost."""
+        amounts = self.amounts if offer.is_of_list else self.left
+        lines, bit = self.lines, offer.bit
+        places: Sequence[int]
+        if bit:
+            places = [place for place, bits in enumerate(self._line_bits) if bits & bit]
+        elif sight >= 0:
+            places = range(len(lines))
+        else:
+            holds = offer.goods.holds
+            places = [place for place, line in enumerate(lines) if holds(line.sku, line.categories)]
+        if len(places) == len(lines):
+            seen = Seen(lines, amounts, sum(amounts))
+        else:
             costs = [amounts[place] for place in places]
-            found = known[goods] = (places, Seen([self.lines[place] for place in places], costs, sum(costs)))
+            seen = Seen([lines[place] for place in places], costs, sum(costs))
+        found = self._sights[sight] = (places, seen)
         return found
-
-    def effects(self, offer: CompiledOffer, seen: Seen) -> Effects:
-        """What an offer gives for these goods, or for the load."""
-        if offer.is_for_loads:
-            return offer.effects(offer.params, self._load(offer))
-        return offer.effects(offer.params, seen)
-
-    def why_nothing(self, offer: CompiledOffer, seen: Seen) -> Refusal:
-        """What its kind says about having no effect."""
-        if not offer.is_for_loads and seen.amount_fen < offer.least_fen:
-            return self._why_too_little(offer, seen)
-        why = offer.applies(offer.params, self._load(offer) if offer.is_for_loads else seen)
-        return why or OFFER_NO_EFFECT.refuse()
-
-    def _why_too_little(self, offer: CompiledOffer, seen: Seen) -> Refusal:
-        if not seen.lines:
-            return OFFER_NOT_FOR_GOODS.refuse()
-        return OFFER_BELOW_THRESHOLD.refuse(amount_fen=seen.amount_fen, needed_fen=offer.least_fen)
 
     def _load(self, offer: CompiledOffer) -> SeenLoad:
         assert isinstance(self.at, LoadFacts)
         return SeenLoad(self.at, draw_of(self.at.transaction_id, offer.campaign_id, offer.name))
 
+    def held_back(self) -> tuple[UUID, ...]:
+        """The campaigns that would have applied, were it not for their control groups."""
+        if not self._held:
+            return ()
+        best = {group: candidate.worth_fen for group, candidate in self._best.items()}
+        would = [one for one in self._held if one.offer.alone or one.worth_fen >= best.get(one.offer.group, 0)]
+        return tuple(dict.fromkeys(one.offer.campaign_id for one in would))
+
+    # --- applying
+
+    def _apply(self, candidates: list[_Candidate]) -> _Result:
+        """Apply offers in this order."""
+        lines, limit_fen, max_offers = self.lines, self._limit_fen, self.compiled.policy.max_offers
+        running = self.left.copy()
+        offers: list[CompiledOffer] = []
+        shares: list[Share] = []
+        applied: list[Applied] = []
+        grants: list[Grant] = []
+        given: dict[int, int] = {}
+        failed: list[tuple[_Candidate, Refusal]] = []
+        discount_fen = 0
+        for candidate in candidates:
+            offer, voucher_id, effects, _, sight = candidate
+            if max_offers is not None and len(applied) >= max_offers:
+                failed.append((candidate, OFFER_LIMIT_REACHED.refuse(limit="max_offers")))
+                continue
+            places, seen = self._sights[sight]
+            costs = running if len(places) == len(running) else [running[place] for place in places]
+            if discount_fen and not offer.is_of_list:
+                seen = Seen([lines[place] for place in places], costs, sum(costs))
+                effects = self._effects(offer, seen)
+            off_fen, gifts = effects.off_fen, effects.gifts
+            if not off_fen and not gifts:
+                failed.append((candidate, self._why_nothing(offer, seen) or OFFER_NO_EFFECT.refuse()))
+                continue
+            gifts_fen = effects.worth_fen - off_fen if gifts else 0
+            campaign = offer.campaign_id.int
+            given_fen = given.get(campaign, 0)
+            if off_fen:
+                weights = costs
+                if effects.by_line is not None:
+                    weights = [min(pair) for pair in zip(effects.by_line, costs, strict=True)]
+                off_fen = min(off_fen, sum(weights), limit_fen - discount_fen)
+            if offer.most_fen is not None and off_fen + gifts_fen + given_fen > offer.most_fen:
+                off_fen = offer.most_fen - given_fen - gifts_fen
+                if off_fen < 0 or not (off_fen or gifts):
+                    failed.append((candidate, OFFER_BUDGET_EXHAUSTED.refuse()))
+                    continue
+            if off_fen:
+                parts = allocate(off_fen, weights)
+                for place, part in zip(places, parts, strict=True):
+                    running[place] -= part
+                discount_fen += off_fen
+                _share(shares, candidate, lines, places, parts)
+            elif not gifts:
+                why = OFFER_LIMIT_REACHED.refuse(limit="max_discount") if any(weights) else OFFER_NO_EFFECT.refuse()
+                failed.append((candidate, why))
+                continue
+            for gift in gifts:
+                grants.append(_grant(offer, gift))
+            given[campaign] = given_fen + off_fen + gifts_fen
+            offers.append(offer)
+            applied.append(Applied(offer.campaign_id, offer.version, offer.name, voucher_id, off_fen, offer.on_return))
+        return _Result(candidates, offers, shares, applied, grants, given, discount_fen, failed)
+
+    def _effects(self, offer: CompiledOffer, seen: Seen) -> Effects:
+        """What an offer gives by now."""
+        if offer.is_for_loads:
+            effects: Effects = offer.effects(offer.params, self._load(offer))
+            return effects
+        return NOTHING if seen.amount_fen < offer.bounds.least_fen else offer.effects(offer.params, seen)
+
     def uses(self, result: _Result) -> tuple[BudgetUse, ...]:
         """What counts in which budget: each campaign once."""
         uses: list[BudgetUse] = []
-        counted: set[UUID] = set()
+        left = dict(result.given_fen)
         for offer in result.offers:
-            for budget in offer.budgets:
-                if budget.id in counted:
-                    continue
-                counted.add(budget.id)
-                uses.append(
-                    BudgetUse(
-                        budget.id,
-                        offer.campaign_id,
-                        self._subject(budget.scope),
-                        budget.period.value,
-                        result.given_fen[offer.campaign_id],
-                        budget.max_fen,
-                        budget.max_count,
-                    )
-                )
+            given_fen = left.pop(offer.campaign_id.int, None)
+            if given_fen is None:
+                continue
+            for id_, scope, period, max_fen, max_count in offer.budgets:
+                subject_id = None if scope is BudgetScope.ALL else self._subject(scope)
+                uses.append(BudgetUse(id_, offer.campaign_id, subject_id, period, given_fen, max_fen, max_count))
         most_fen = self.compiled.policy.max_day_fen
         if most_fen is not None and result.discount_fen:
             uses.append(BudgetUse(DAY_CAP_ID, _POLICY, self.at.holder.id, "day", result.discount_fen, most_fen, None))
@@ -443,21 +391,64 @@ class _Pricer:
 
     def _subject(self, scope: BudgetScope) -> UUID | None:
         at = self.at
-        if scope is BudgetScope.ALL:
-            return None
         if scope is BudgetScope.HOLDER:
             return at.holder.id
         if scope is BudgetScope.CARD:
             return at.holder.card_id
         return at.store_id if scope is BudgetScope.STORE else at.merchant_id
 
-    def _skip(self, offer: CompiledOffer, voucher_id: UUID | None, why: Refusal) -> bool:
-        self.skipped.append(_skipped(offer, voucher_id, why))
-        return False
+    # --- explaining
+
+    def explain(self, plan: Plan, result: _Result) -> list[Skipped]:
+        """Why the others did not apply: asked afterwards, so that who does not ask does not pay for it."""
+        done = {(one.campaign_id, one.offer, one.voucher_id) for one in result.applied}
+        failed = {(one.offer.campaign_id, one.offer.name, one.voucher_id): why for one, why in result.failed}
+        asked: list[tuple[CompiledOffer, UUID | None]] = [(offer, None) for offer in plan.offers]
+        if isinstance(self.at, Basket):
+            asked += [(voucher.offer, voucher.voucher_id) for voucher in in_turn(self.at.vouchers)]
+        told = []
+        for offer, voucher_id in asked:
+            key = (offer.campaign_id, offer.name, voucher_id)
+            if key not in done:
+                why = failed.get(key) or self._why_not(offer, voucher_id, result)
+                told.append(_skipped(offer, voucher_id, why))
+        return told
+
+    def _why_not(self, offer: CompiledOffer, voucher_id: UUID | None, result: _Result) -> Refusal:
+        """The first reason, in the order in which they are asked."""
+        if voucher_id is not None and (why := self._why_not_voucher(offer, voucher_id)) is not None:
+            return why
+        if offer.group in self.taken:
+            return OFFER_GROUP_TAKEN.refuse(group=offer.group, winner=self.taken[offer.group])
+        seen = (self._sights.get(offer.sight) or self._see(offer, offer.sight))[1]
+        if not seen.lines:
+            return OFFER_NOT_FOR_GOODS.refuse()
+        why = offer.why_not_holder(self.at) or self._why_nothing(offer, seen)
+        if why is not None:
+            return why
+        if not self.exhausted.isdisjoint(offer.budget_ids):
+            return OFFER_BUDGET_EXHAUSTED.refuse()
+        if any(one.offer is offer for one in self._held):
+            return OFFER_HELD_BACK.refuse()
+        winner = self._best.get(offer.group)
+        if winner is not None and not offer.alone and (winner.offer, winner.voucher_id) != (offer, voucher_id):
+            return OFFER_GROUP_TAKEN.refuse(group=offer.group, winner=winner.offer.name)
+        return OFFER_STANDS_ALONE.refuse(winner=", ".join(one.offer for one in result.applied))
+
+    def _why_nothing(self, offer: CompiledOffer, seen: Seen) -> Refusal | None:
+        """What its kind says about having no effect."""
+        why: Refusal | None = offer.applies(offer.params, self._load(offer) if offer.is_for_loads else seen)
+        return why
 
 
-def _rank_of(candidate: _Candidate) -> tuple[tuple[int, str, str], bytes]:
-    return candidate.offer.rank, b"" if candidate.voucher_id is None else candidate.voucher_id.bytes
+_RANK = attrgetter("rank")
+_new_share: Callable[[tuple[object, ...]], Share] = partial(tuple.__new__, Share)
+"""A share of its fields in half the time: a basket has dozens."""
+
+
+def in_turn(vouchers: Sequence[VoucherInHand]) -> list[VoucherInHand]:
+    """Vouchers in the order in which they are used: the older first, by their ids."""
+    return sorted(vouchers, key=lambda voucher: voucher.voucher_id)
 
 
 def _skipped(offer: CompiledOffer, voucher_id: UUID | None, why: Refusal) -> Skipped:
@@ -465,20 +456,24 @@ def _skipped(offer: CompiledOffer, voucher_id: UUID | None, why: Refusal) -> Ski
 
 
 def _share(
-    into: list[Share], offer: CompiledOffer, voucher_id: UUID | None, numbers: list[int], parts: list[int]
+    into: list[Share], candidate: _Candidate, lines: Sequence[Line], places: Sequence[int], parts: list[int]
 ) -> None:
     """The discount of one offer over its lines, over its funders: first each funder's whole, then over the lines."""
-    funders = offer.funders
+    offer, voucher_id = candidate.offer, candidate.voucher_id
+    campaign_id, name, funders = offer.campaign_id, offer.name, offer.funders
     left = parts
-    wholes = allocate(sum(parts), [funder.share_bp for funder in funders]) if len(funders) > 1 else []
+    wholes = allocate(sum(parts), [funder.share_bp for funder in funders]) if len(funders) > 1 else ()
     for position, funder in enumerate(funders):
         # No part is more than its weight, so that the last funder's are what is left of each line, and his whole.
-        own = left if position == len(funders) - 1 else allocate(wholes[position], left)
-        if own is not left:
+        own = left
+        if position < len(funders) - 1:
+            own = allocate(wholes[position], left)
             left = [all_ - part for all_, part in zip(left, own, strict=True)]
-        for number, part in zip(numbers, own, strict=True):
-            if part:
-                into.append(Share(number, offer.campaign_id, offer.name, voucher_id, funder, part))
+        into += [
+            _new_share((lines[place].number, campaign_id, name, voucher_id, funder, part))
+            for place, part in zip(places, own, strict=True)
+            if part
+        ]
 
 
 def _grant(offer: CompiledOffer, gift: Gift) -> Grant:
@@ -496,14 +491,14 @@ def _grant(offer: CompiledOffer, gift: Gift) -> Grant:
     )
 
 
-def _why_elsewhere(
-    compiled: CompiledCampaigns, at: Basket | LoadFacts, offers: Sequence[CompiledOffer]
-) -> tuple[Skipped, ...]:
+def _explain_elsewhere(compiled: CompiledCampaigns, at: Basket | LoadFacts, plan: Plan) -> tuple[Skipped, ...]:
     """The offers of a book that are not on at this place and time."""
-    asked = {(offer.campaign_id, offer.name) for offer in offers}
+    asked = {(offer.campaign_id, offer.name) for offer in plan.offers}
     is_load = isinstance(at, LoadFacts)
     return tuple(
-        _skipped(offer, None, offer.why_not_now(at.local) or offer.why_not_here(at) or OFFER_NO_EFFECT.refuse())
+        _skipped(offer, None, why)
         for offer in compiled.offers
-        if offer.is_for_loads is is_load and (offer.campaign_id, offer.name) not in asked
+        if offer.is_for_loads is is_load
+        and (offer.campaign_id, offer.name) not in asked
+        and (why := offer.why_not_now(at.local) or offer.why_not_here(at)) is not None
     )

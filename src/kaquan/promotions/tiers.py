@@ -72,3 +72,8 @@ def check_count(field: str, value: int | None, *, least: int = 1, most: int = 10
     if value is None or least <= value <= most:
         return []
     return [Fault(field, f"must be from {least} to {most}", f"应为 {least} 至 {most}")]
+
+
+def most_share_bp(tiers: Sequence[tuple[int, int]]) -> int:
+    """The largest share of its threshold that a tier gives, in basis points, rounded up."""
+    return max(-(-gives * 10_000 // from_fen) for from_fen, gives in tiers)

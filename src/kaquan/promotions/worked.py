@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from kaquan.promotions.gifts import VoucherGift
 from kaquan.promotions.kind import Effects, Seen, SeenLoad, find_kinds
 from kaquan.promotions.types import Holder, Line, LoadFacts
 
@@ -47,3 +48,8 @@ def effects(params: msgspec.Struct, seen: Seen | SeenLoad) -> Effects:
 def off(params: msgspec.Struct, seen: Seen | SeenLoad) -> int:
     """The discount alone."""
     return effects(params, seen).off_fen
+
+
+def voucher(face_fen: int, count: int = 1) -> VoucherGift:
+    """Vouchers of some template, valid for 30 days."""
+    return VoucherGift(template_id=_SOMEBODY, face_fen=face_fen, valid_days=30, count=count)

@@ -15,6 +15,7 @@ from litestar.response import Response
 from kaquan.doors.http.adjustments import AdjustmentController
 from kaquan.doors.http.audit_trail import AuditTrailController
 from kaquan.doors.http.auth import guard, show_request_id
+from kaquan.doors.http.campaigns import CAMPAIGN_CONTROLLERS
 from kaquan.doors.http.card_life import CARD_LIFE_CONTROLLERS
 from kaquan.doors.http.cards import CARD_CONTROLLERS
 from kaquan.doors.http.closing import CLOSING_CONTROLLERS
@@ -70,6 +71,7 @@ CONTROLLERS: list[type[Controller]] = [
     *VOUCHER_CONTROLLERS,
     PointsController,
     *LIMIT_CONTROLLERS,
+    *CAMPAIGN_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     LogController,
     PolicyController,

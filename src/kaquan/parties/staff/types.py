@@ -82,6 +82,8 @@ class ApprovalKind(StrEnum):
     PROGRAMME_CHANGE = "programme_change"
     VOUCHER_ISSUE = "voucher_issue"
     VOUCHER_CANCELLING = "voucher_cancelling"
+    CAMPAIGN = "campaign"
+    """Publishing a version of a campaign, ending one, or changing the stacking policy."""
     POINTS_ADJUSTMENT = "points_adjustment"
 
 

@@ -19,8 +19,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import Refusal
-from kaquan.promotions.kind import NOTHING, Effects, Fault, PurchaseKind, Seen
+from kaquan.promotions.kind import NOTHING, Bounds, Effects, Fault, PurchaseKind, Seen
 from kaquan.promotions.outcomes import OFFER_BELOW_THRESHOLD
 from kaquan.promotions.tiers import check_each_time, check_most, check_tiers
 
@@ -70,6 +71,13 @@ def effects(params: AmountOff, seen: Seen) -> Effects:
     return Effects(off_fen if params.most_fen is None else min(off_fen, params.most_fen))
 
 
+def bounds(params: AmountOff) -> Bounds:
+    """By the tier that is the largest share of its threshold, and by the highest."""
+    most_bp = max(-(-tier.off_fen * 10_000 // tier.from_fen) for tier in params.tiers)
+    most_fen = MAX_FEN if params.each_time else params.tiers[-1].off_fen
+    return Bounds(params.tiers[0].from_fen, most_bp, min(most_fen, params.most_fen or MAX_FEN))
+
+
 KIND = PurchaseKind(
     name="amount_off",
     en="An amount off from a threshold",
@@ -78,5 +86,5 @@ KIND = PurchaseKind(
     check=check,
     applies=applies,
     effects=effects,
-    least_fen=lambda params: params.tiers[0].from_fen,
+    bounds=bounds,
 )

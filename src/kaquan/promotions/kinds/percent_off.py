@@ -13,8 +13,9 @@
 
 import msgspec
 
+from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import Refusal
-from kaquan.promotions.kind import NOTHING, Effects, Fault, PurchaseKind, Seen
+from kaquan.promotions.kind import NOTHING, Bounds, Effects, Fault, PurchaseKind, Seen
 from kaquan.promotions.outcomes import OFFER_BELOW_THRESHOLD, OFFER_NO_EFFECT
 from kaquan.promotions.tiers import check_amount, check_bp, check_most
 
@@ -59,5 +60,5 @@ KIND = PurchaseKind(
     check=check,
     applies=applies,
     effects=effects,
-    least_fen=lambda params: max(params.from_fen, 1),
+    bounds=lambda params: Bounds(max(params.from_fen, 1), params.off_bp, params.most_fen or MAX_FEN),
 )
