@@ -32,7 +32,7 @@ from kaquan.parties.customers import erase_retained
 from kaquan.parties.staff import expire_approvals
 from kaquan.payments.expire import expire_overdue
 from kaquan.payments.reserve import settle_left
-from kaquan.points import assess_tiers, expire_points, mature_points, remind_of_points
+from kaquan.points import assess_tiers, expire_points, follow_replacements, mature_points, remind_of_points
 from kaquan.sales import deliver_sales, erase_purchasers
 from kaquan.vouchers import Mint, expire_vouchers
 from kaquan.vouchers import run_batch as run_voucher_batch
@@ -171,6 +171,10 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @periodic(EVERY_10_MINUTES)
     async def remind_of_ending_points() -> int:
         return await remind_of_points(app.pool, app.clock, app.ids, slots=app.slots)
+
+    @periodic(EVERY_10_MINUTES)
+    async def follow_replaced_cards() -> int:
+        return await follow_replacements(app.pool, app.clock, app.ids, slots=app.slots)
 
     @periodic(EVERY_NIGHT)
     async def assess_point_tiers() -> int:
