@@ -418,7 +418,7 @@ async def test_points_follow_a_card_that_was_replaced(club: Club) -> None:
     await club.adjust(card, 200)
     purchase = await club.buy(card, 5_000)
     done = await cards.replace_card(
-        club.pool, KEYRING, club.hand, **club.args, card_id=card, reason="磨损", pin=None, check_pin=None
+        club.pool, club.hand, cards.Press(KEYRING, SLOTS, club.ids), **club.args, card_id=card, reason="磨损"
     )
     assert not isinstance(done, Refusal)
     new = done.new.id
