@@ -16,8 +16,8 @@ from kaquan.ledger import Posting
 from kaquan.notices import Event, NewNotice, write_notices
 from kaquan.points import store
 from kaquan.points.events import POINTS_EXPIRED, POINTS_EXPIRING, POINTS_MATURED, POINTS_TIER_CHANGED
-from kaquan.points.members import Programmes
-from kaquan.points.plan import plan_expiry, plan_maturing
+from kaquan.points.members import Programmes, member_id
+from kaquan.points.plan import plan_expiry, plan_follow, plan_maturing
 from kaquan.points.price import assess_tier, rank_of
 from kaquan.points.store import Write
 from kaquan.points.types import Member, TierMetric
@@ -97,6 +97,37 @@ async def remind_of_points(pool: Pool, clock: Clock, ids: Ids, *, slots: Sequenc
                 _notice(ids, member, POINTS_EXPIRING, now, points=lot.points, expires_at=lot.expires_at),
             )
     return done
+
+
+async def follow_replacements(pool: Pool, clock: Clock, ids: Ids, *, slots: Sequence[int]) -> int:
+    """Move what replaced cards have to the cards that have their place, in the slot of both; of how many cards."""
+    done = 0
+    for slot in slots:
+        after = UUID(int=0)
+        while left := await store.load_left_behind(pool, slot=slot, after=after, limit=CHUNK):
+            for id_, successor_id in left:
+                (member,) = await store.load_members(pool, slot=slot, ids=[id_])
+                successor = await _successor_of(pool, clock, member, successor_id)
+                first_lot = await store.load_first_lot(pool, slot=slot, account_id=successor.points.id)
+                move, now = plan_follow(member, successor, first_lot=first_lot), clock.now()
+                posting = Posting(ids.new_near(member.id), "points_transfer", now, move.legs, move.guards, move.lots)
+                if move.legs:
+                    done += await store.post_together(
+                        pool, store.post(posting, book_id=member.book_id, slot=slot, at=now)
+                    )
+            after = left[-1][0]
+    return done
+
+
+async def _successor_of(pool: Pool, clock: Clock, member: Member, card_id: UUID) -> Member:
+    id_ = member_id(card_id)
+    async with pool.connection() as connection, connection.transaction():
+        await store.open_members(
+            connection, book_id=member.book_id, slot=member.slot, at=clock.now(),
+            cards=[(id_, card_id, member.programme_id, member.issuer_id)],
+        )  # fmt: skip
+    (found,) = await store.load_members(pool, slot=member.slot, ids=[id_])
+    return found
 
 
 async def assess_tiers(pool: Pool, clock: Clock, ids: Ids, *, slots: Sequence[int]) -> int:

@@ -22,6 +22,7 @@ from kaquan.ledger import (
     open_accounts,
     post_batch,
     read_accounts_of_owners,
+    read_first_lots,
     read_lots,
 )
 from kaquan.points.types import (
@@ -311,6 +312,18 @@ def mark_matured(earning: Earning) -> Write:
         return marked.rowcount == 1
 
     return write
+
+
+async def load_left_behind(pool: Pool, *, slot: int, after: UUID, limit: int) -> list[tuple[UUID, UUID]]:
+    """Members of replaced cards that have something, behind ``after``, each with the card that has their place."""
+    rows = await _read(pool, "left_behind", {"slot": slot, "after": after, "limit": limit})
+    return [(id_, successor_id) for id_, successor_id in rows]
+
+
+async def load_first_lot(pool: Pool, *, slot: int, account_id: int) -> int:
+    """The lowest lot number of an account, 0 where all are above: what moves in opens its lots below."""
+    async with pool.connection() as connection:
+        return (await read_first_lots(connection, slot=slot, accounts=[account_id])).get(account_id, 0)
 
 
 async def load_ended(pool: Pool, *, slot: int, now: datetime, after: UUID, limit: int) -> list[UUID]:

@@ -18,12 +18,14 @@ from kaquan.doors.cli.commands.imports import import_app
 from kaquan.doors.cli.commands.key import key_app
 from kaquan.doors.cli.commands.log import log_app
 from kaquan.doors.cli.commands.operator import operator_app
+from kaquan.doors.cli.commands.points import points_app
 from kaquan.doors.cli.commands.policy import policy_app
 from kaquan.doors.cli.commands.production import production_app
 from kaquan.doors.cli.commands.receipt import receipt_app
 from kaquan.doors.cli.commands.replay import replay
 from kaquan.doors.cli.commands.serve import serve
 from kaquan.doors.cli.commands.vault import vault_app
+from kaquan.doors.cli.commands.vouchers import vouchers_app
 from kaquan.doors.cli.failures import sentence_of
 from kaquan.doors.cli.output import AsJson, complain, print_json
 from kaquan.doors.logs import configure_logs
@@ -51,6 +53,8 @@ app.add_typer(operator_app, name="operator")
 app.add_typer(approval_app, name="approval")
 app.add_typer(policy_app, name="policy")
 app.add_typer(campaign_app, name="campaigns")
+app.add_typer(vouchers_app, name="vouchers")
+app.add_typer(points_app, name="points")
 app.add_typer(log_app, name="log")
 app.add_typer(receipt_app, name="receipt")
 app.add_typer(bench_app, name="bench")

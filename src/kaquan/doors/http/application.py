@@ -34,6 +34,7 @@ from kaquan.doors.http.openapi import PathItems, build_document
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.outcomes import BODY_TOO_LARGE, METHOD_NOT_ALLOWED
 from kaquan.doors.http.payments import PAYMENT_CONTROLLERS
+from kaquan.doors.http.points import PointsController
 from kaquan.doors.http.policy import PolicyController
 from kaquan.doors.http.problems import RefusedError, problem_response
 from kaquan.doors.http.production import ProductionController
@@ -70,6 +71,7 @@ CONTROLLERS: list[type[Controller]] = [
     AdjustmentController,
     *SALE_CONTROLLERS,
     *VOUCHER_CONTROLLERS,
+    PointsController,
     *LIMIT_CONTROLLERS,
     *CAMPAIGN_CONTROLLERS,
     *LEDGER_CONTROLLERS,
