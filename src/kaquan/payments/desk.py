@@ -454,20 +454,27 @@ class Desk:
         self, connection: Connection, work: "_Work", asked: list[tuple[int, Request]]
     ) -> list[Plan | Refusal]:
         """Plan each; accounts of funders that a plan is the first to want are opened for it."""
-        decisions: list[Plan | Refusal] = []
-        for n, request in asked:
-            decision = self._plan(work, n, request)
-            while isinstance(decision, Unopened):
-                await self._open(connection, request.book_id, decision)
-                decision = self._plan(work, n, request)
-            decisions.append(decision)
-        return decisions
+        decisions: dict[int, Plan | Refusal] = {}
+        open_ = list(range(len(asked)))
+        while open_:
+            wanted: dict[int, list[Unopened]] = {}
+            for at in open_:
+                decision = self._plan(work, *asked[at])
+                if isinstance(decision, Unopened):
+                    wanted.setdefault(asked[at][1].book_id, []).append(decision)
+                else:
+                    decisions[at] = decision
+            for book_id, several in wanted.items():
+                await self._open(connection, book_id, several)
+            open_ = [at for at in open_ if at not in decisions]
+        return [decisions[at] for at in range(len(asked))]
 
-    async def _open(self, connection: Connection, book_id: int, wanted: Unopened) -> None:
+    async def _open(self, connection: Connection, book_id: int, wanted: Sequence[Unopened]) -> None:
         """Open accounts in the slot; whose they are is written down first."""
-        if wanted.fundings:
-            await store.insert_funders(connection, book_id=book_id, fundings=wanted.fundings)
-        names = list(dict.fromkeys(wanted.accounts))
+        fundings = sorted({funding for one in wanted for funding in one.fundings})
+        if fundings:
+            await store.insert_funders(connection, book_id=book_id, fundings=fundings)
+        names = sorted({name for one in wanted for name in one.accounts})
         specs = [AccountSpec(book_id, name.owner_id, name.kind, name.currency) for name in names]
         found = await open_accounts(connection, slot=names[0].slot, asked=specs)
         self._accounts.update(zip(names, found, strict=True))
