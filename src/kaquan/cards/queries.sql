@@ -46,19 +46,19 @@ WHERE p.book_id = %(book_id)s
   AND (%(created_before)s::timestamptz IS NULL OR p.created_at < %(created_before)s)
 ORDER BY p.id DESC LIMIT %(limit)s;
 
--- name: programmes_of_book
--- Every programme under every version of its terms, the newest last.
+-- name: programmes_of_books
+-- Every programme of these books under every version of its terms, the newest last.
 SELECT p.id, p.book_id, p.issuer_id, p.code, p.name, p.currency, p.number_prefix, i.time_zone, p.created_at,
        t.version, t.effective_from, t.terms
 FROM cards_programme p
 JOIN parties_issuer i ON i.book_id = p.book_id AND i.id = p.issuer_id
 JOIN cards_programme_terms t ON t.programme_id = p.id
-WHERE p.book_id = %(book_id)s
+WHERE p.book_id = ANY (%(book_ids)s::int[])
 ORDER BY p.id, t.version;
 
 -- name: accepted_trades
 SELECT programme_id, trade FROM cards_acceptance_trade
-WHERE book_id = %(book_id)s AND programme_id = ANY (%(programmes)s::uuid[]);
+WHERE book_id = ANY (%(book_ids)s::int[]) AND programme_id = ANY (%(programmes)s::uuid[]);
 
 -- name: merchants_of_law
 -- Who stands behind the asked merchants and behind those with a store of an asked trade.
@@ -73,7 +73,7 @@ ORDER BY m.id;
 
 -- name: acceptances
 SELECT programme_id, merchant_id, store_id FROM cards_acceptance
-WHERE book_id = %(book_id)s AND programme_id = ANY (%(programmes)s::uuid[]);
+WHERE book_id = ANY (%(book_ids)s::int[]) AND programme_id = ANY (%(programmes)s::uuid[]);
 
 -- name: known_places
 -- Which of the asked merchants are of this book, and whose the asked stores are.

@@ -146,7 +146,7 @@ async def post_programme(pool: Pool, programme: Programme, *, changed_by: str) -
 async def load_programmes(pool: Pool, book_id: int, search: Search, id_: UUID | None = None) -> list[Programme]:
     """Programmes with their acceptance, under the newest version of their terms."""
     rows = await _read(pool, "programmes", {**_criteria(book_id, search, id_), "version": None})
-    return await _programmes(pool, book_id, rows)
+    return await _programmes(pool, [book_id], rows)
 
 
 async def load_programme(pool: Pool, book_id: int, id_: UUID, *, version: int) -> Programme:
@@ -156,16 +156,16 @@ async def load_programme(pool: Pool, book_id: int, id_: UUID, *, version: int) -
     return _programme(row, frozenset(), frozenset())
 
 
-async def load_all_programmes(pool: Pool, book_id: int) -> list[Programme]:
-    """Every programme of a book under every version of its terms, the newest last, with its acceptance."""
-    return await _programmes(pool, book_id, await _read(pool, "programmes_of_book", {"book_id": book_id}))
+async def load_all_programmes(pool: Pool, book_ids: Sequence[int]) -> list[Programme]:
+    """Every programme of these books under every version of its terms, the newest last, with its acceptance."""
+    return await _programmes(pool, book_ids, await _read(pool, "programmes_of_books", {"book_ids": list(book_ids)}))
 
 
-async def _programmes(pool: Pool, book_id: int, rows: list[tuple[Any, ...]]) -> list[Programme]:
+async def _programmes(pool: Pool, book_ids: Sequence[int], rows: list[tuple[Any, ...]]) -> list[Programme]:
     accepts: dict[UUID, set[Acceptance]] = {row[0]: set() for row in rows}
     trades: dict[UUID, set[str]] = {row[0]: set() for row in rows}
     if rows:
-        params = {"book_id": book_id, "programmes": list(accepts)}
+        params = {"book_ids": list(book_ids), "programmes": list(accepts)}
         for programme_id, merchant_id, store_id in await _read(pool, "acceptances", params):
             accepts[programme_id].add((merchant_id, store_id))
         for programme_id, trade in await _read(pool, "accepted_trades", params):

@@ -111,7 +111,7 @@ ORDER BY id DESC LIMIT %(limit)s;
 -- name: limits_in_force
 SELECT id, book_id, programme_id, name, movement, scope, holder, metric, period, trailing_s, maximum, from_minute,
        to_minute, replaces_id, created_at, ended_at
-FROM payments_limit WHERE book_id = %(book_id)s AND ended_at IS NULL ORDER BY id;
+FROM payments_limit WHERE book_id = ANY (%(book_ids)s::int[]) AND ended_at IS NULL ORDER BY id;
 
 -- name: insert_place_rule
 WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id)
@@ -145,7 +145,7 @@ ORDER BY id DESC LIMIT %(limit)s;
 -- name: place_rules_in_force
 SELECT id, book_id, programme_id, name, kind, holder, latitude_udeg, longitude_udeg, radius_m, max_speed_kmh, grace_m,
        from_minute, to_minute, created_at, ended_at
-FROM payments_place_rule WHERE book_id = %(book_id)s AND ended_at IS NULL ORDER BY id;
+FROM payments_place_rule WHERE book_id = ANY (%(book_ids)s::int[]) AND ended_at IS NULL ORDER BY id;
 
 -- name: find_overdue
 SELECT id, book_id FROM payments_payment

@@ -326,10 +326,10 @@ async def load_limits(pool: Pool, params: Params) -> list[Limit]:
         return [_limit(row) for row in await list_rows(connection, _SQL["limits"], params)]
 
 
-async def load_limits_in_force(pool: Pool, book_id: int) -> list[Limit]:
-    """Every limit of a book that has not ended, in the order in which they were made."""
+async def load_limits_in_force(pool: Pool, book_ids: Sequence[int]) -> list[Limit]:
+    """Every limit of these books that has not ended, in the order in which they were made."""
     async with pool.connection() as connection:
-        cursor = await connection.execute(_SQL["limits_in_force"], {"book_id": book_id})
+        cursor = await connection.execute(_SQL["limits_in_force"], {"book_ids": list(book_ids)})
         return [_limit(row) for row in await cursor.fetchall()]
 
 
@@ -364,10 +364,10 @@ async def load_place_rules(pool: Pool, params: Params) -> list[PlaceRule]:
         return [_place_rule(row) for row in await list_rows(connection, _SQL["place_rules"], params)]
 
 
-async def load_place_rules_in_force(pool: Pool, book_id: int) -> list[PlaceRule]:
-    """Every place rule of a book that has not ended, in the order in which they were made."""
+async def load_place_rules_in_force(pool: Pool, book_ids: Sequence[int]) -> list[PlaceRule]:
+    """Every place rule of these books that has not ended, in the order in which they were made."""
     async with pool.connection() as connection:
-        cursor = await connection.execute(_SQL["place_rules_in_force"], {"book_id": book_id})
+        cursor = await connection.execute(_SQL["place_rules_in_force"], {"book_ids": list(book_ids)})
         return [_place_rule(row) for row in await cursor.fetchall()]
 
 
