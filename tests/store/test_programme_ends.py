@@ -10,12 +10,14 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from openpyxl import load_workbook
 from tests.conftest import make_database
 from tests.town import KEYRING, HandClock, Town, any_customer, audits_hold
 
 from kaquan import cards, closing, sales
+from kaquan.audit import run_audits
 from kaquan.cards import CardForm, CardStatus, NewBatch, NewCard, Press, ProgrammeStatus
 from kaquan.cards.ending import EndSearch, EndStatus, NewEnd, ProgrammeEnd, end_programme, list_ends, withdraw_end
 from kaquan.closing import Figure, Payee, PayoutMethod, PayoutSearch, Terms, ending
@@ -29,6 +31,7 @@ from kaquan.closing.ending import (
     RefundSearch,
     RefundState,
     ToldSearch,
+    Which,
 )
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import RequestKey, hash_key, hash_request
@@ -502,7 +505,7 @@ async def test_the_rest_is_refunded_where_its_payee_is_known_and_the_rest_of_tha
     assert "38001380" not in line.phone_masked
     assert (listed[spent].paid_fen, listed[spent].due_fen, listed[spent].name_masked) == (6_000, 6_000, None)
     assert (listed[empty].state, listed[nobody].state) == (RefundState.NOTHING, RefundState.OPEN)
-    assert set(await refunds(town, made, owed=True)) == {whole, spent, nobody}
+    assert set(await refunds(town, made, which=Which.OWED)) == {whole, spent, nobody}
     assert len(await refunds(town, made, limit=2)) == 2
 
     for given, code, field in (
@@ -543,7 +546,7 @@ async def test_the_rest_is_refunded_where_its_payee_is_known_and_the_rest_of_tha
     assert (owed.open_cards, owed.paid_fen, owed.given_fen) == (1, 5_000, 0)
     assert (owed.closed_cards, owed.paid_out_fen, owed.payees_known, owed.payees_refused) == (2, 0, 2, 0)
     assert owed.refunded_fen == sum(payout.amount_fen for payout in page.data)
-    assert set(await refunds(town, made, owed=True)) == {nobody}
+    assert set(await refunds(town, made, which=Which.OWED)) == {nobody}
     assert await town.available_fen(nobody) == 5_000
 
 
@@ -590,3 +593,30 @@ async def test_a_withdrawn_end_refunds_nobody_and_books_do_not_see_each_other(to
         refused(taken, "not_found", "id")
     finally:
         await stranger.close()
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        ("UPDATE cards_programme_end SET announced_at = '2026-02-01', stops_at = '2026-02-02'",
+         {"issued", "activated", "load"}),
+        ("UPDATE cards_programme_end SET announced_at = '2026-02-01', stops_at = '2026-02-02', ends_at = '2026-02-03'",
+         {"issued", "activated", "load", "purchase"}),
+        ("UPDATE cards_programme_end SET last_day = '2026-03-10'", {"days of notice"}),
+    ],
+)  # fmt: skip
+async def test_the_audit_sees_what_came_after_the_stop(own_database: str, damage: str, what: set[str]) -> None:
+    town = await Town.found(own_database, clock=HandClock(), slots=SLOTS)
+    try:
+        card = await town.new_card(load_fen=1_000)
+        assert (await town.purchase(card, 100)).status == 201
+        await ended(town)
+    finally:
+        await town.close()
+    await audits_hold(own_database)
+    with psycopg.connect(own_database, autocommit=True) as connection:
+        connection.execute(damage.encode())
+    report = await run_audits(own_database)
+    found = [audit for audit in report.audits if not audit.holds]
+    assert [audit.name for audit in found] == ["programme_ends"]
+    assert {finding.what for finding in found[0].findings} == what

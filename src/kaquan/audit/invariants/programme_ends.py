@@ -5,9 +5,9 @@ from kaquan.audit.types import Audit
 AUDIT = Audit(
     name="programme_ends",
     proves_en="After a programme stopped no card of it was issued, activated or loaded and no batch ordered, but for "
-    "cards in the place of others; after its last day nothing was spent. Every end was decided under the notice that it "
-    "names, and was withdrawn, if it was, before it stopped anything.",
-    proves_zh="卡种停止之后，除换卡外没有新的制卡、批次、激活和充值；最后使用日之后没有消费。每次终止均满足其所载公告期，且撤回均早于停止时间。",
+    "cards in the place of others; after its last day nothing was spent. Every end left the days of notice that it "
+    "names.",
+    proves_zh="卡种停止之后，除换卡外没有新的制卡、批次、激活和充值；最后使用日之后没有消费。每次终止均满足其所载公告期。",
     reading_en="expected is before when it had to be, actual when it was.",
     reading_zh="expected 为最迟时间，actual 为实际时间。",
     counts="programme ends",
@@ -23,7 +23,7 @@ JOIN cards_card AS c ON c.book_id = s.book_id AND c.programme_id = s.programme_i
 CROSS JOIN LATERAL (VALUES ('issued', c.created_at), ('activated', c.activated_at)) AS v (what, at)
 WHERE v.at >= s.stops_at
 UNION ALL
-SELECT p.slot, p.book_id, p.card_id, p.id, p.kind, v.until::text, p.created_at::text
+SELECT p.slot, p.book_id, p.card_id, p.id, p.kind::text, v.until::text, p.created_at::text
 FROM stood AS s
 JOIN cards_card AS c ON c.book_id = s.book_id AND c.programme_id = s.programme_id
 JOIN payments_payment AS p ON p.slot = c.slot AND p.card_id = c.id

@@ -21,6 +21,7 @@ from kaquan.closing.ending.types import (
     RefundState,
     Told,
     ToldSearch,
+    Which,
 )
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "RefundState",
     "Told",
     "ToldSearch",
+    "Which",
     "each_refund",
     "get_liability",
     "give_payees",

@@ -10,7 +10,7 @@ from kaquan.cards.ending import ProgrammeEnd, get_end
 from kaquan.closing.close import quote_holding
 from kaquan.closing.days import day_of
 from kaquan.closing.ending import store
-from kaquan.closing.ending.types import Liability, RefundLine, RefundSearch, RefundState, Settled
+from kaquan.closing.ending.types import Liability, RefundLine, RefundSearch, RefundState, Settled, Which
 from kaquan.closing.law import RulesAt, programme_rules
 from kaquan.closing.refund_rules import Cause
 from kaquan.closing.store import load_holdings
@@ -100,12 +100,12 @@ async def each_refund(
     end: ProgrammeEnd,
     *,
     slots: tuple[int, ...],
-    owed: bool = False,
+    which: Which = Which.ALL,
 ) -> AsyncIterator[RefundLine]:
     """The whole list, a chunk at a time: for a file."""
     after: UUID | None = None
     while True:
-        search = RefundSearch(limit=EXPORT_CHUNK, after_id=after, owed=owed)
+        search = RefundSearch(limit=EXPORT_CHUNK, after_id=after, which=which)
         page = await _page(pool, keyring, clock, policy, end, slots=slots, search=search)
         for line in page.data:
             yield line

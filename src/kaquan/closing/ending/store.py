@@ -19,6 +19,7 @@ from kaquan.closing.ending.types import (
     Settled,
     Told,
     ToldSearch,
+    Which,
 )
 from kaquan.closing.types import PayoutStatus
 from kaquan.kit.db import Connection, Params, Pool, given, load_queries
@@ -174,7 +175,7 @@ async def load_card_ids(pool: Pool, end: ProgrammeEnd, *, slots: Sequence[int], 
         "book_id": end.book_id,
         "since": end.announced_at,
         "after_id": search.after_id,
-        "owed": True if search.owed else None,
+        "owed": True if search.which is Which.OWED else None,
         "limit": search.limit + 1,
     }
     found: list[UUID] = []

@@ -121,12 +121,20 @@ class RefundLine(msgspec.Struct, frozen=True):
     payout_id: UUID | None
 
 
+class Which(StrEnum):
+    """Which cards of a programme are listed."""
+
+    ALL = "all"
+    OWED = "owed"
+    """Only those that are not closed and hold value."""
+
+
 class RefundSearch(msgspec.Struct, frozen=True, kw_only=True):
-    """What the list of refunds is narrowed to. ``owed``: only cards that are not closed and hold value."""
+    """What the list of refunds is narrowed to. Newest cards first, beginning after ``after_id``."""
 
     limit: int = DEFAULT_LIMIT
     after_id: UUID | None = None
-    owed: bool = False
+    which: Which = Which.ALL
 
 
 class Settled(NamedTuple):

@@ -27,6 +27,7 @@ from kaquan.closing.ending import (
     RefundState,
     Told,
     ToldSearch,
+    Which,
     write_refunds,
 )
 from kaquan.closing.ending.outcomes import END_WITHDRAWN
@@ -163,18 +164,18 @@ class ToldView(msgspec.Struct, frozen=True):
 
 
 class RefundQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``owed``: only cards that are not closed and hold value."""
+    """``which`` owed: only cards that are not closed and hold value."""
 
     limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
     cursor: Cursor | None = None
-    owed: bool = False
+    which: Which = Which.ALL
 
 
 class RefundFileQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``form`` is csv or xlsx."""
 
     form: RefundFile = RefundFile.CSV
-    owed: bool = False
+    which: Which = Which.ALL
 
 
 class RefundLineView(msgspec.Struct, frozen=True):
@@ -485,7 +486,7 @@ class ProgrammeEndController(Controller):
             book_id=request.user.book_id,
             slots=app.slots,
             end_id=end_id,
-            search=RefundSearch(limit=query.limit, after_id=after, owed=query.owed),
+            search=RefundSearch(limit=query.limit, after_id=after, which=query.which),
         )
         return problem_response(page) if isinstance(page, Refusal) else answer_page(page, show_line)
 
@@ -507,7 +508,7 @@ class ProgrammeEndController(Controller):
         end = await ending.get_end(app.pool, book_id=request.user.book_id, end_id=uuid_of(subject))
         if isinstance(end, Refusal):
             return problem_response(end)
-        lines = ends.each_refund(app.pool, app.keyring, app.clock, app.policy, end, slots=app.slots, owed=query.owed)
+        lines = ends.each_refund(app.pool, app.keyring, app.clock, app.policy, end, slots=app.slots, which=query.which)
         return Response(
             await write_refunds(lines, query.form),
             media_type="application/octet-stream",

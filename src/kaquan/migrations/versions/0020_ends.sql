@@ -1,4 +1,5 @@
--- The end of whole programmes: the decision of two, where it was announced, who was told, whom to refund. New tables.
+-- The end of whole programmes: the decision of two, where it was announced, who was told, whom to refund. All of it is
+-- new: it takes no lock that anybody waits for.
 
 CREATE TABLE cards_programme_end (
   id                uuid        NOT NULL,
