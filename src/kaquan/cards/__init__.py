@@ -14,6 +14,7 @@ from kaquan.cards.change_programme import Approved, ProgrammeChange, change_prog
 from kaquan.cards.close import end_card, has_transfer, note_extension, plan_closing, touch_pockets
 from kaquan.cards.create_programme import check_face_value, create_programme
 from kaquan.cards.days import end_of_day
+from kaquan.cards.ends import check_going_on, check_usable
 from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire
 from kaquan.cards.events import list_events
 from kaquan.cards.find import CardFinder
@@ -67,6 +68,7 @@ from kaquan.cards.types import (
     CardStatus,
     ClaimedGift,
     Clauses,
+    Ending,
     Event,
     Fee,
     FeeKind,
@@ -82,6 +84,7 @@ from kaquan.cards.types import (
     PinState,
     Pocket,
     Programme,
+    ProgrammeStatus,
     ProgrammeTerms,
     Replacement,
     Restriction,
@@ -114,6 +117,7 @@ __all__ = [
     "ClaimedGift",
     "Clauses",
     "CustomerCheck",
+    "Ending",
     "Event",
     "Fee",
     "FeeKind",
@@ -135,6 +139,7 @@ __all__ = [
     "PrintedCard",
     "Programme",
     "ProgrammeChange",
+    "ProgrammeStatus",
     "ProgrammeTerms",
     "Programmes",
     "Proof",
@@ -156,7 +161,9 @@ __all__ = [
     "change_programme",
     "check_chosen_pin",
     "check_face_value",
+    "check_going_on",
     "check_law",
+    "check_usable",
     "claim_gift",
     "copy_lookups",
     "count_lookups",

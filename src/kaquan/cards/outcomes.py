@@ -146,6 +146,17 @@ SALE_REQUIRED = outcome(
     en="Cards of this programme are activated and loaded by a paid sale or top-up alone.",
     zh="该卡种须通过已付款的售卡或充值单激活和入账。",
 )  # fmt: skip
+PROGRAMME_STOPPED = outcome(
+    "programme_stopped", http=409, iso="57",
+    en="The programme ends: since {stopped_at} nothing is sold, issued, activated or loaded. Cards are taken up to "
+    "and including {last_day}.",
+    zh="该卡种即将终止：自 {stopped_at} 起停止发售、制卡、激活和充值；卡片可使用至 {last_day}（含当日）。",
+)  # fmt: skip
+PROGRAMME_ENDED = outcome(
+    "programme_ended", http=409, iso="54",
+    en="The programme has ended: its cards were taken up to and including {last_day}. What is left is refunded.",
+    zh="该卡种已终止，卡片可使用至 {last_day}（含当日）；剩余金额可办理退卡。",
+)  # fmt: skip
 
 
 CARD_NOT_CONFIRMED = outcome(

@@ -29,9 +29,10 @@ ORDER BY version DESC;
 -- name: programmes
 -- Each under the newest version of its terms, or the one that is asked for.
 SELECT p.id, p.book_id, p.issuer_id, p.code, p.name, p.currency, p.number_prefix, i.time_zone, p.created_at,
-       t.version, t.effective_from, t.terms
+       e.id, e.announced_at, e.stops_at, e.last_day, e.ends_at, t.version, t.effective_from, t.terms
 FROM cards_programme p
 JOIN parties_issuer i ON i.book_id = p.book_id AND i.id = p.issuer_id
+LEFT JOIN cards_programme_end e ON e.programme_id = p.id AND e.withdrawn_at IS NULL
 CROSS JOIN LATERAL (
   SELECT version, effective_from, terms FROM cards_programme_terms
   WHERE programme_id = p.id AND (%(version)s::integer IS NULL OR version = %(version)s)
@@ -49,9 +50,10 @@ ORDER BY p.id DESC LIMIT %(limit)s;
 -- name: programmes_of_books
 -- Every programme of these books under every version of its terms, the newest last.
 SELECT p.id, p.book_id, p.issuer_id, p.code, p.name, p.currency, p.number_prefix, i.time_zone, p.created_at,
-       t.version, t.effective_from, t.terms
+       e.id, e.announced_at, e.stops_at, e.last_day, e.ends_at, t.version, t.effective_from, t.terms
 FROM cards_programme p
 JOIN parties_issuer i ON i.book_id = p.book_id AND i.id = p.issuer_id
+LEFT JOIN cards_programme_end e ON e.programme_id = p.id AND e.withdrawn_at IS NULL
 JOIN cards_programme_terms t ON t.programme_id = p.id
 WHERE p.book_id = ANY (%(book_ids)s::int[])
 ORDER BY p.id, t.version;
@@ -150,7 +152,12 @@ WHERE book_id = %(book_id)s
 ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: unfinished_batches
-SELECT book_id, id FROM cards_batch WHERE finished_at IS NULL ORDER BY id;
+-- One whose programme has stopped stays as it is; now NULL: those too.
+SELECT b.book_id, b.id FROM cards_batch b
+WHERE b.finished_at IS NULL AND NOT EXISTS (
+  SELECT FROM cards_programme_end e
+  WHERE e.programme_id = b.programme_id AND e.withdrawn_at IS NULL AND e.stops_at <= %(now)s::timestamptz)
+ORDER BY b.id;
 
 -- name: lock_batch
 -- Two runners of one batch take turns here: each sees what the other has issued.

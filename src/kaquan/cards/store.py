@@ -24,6 +24,7 @@ from kaquan.cards.types import (
     CardEvent,
     CardForm,
     CardStatus,
+    Ending,
     Event,
     Fee,
     FeeKind,
@@ -177,6 +178,7 @@ def _programme(row: tuple[Any, ...], accepts: frozenset[Acceptance], trades: fro
     return Programme(
         **dict(zip(_SPLIT, row, strict=False)),
         **asdict(msgspec.convert(row[-1], ProgrammeTerms)),
+        ending=None if row[-4] is None else Ending(*row[len(_SPLIT) : -3]),
         version=row[-3],
         effective_from=row[-2],
         accepts=accepts,
@@ -389,9 +391,10 @@ async def load_batches(pool: Pool, book_id: int, search: Search, id_: UUID | Non
     return [_batch(row) for row in await _read(pool, "batches", _criteria(book_id, search, id_))]
 
 
-async def load_unfinished(pool: Pool) -> list[tuple[int, UUID]]:
-    """Book and id of the batches, of every book, that lack cards; the oldest first."""
-    return [(book_id, batch_id) for book_id, batch_id in await _read(pool, "unfinished_batches")]
+async def load_unfinished(pool: Pool, *, now: datetime | None) -> list[tuple[int, UUID]]:
+    """Book and id of the batches, of every book, that lack cards and whose programme goes on at ``now``; the oldest
+    first."""
+    return [(book_id, batch_id) for book_id, batch_id in await _read(pool, "unfinished_batches", {"now": now})]
 
 
 # --- cards

@@ -1,6 +1,6 @@
 """What cards are made of: programmes, batches, cards, and what is asked of them."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -199,6 +199,33 @@ class ProgrammeTerms(msgspec.Struct, frozen=True, kw_only=True):
     activation: Activation = Activation.DIRECT
 
 
+class ProgrammeStatus(StrEnum):
+    """Whether a programme goes on."""
+
+    ACTIVE = "active"
+    ENDING = "ending"
+    """Its end is announced; everything goes on until it stops."""
+    STOPPED = "stopped"
+    """Nothing is sold, issued, activated or loaded any more; the cards are used up."""
+    ENDED = "ended"
+    """The last day is over: nothing is spent. What is left is owed, and refunded."""
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """The announced end of a programme. ``ends_at`` is the end of ``last_day`` where the issuer is."""
+
+    id: UUID
+    announced_at: datetime
+    stops_at: datetime
+    last_day: date
+    ends_at: datetime
+
+    def status_at(self, now: datetime) -> ProgrammeStatus:
+        if now < self.stops_at:
+            return ProgrammeStatus.ENDING
+        return ProgrammeStatus.STOPPED if now < self.ends_at else ProgrammeStatus.ENDED
+
+
 class NewProgramme(ProgrammeTerms, frozen=True, kw_only=True):
     """A programme to be made. ``create_programme`` says what each term may be."""
 
@@ -223,8 +250,8 @@ class Programme(msgspec.Struct, frozen=True):
     ``denominations_fen`` and ``custom_range_fen`` (least, most) are the face values that cards are sold with (neither:
     any); what is paid for one is another matter. ``restricted_to`` says where the restricted pocket is spent (None:
     cards have none). ``activation`` says whether a card comes to life and to value by a paid sale alone. These terms
-    are ``version``, in force since ``effective_from``. ``accepts`` and ``accepted_trades`` are the same under every
-    version; ``outsiders`` are merchants of those trades whose legal entity does not fit the mode.
+    are ``version``, in force since ``effective_from``. ``accepts``, ``accepted_trades`` and ``ending`` are the same
+    under every version; ``outsiders`` are merchants of those trades whose legal entity does not fit the mode.
     """
 
     id: UUID
@@ -257,6 +284,11 @@ class Programme(msgspec.Struct, frozen=True):
     outsiders: frozenset[UUID] = frozenset()
     fees: Fees = Fees()
     activation: Activation = Activation.DIRECT
+    ending: Ending | None = None
+
+    def status_at(self, now: datetime) -> ProgrammeStatus:
+        """Whether the programme goes on."""
+        return ProgrammeStatus.ACTIVE if self.ending is None else self.ending.status_at(now)
 
     def accepts_at(self, merchant_id: UUID, store_id: UUID, trade: str | None = None) -> bool:
         """Whether its cards are taken at this store of this merchant, which deals in ``trade``."""

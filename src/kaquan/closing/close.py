@@ -53,9 +53,6 @@ from kaquan.parties.staff import Approve
 from kaquan.parties.trail import Actor, new_action, write_action
 from kaquan.vault import Keyring
 
-SEAL_PREFIX = b"closing payee "
-"""Before the id in what a sealed payee is bound to, so that it opens as nothing else."""
-
 ACCOUNTS = ("refund_payable", "forfeited_value", "bonus_expense", "refund_interest")
 
 
@@ -170,6 +167,11 @@ def check_payee(payee: Payee | None, amount_fen: int, rules: RefundRules) -> Ref
                 rule_id="-" if limit is None else limit.rule.rule_id,
             )
         return None
+    return check_account(payee)
+
+
+def check_account(payee: Payee) -> Refusal | None:
+    """Whether a payee names an account in the holder's own name. Refused: ``invalid_field``, ``payee_not_holder``."""
     for name in ("account_name", "account_number", "bank_name"):
         if getattr(payee, name) is None:
             return INVALID_FIELD.refuse(
@@ -443,7 +445,7 @@ def make_payout(
         method=payee.method,
         currency=programme.currency,
         amount_fen=amount_fen,
-        payee_sealed=keyring.seal(msgspec.json.encode(payee), SEAL_PREFIX + id_.bytes),
+        payee_sealed=keyring.seal(msgspec.json.encode(payee), store.SEAL_PREFIX + id_.bytes),
         account_last4=payee.account_number[-4:] if payee.account_number is not None else None,
         payable_account_id=payable_account_id,
         due_on=due_on,

@@ -33,3 +33,26 @@ PAYOUT_PAID = event(
 PAYOUT_FAILED = event(
     "payout.failed", en="The payout of {amount_fen} failed: {failure}.", zh="打款 {amount_fen} 失败：{failure}。"
 )
+PROGRAMME_ENDING = event(
+    "programme.ending",
+    en="{programme} ends: the card can be used up to and including {last_day}. {announcement}",
+    zh="{programme} 即将终止：该卡可使用至 {last_day}（含当日）。{announcement}",
+)
+PROGRAMME_ENDS_SOON = event(
+    "programme.reminded",
+    en="{programme} ends in {days} days or less: the card can be used up to and including {last_day}.",
+    zh="{programme} 将在 {days} 天内终止：该卡可使用至 {last_day}（含当日）。",
+)
+PROGRAMME_GOES_ON = event(
+    "programme.continued", en="{programme} does not end after all.", zh="{programme} 不再终止，照常使用。"
+)
+PROGRAMME_STOPPED = event(
+    "programme.stopped",
+    en="Cards of {programme} are not sold, issued, activated or loaded any more; the last day is {last_day}.",
+    zh="{programme} 已停止发售、制卡、激活和充值，最后使用日为 {last_day}。",
+)
+PROGRAMME_ENDED = event(
+    "programme.ended",
+    en="{programme} has ended; what is left is to be refunded.",
+    zh="{programme} 已终止，余额应予退还。",
+)

@@ -1,5 +1,6 @@
 """What the law, and the issuer's house, say of a refund: asked of policy, as named values with rule and source."""
 
+from collections.abc import Callable
 from datetime import date
 from uuid import UUID
 
@@ -107,14 +108,17 @@ def legal_figures(policy: Policy, book_id: int, issuer_id: UUID, question: Quest
     return figures
 
 
-def refund_rules(pool: Pool, policy: Policy) -> RulesOf:
-    """The rules of a card's refund: the law where its issuer issues, and what its programme says besides or better."""
+RulesAt = Callable[[Holding, date], RefundRules | RulesError]
+"""The rules by which a card of one programme is refunded on a day, or what they lack."""
 
-    async def rules_of(holding: Holding, on: date) -> RefundRules | RulesError:
-        programme = holding.programme
-        issuer = await get_issuer(pool, book_id=programme.book_id, id_=programme.issuer_id)
-        assert not isinstance(issuer, Refusal), "a programme has an issuer"
-        terms = await store.load_terms(pool, book_id=programme.book_id, programme_id=programme.id)
+
+async def programme_rules(pool: Pool, policy: Policy, programme: Programme) -> RulesAt:
+    """The rules of a programme's refunds as it is now: read once for any number of its cards."""
+    issuer = await get_issuer(pool, book_id=programme.book_id, id_=programme.issuer_id)
+    assert not isinstance(issuer, Refusal), "a programme has an issuer"
+    terms = await store.load_terms(pool, book_id=programme.book_id, programme_id=programme.id)
+
+    def rules_at(holding: Holding, on: date) -> RefundRules | RulesError:
         law = legal_figures(
             policy, programme.book_id, issuer.id, of_card(law_question(issuer, programme, on=on), holding)
         )
@@ -122,5 +126,14 @@ def refund_rules(pool: Pool, policy: Policy) -> RulesOf:
             return read_refund_rules(() if terms is None else terms.refund_values, law)
         except RulesError as missing:
             return missing
+
+    return rules_at
+
+
+def refund_rules(pool: Pool, policy: Policy) -> RulesOf:
+    """The rules of a card's refund: the law where its issuer issues, and what its programme says besides or better."""
+
+    async def rules_of(holding: Holding, on: date) -> RefundRules | RulesError:
+        return (await programme_rules(pool, policy, holding.programme))(holding, on)
 
     return rules_of

@@ -13,9 +13,10 @@ ON CONFLICT ON CONSTRAINT closing_terms_pkey DO UPDATE
 SET remind_days = excluded.remind_days, dormant_months = excluded.dormant_months,
     refund_values = excluded.refund_values, changed_at = excluded.changed_at;
 
--- name: holding
--- Every pocket with every lot and what was swept of it: one statement, hence one moment, that of the versions.
-SELECT a.id, a.kind, a.version, a.credits_posted - a.debits_posted, a.debits_pending, l.lot, l.origin_transaction_id,
+-- name: holdings
+-- Every pocket of some cards with every lot and what was swept of it: one statement, hence one moment, that of the
+-- versions.
+SELECT a.owner_id, a.id, a.kind, a.version, a.credits_posted - a.debits_posted, a.debits_pending, l.lot, l.origin_transaction_id,
        t.effective_at, l.paid_fen, l.given_fen, l.expires_at, l.remaining_fen, l.reserved_fen,
        coalesce((SELECT json_agg(json_build_array(e.transaction_id, e.source_account_id, e.amount_fen, e.returned_fen)
                                  ORDER BY e.transaction_id)
@@ -24,7 +25,7 @@ SELECT a.id, a.kind, a.version, a.credits_posted - a.debits_posted, a.debits_pen
 FROM ledger_account a
 LEFT JOIN ledger_lot l ON l.slot = a.slot AND l.account_id = a.id
 LEFT JOIN ledger_transaction t ON t.slot = a.slot AND t.id = l.origin_transaction_id
-WHERE a.slot = %(slot)s AND a.owner_id = %(card_id)s AND a.book_id = %(book_id)s AND a.lotted
+WHERE a.slot = %(slot)s AND a.owner_id = ANY (%(cards)s::uuid[]) AND a.book_id = %(book_id)s AND a.lotted
 ORDER BY a.id, l.lot;
 
 -- name: effective_at

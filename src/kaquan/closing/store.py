@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import asdict
 
-from kaquan.cards import Card, CardStatus, Pocket, get_card, get_programme, has_transfer
+from kaquan.cards import Card, CardStatus, Pocket, Programme, get_card, get_programme, has_transfer
 from kaquan.closing.refund_quote import RefundQuote
 from kaquan.closing.refund_rules import Figure
 from kaquan.closing.types import (
@@ -42,8 +42,23 @@ from kaquan.ledger import (
 )
 from kaquan.notices import NewNotice, write_notices
 from kaquan.parties.trail import Action, write_action
+from kaquan.vault import SealedColumn, declare_sealed
 
 _SQL = load_queries(__package__)
+
+SEAL_PREFIX = b"closing payee "
+"""Before the id in what a sealed payee is bound to, so that it opens as nothing else."""
+
+declare_sealed(
+    SealedColumn(
+        "closing_payout",
+        key=(("slot", "smallint"), ("id", "uuid")),
+        column="payee_sealed",
+        context="id",
+        prefix=SEAL_PREFIX,
+    )
+)
+
 _POCKETS = {pocket.account_kind: pocket for pocket in Pocket}
 
 
@@ -155,11 +170,23 @@ async def load_holding(pool: Pool, *, book_id: int, slots: tuple[int, ...], card
         return card
     programme = await get_programme(pool, book_id=book_id, programme_id=card.programme_id)
     assert not isinstance(programme, Refusal), "a card has a programme"
-    pockets: dict[int, PocketHeld] = {}
-    lots: list[LotHeld] = []
-    swept: list[Swept] = []
-    for row in await _read(pool, "holding", {"slot": card.slot, "card_id": card_id, "book_id": book_id}):
+    (holding,) = await load_holdings(pool, [card], slots=slots, slot=card.slot, programme=programme)
+    async with pool.connection() as connection:
+        moving = await has_transfer(connection, book_id=book_id, slots=slots, card_id=card_id)
+    return holding._replace(has_transfer=moving)
+
+
+async def load_holdings(
+    pool: Pool, cards: Sequence[Card], *, slots: tuple[int, ...], slot: int, programme: Programme
+) -> list[Holding]:
+    """Cards of one slot and programme with everything that they hold, in their order; transfers are not looked for."""
+    pockets: dict[UUID, dict[int, PocketHeld]] = {card.id: {} for card in cards}
+    lots: dict[UUID, list[LotHeld]] = {card.id: [] for card in cards}
+    swept: dict[UUID, list[Swept]] = {card.id: [] for card in cards}
+    params = {"slot": slot, "cards": list(pockets), "book_id": programme.book_id}
+    for row in await _read(pool, "holdings", params):
         (
+            card_id,
             account_id,
             kind,
             version,
@@ -175,24 +202,29 @@ async def load_holding(pool: Pool, *, book_id: int, slots: tuple[int, ...], card
             held,
             taken,
         ) = row
-        pockets[account_id] = PocketHeld(account_id, _POCKETS[kind], version, posted_fen, pending_fen)
+        name = _POCKETS[kind]
+        pockets[card_id][account_id] = PocketHeld(account_id, name, version, posted_fen, pending_fen)
         if lot is None:
             continue
         sweeps = [
             Swept(UUID(id_), account_id, lot, source, amount_fen, returned_fen)
             for id_, source, amount_fen, returned_fen in taken
         ]
-        swept += sweeps
+        swept[card_id] += sweeps
         swept_fen = sum(one.left_fen for one in sweeps)
-        name = _POCKETS[kind]
-        lots.append(LotHeld(account_id, name, lot, origin_id, at, paid, given_, ends, left, held, swept_fen))
-    elsewhere = {lot.origin_id for lot in lots if lot.originated_at is None}
-    if elsewhere:  # value that came from a card of another slot
-        known = await _load_times(pool, slots, elsewhere)
-        lots = [lot._replace(originated_at=known.get(lot.origin_id, lot.originated_at)) for lot in lots]
-    async with pool.connection() as connection:
-        moving = await has_transfer(connection, book_id=book_id, slots=slots, card_id=card_id)
-    return Holding(card, programme, list(pockets.values()), lots, swept, moving)
+        lots[card_id].append(LotHeld(account_id, name, lot, origin_id, at, paid, given_, ends, left, held, swept_fen))
+    elsewhere = {lot.origin_id for held_lots in lots.values() for lot in held_lots if lot.originated_at is None}
+    known = await _load_times(pool, slots, elsewhere) if elsewhere else {}  # value of a card of another slot
+    return [
+        Holding(
+            card,
+            programme,
+            list(pockets[card.id].values()),
+            [lot._replace(originated_at=known.get(lot.origin_id, lot.originated_at)) for lot in lots[card.id]],
+            swept[card.id],
+        )
+        for card in cards
+    ]
 
 
 async def _load_times(pool: Pool, slots: tuple[int, ...], ids: set[UUID]) -> dict[UUID, datetime]:

@@ -45,6 +45,7 @@ class Prefix(StrEnum):
     SALE = "sale"
     TOP_UP = "top"
     SALE_PAYMENT = "spay"
+    PROGRAMME_END = "pend"
 
 
 class Ids(Protocol):

@@ -1,4 +1,4 @@
--- The schema at revision 0019, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0020, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -1318,6 +1318,36 @@ CREATE TABLE cards_programme (
     created_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE cards_programme_end (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    programme_id uuid NOT NULL,
+    stops_at timestamp with time zone NOT NULL,
+    last_day date NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    reason text NOT NULL,
+    announcement text NOT NULL,
+    notice_days integer,
+    notice_rule text COLLATE pg_catalog."C",
+    notice_source text,
+    announced_by text NOT NULL COLLATE pg_catalog."C",
+    approval_id uuid,
+    announced_at timestamp with time zone NOT NULL,
+    withdrawn_by text COLLATE pg_catalog."C",
+    withdrawal_reason text,
+    withdrawn_at timestamp with time zone,
+    stop_told_at timestamp with time zone,
+    end_told_at timestamp with time zone,
+    CONSTRAINT cards_programme_end_in_order CHECK (((announced_at < stops_at) AND (stops_at < ends_at))),
+    CONSTRAINT cards_programme_end_withdrawn CHECK ((((withdrawn_at IS NULL) = (withdrawn_by IS NULL)) AND ((withdrawn_at IS NULL) = (withdrawal_reason IS NULL)) AND ((withdrawn_at IS NULL) OR (withdrawn_at < stops_at))))
+);
+
+COMMENT ON TABLE cards_programme_end IS 'Decisions to end a programme: from stops_at on nothing is sold, issued, activated or loaded, after last_day nothing is spent';
+
+COMMENT ON COLUMN cards_programme_end.ends_at IS 'The end of last_day where the issuer is';
+
+COMMENT ON COLUMN cards_programme_end.notice_days IS 'Days of public notice that bound the decision, by notice_rule; null: no rule and no clause asked for any';
+
 CREATE TABLE cards_programme_terms (
     programme_id uuid NOT NULL,
     version integer NOT NULL,
@@ -1401,6 +1431,59 @@ CREATE TABLE closing_dormancy (
     notice_id uuid NOT NULL,
     found_at timestamp with time zone NOT NULL
 );
+
+CREATE TABLE closing_end_notice (
+    slot smallint NOT NULL,
+    end_id uuid NOT NULL,
+    card_id uuid NOT NULL,
+    occasion text NOT NULL COLLATE pg_catalog."C",
+    days integer NOT NULL,
+    book_id integer NOT NULL,
+    customer_id uuid NOT NULL,
+    notice_id uuid NOT NULL,
+    told_at timestamp with time zone NOT NULL,
+    CONSTRAINT closing_end_notice_occasion CHECK ((occasion = ANY (ARRAY['announced'::text, 'reminder'::text, 'withdrawn'::text])))
+);
+
+COMMENT ON TABLE closing_end_notice IS 'Who of the holders was told of the end of a programme, and by which notice';
+
+COMMENT ON COLUMN closing_end_notice.days IS 'Of a reminder: so many days before the last day; else 0';
+
+CREATE TABLE closing_end_payee (
+    slot smallint NOT NULL,
+    card_id uuid NOT NULL,
+    id uuid NOT NULL,
+    end_id uuid NOT NULL,
+    book_id integer NOT NULL,
+    payee_sealed bytea NOT NULL,
+    account_last4 text COLLATE pg_catalog."C",
+    key_id uuid,
+    operator_id uuid,
+    given_at timestamp with time zone NOT NULL,
+    failure text COLLATE pg_catalog."C",
+    tried_at timestamp with time zone,
+    CONSTRAINT closing_end_payee_failure CHECK (((failure IS NULL) OR (tried_at IS NOT NULL))),
+    CONSTRAINT closing_end_payee_person CHECK (((key_id IS NOT NULL) OR (operator_id IS NOT NULL)))
+);
+
+COMMENT ON TABLE closing_end_payee IS 'To whom the rest of a card is paid when its programme has ended: the job closes the card for its refund';
+
+COMMENT ON COLUMN closing_end_payee.payee_sealed IS 'Name, account number and bank, under authenticated encryption, bound to the id';
+
+COMMENT ON COLUMN closing_end_payee.failure IS 'Why the last try to refund the card was refused; null: not tried yet, or done';
+
+CREATE TABLE closing_end_publication (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    end_id uuid NOT NULL,
+    medium text NOT NULL,
+    reference text NOT NULL,
+    published_on date NOT NULL,
+    noted_by text NOT NULL COLLATE pg_catalog."C",
+    noted_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE closing_end_publication IS 'Where the end of a programme was made public: what holders of unregistered cards, whom nobody knows, were told';
 
 CREATE TABLE closing_expired_lot (
     slot smallint NOT NULL,
@@ -2445,6 +2528,9 @@ ALTER TABLE ONLY cards_pin
 ALTER TABLE ONLY cards_programme
     ADD CONSTRAINT cards_programme_code UNIQUE (book_id, code);
 
+ALTER TABLE ONLY cards_programme_end
+    ADD CONSTRAINT cards_programme_end_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY cards_programme
     ADD CONSTRAINT cards_programme_in_book UNIQUE (book_id, id);
 
@@ -2468,6 +2554,18 @@ ALTER TABLE ONLY closing_closure
 
 ALTER TABLE ONLY closing_dormancy
     ADD CONSTRAINT closing_dormancy_pkey PRIMARY KEY (slot, card_id, last_moved_at);
+
+ALTER TABLE ONLY closing_end_notice
+    ADD CONSTRAINT closing_end_notice_pkey PRIMARY KEY (slot, end_id, card_id, occasion, days);
+
+ALTER TABLE ONLY closing_end_payee
+    ADD CONSTRAINT closing_end_payee_pkey PRIMARY KEY (slot, card_id);
+
+ALTER TABLE ONLY closing_end_publication
+    ADD CONSTRAINT closing_end_publication_once UNIQUE (end_id, medium, reference);
+
+ALTER TABLE ONLY closing_end_publication
+    ADD CONSTRAINT closing_end_publication_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY closing_expired_lot
     ADD CONSTRAINT closing_expired_lot_pkey PRIMARY KEY (slot, transaction_id);
@@ -2741,9 +2839,15 @@ CREATE INDEX cards_event_registered ON cards_event USING btree (slot, ((details 
 
 CREATE INDEX cards_gift_open ON cards_gift USING btree (slot, expires_at) WHERE (status = 'open'::text);
 
+CREATE INDEX cards_programme_end_book ON cards_programme_end USING btree (book_id, id);
+
+CREATE UNIQUE INDEX cards_programme_end_one ON cards_programme_end USING btree (programme_id) WHERE (withdrawn_at IS NULL);
+
 CREATE INDEX cards_transfer_from ON cards_transfer USING btree (slot, from_card_id, id);
 
 CREATE INDEX cards_transfer_unfinished ON cards_transfer USING btree (slot, created_at) WHERE (status = ANY (ARRAY['open'::text, 'out'::text]));
+
+CREATE INDEX closing_end_payee_end ON closing_end_payee USING btree (slot, end_id, card_id);
 
 CREATE INDEX closing_expired_lot_card ON closing_expired_lot USING btree (slot, card_id, account_id, lot);
 
@@ -2830,11 +2934,17 @@ ALTER TABLE ONLY cards_acceptance_trade
 ALTER TABLE ONLY cards_batch
     ADD CONSTRAINT cards_batch_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
 
+ALTER TABLE ONLY cards_programme_end
+    ADD CONSTRAINT cards_programme_end_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
+
 ALTER TABLE ONLY cards_programme
     ADD CONSTRAINT cards_programme_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
 
 ALTER TABLE ONLY cards_programme_terms
     ADD CONSTRAINT cards_programme_terms_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
+
+ALTER TABLE ONLY closing_end_publication
+    ADD CONSTRAINT closing_end_publication_end FOREIGN KEY (end_id) REFERENCES cards_programme_end(id);
 
 ALTER TABLE ONLY closing_terms
     ADD CONSTRAINT closing_terms_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
@@ -2995,6 +3105,12 @@ GRANT UPDATE(attempts) ON TABLE cards_pin TO kaquan_app;
 GRANT UPDATE(set_at) ON TABLE cards_pin TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_programme TO kaquan_app;
 GRANT UPDATE(name) ON TABLE cards_programme TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_programme_end TO kaquan_app;
+GRANT UPDATE(withdrawn_by) ON TABLE cards_programme_end TO kaquan_app;
+GRANT UPDATE(withdrawal_reason) ON TABLE cards_programme_end TO kaquan_app;
+GRANT UPDATE(withdrawn_at) ON TABLE cards_programme_end TO kaquan_app;
+GRANT UPDATE(stop_told_at) ON TABLE cards_programme_end TO kaquan_app;
+GRANT UPDATE(end_told_at) ON TABLE cards_programme_end TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_programme_terms TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_secret TO kaquan_app;
 GRANT UPDATE(secret_sealed) ON TABLE cards_secret TO kaquan_app;
@@ -3008,10 +3124,23 @@ GRANT UPDATE(abandoned_for) ON TABLE cards_transfer TO kaquan_app;
 GRANT UPDATE(finished_at) ON TABLE cards_transfer TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_closure TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_dormancy TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_end_notice TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(id) ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(end_id) ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(payee_sealed) ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(account_last4) ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(key_id) ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(operator_id) ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(given_at) ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(failure) ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(tried_at) ON TABLE closing_end_payee TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_end_publication TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_expired_lot TO kaquan_app;
 GRANT UPDATE(returned_fen) ON TABLE closing_expired_lot TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_extension TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_payout TO kaquan_app;
+GRANT UPDATE(payee_sealed) ON TABLE closing_payout TO kaquan_app;
 GRANT UPDATE(status) ON TABLE closing_payout TO kaquan_app;
 GRANT UPDATE(checked_by) ON TABLE closing_payout TO kaquan_app;
 GRANT UPDATE(payment_reference) ON TABLE closing_payout TO kaquan_app;

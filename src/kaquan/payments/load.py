@@ -1,7 +1,7 @@
 """Load a card: money against a payment into the principal or the restricted pocket, a bonus into the bonus pocket, a
 lot each."""
 
-from kaquan.cards import Activation, Pocket, end_of_day
+from kaquan.cards import Activation, Pocket, check_going_on, end_of_day
 from kaquan.cards.outcomes import SALE_REQUIRED
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, NewLot, Posting
@@ -23,7 +23,7 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
     """Decide a load. Both lots remember what was paid and given, which the law of refunds asks for (flow 5).
 
     Refused with ``backdating_forbidden``, ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired``,
-    ``sale_required``, ``pocket_not_offered``, ``balance_cap_exceeded`` or ``limit_exceeded``.
+    ``programme_stopped``, ``sale_required``, ``pocket_not_offered``, ``balance_cap_exceeded`` or ``limit_exceeded``.
     """
     occurred_at = command.occurred_at or facts.now
     if (refusal := too_early(command)) is not None:
@@ -33,6 +33,8 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         return card
     programme = facts.programme
     assert programme is not None, "a card's programme is always known"
+    if (refusal := check_going_on(programme, facts.now, field="card_id")) is not None:
+        return refusal
     if programme.activation is Activation.PAID_SALE and command.sale_id is None:
         return SALE_REQUIRED.refuse("card_id")
     if command.pocket is Pocket.BONUS or command.pocket not in card.pockets:

@@ -12,6 +12,7 @@ from kaquan.cards import (
     Press,
     Programme,
     check_face_value,
+    check_going_on,
     get_batch,
     get_card,
     get_cards,
@@ -97,9 +98,9 @@ async def create_sale(
     """A new sale, open: its cards are set aside. Under the same ``key`` it is one sale.
 
     Every reason of the rules why it may not be is in the refusal. Purchases that one buyer makes at one moment are
-    judged one after the other. Refused: ``not_found``, ``invalid_field``, ``face_value_not_allowed``,
-    ``card_not_for_sale``, ``not_enough_cards``, ``number_space_too_small``, what :func:`kaquan.sales.check.check_sale`
-    refuses, ``busy``.
+    judged one after the other. Refused: ``not_found``, ``invalid_field``, ``programme_stopped``,
+    ``face_value_not_allowed``, ``card_not_for_sale``, ``not_enough_cards``, ``number_space_too_small``, what
+    :func:`kaquan.sales.check.check_sale` refuses, ``busy``.
     """
     first = await made_under(pool, book_id=book_id, key=key)
     if first is not None:
@@ -111,11 +112,11 @@ async def create_sale(
         people = await load_people(pool, keyring, book_id=book_id, terms=new)
         if isinstance(people, Refusal):
             return people
-        chosen = await _choose(pool, press.slots, book_id=book_id, lines=new.lines)
+        at = clock.now()
+        chosen = await _choose(pool, press.slots, book_id=book_id, lines=new.lines, at=at)
         if isinstance(chosen, Refusal):
             return chosen
         issuer = await load_issuer(pool, book_id=book_id, programme=chosen[0].programme)
-        at = clock.now()
         day = await load_day(pool, book_id=book_id, terms=new, issuer=issuer, at=at)
         facts = facts_of(SaleKind.SALE, new, issuer, tuple(_lines_of(issuer, chosen)), people, day.facts, at=at)
         rules = rules_of(book_id, issuer.id)
@@ -291,7 +292,7 @@ def check_lines(lines: Sequence[NewLine]) -> Refusal | None:
 
 
 async def _choose(
-    pool: Pool, slots: tuple[int, ...], *, book_id: int, lines: Sequence[NewLine]
+    pool: Pool, slots: tuple[int, ...], *, book_id: int, lines: Sequence[NewLine], at: datetime
 ) -> list[_Chosen] | Refusal:
     chosen: list[_Chosen] = []
     taken: set[UUID] = set()
@@ -302,6 +303,8 @@ async def _choose(
         )
         if isinstance(programme, Refusal):
             return programme
+        if (refused := check_going_on(programme, at, field=f"{field}.programme_id")) is not None:
+            return refused
         if chosen and (programme.issuer_id, programme.currency) != (
             chosen[0].programme.issuer_id,
             chosen[0].programme.currency,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from kaquan.cards import get_programme
+from kaquan.cards import check_going_on, get_programme
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
 from kaquan.kit.ids import Ids, Prefix, show_id
@@ -57,8 +57,8 @@ async def pay_sale(
 ) -> Sale | Refusal:
     """Record a payment, once for a key; one that pays the rest makes the sale paid, and it is delivered from then on.
 
-    Refused: ``not_found``, ``sale_status_forbids``, ``payment_exceeds_sale``, ``invalid_field``, ``cash_refused``,
-    ``credit_card_refused``, ``transfer_accounts_required``, ``busy``.
+    Refused: ``not_found``, ``sale_status_forbids``, ``payment_exceeds_sale``, ``invalid_field``, ``programme_stopped``,
+    ``cash_refused``, ``credit_card_refused``, ``transfer_accounts_required``, ``busy``.
     """
     for _ in range(MAX_PLANS):
         sale = await store.load_sale(pool, book_id=book_id, id_=sale_id)
@@ -76,6 +76,8 @@ async def pay_sale(
         if len(await store.load_payments(pool, book_id=book_id, sale_id=sale_id)) >= MAX_PAYMENTS:
             return invalid("amount_fen", "must pay the rest at last", allowed_zh=f"付款次数已达 {MAX_PAYMENTS} 次上限")
         facts = await _facts(pool, sale, new, clock)
+        if isinstance(facts, Refusal):
+            return facts
         if (refused := first_of(check_payment(rules_of(book_id, sale.issuer_id), facts))) is not None:
             return refused
         at = clock.now()
@@ -145,19 +147,25 @@ def tender_of(new: NewPayment) -> Tender:
     return Tender(new.method, new.payer is not None and new.payee is not None)
 
 
-async def _facts(pool: Pool, sale: Sale, new: NewPayment, clock: Clock) -> SaleFacts:
-    """What a payment of a sale is judged on: the sale as it was made, on the day of the payment."""
+async def _facts(pool: Pool, sale: Sale, new: NewPayment, clock: Clock) -> SaleFacts | Refusal:
+    """What a payment of a sale is judged on: the sale as it was made, on the day of the payment.
+
+    Refused: ``programme_stopped``: its cards could not be activated any more.
+    """
+    at = clock.now()
     issuer = await get_issuer(pool, book_id=sale.book_id, id_=sale.issuer_id)
     assert not isinstance(issuer, Refusal), "issuers are never removed"
     lines = []
     for line in sale.lines:
         programme = await get_programme(pool, book_id=sale.book_id, programme_id=line.programme_id)
         assert not isinstance(programme, Refusal), "programmes are never removed"
+        if (refused := check_going_on(programme, at, field="id")) is not None:
+            return refused
         lines.append(
             line_facts(issuer, programme, card_count=line.card_count, face_fen=line.face_fen, price_fen=line.price_fen)
         )
     terms = Terms(buyer=sale.buyer, channel=sale.channel, contract_version=sale.contract_version)
     return facts_of(
-        sale.kind, terms, issuer, tuple(lines), People(None, None), DayFacts(), at=clock.now(),
+        sale.kind, terms, issuer, tuple(lines), People(None, None), DayFacts(), at=at,
         tenders=(tender_of(new),),
     )  # fmt: skip

@@ -5,7 +5,7 @@ before the load leaves what the worker goes on with. A load that is refused canc
 back.
 """
 
-from kaquan.cards import UNUSABLE, Card, CardStatus, Hand, get_card, list_pockets, programme_of
+from kaquan.cards import UNUSABLE, Card, CardStatus, Hand, check_going_on, get_card, list_pockets, programme_of
 from kaquan.kit.db import Pool
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.ledger import RequestKey
@@ -38,7 +38,7 @@ async def top_up(
 ) -> Sale | Refusal:
     """Load a card against one payment; what is not paid of ``face_fen`` is given. Under the same ``key`` it is one.
 
-    Refused: ``not_found``, ``invalid_field``, the codes of cards that are not active, what
+    Refused: ``not_found``, ``invalid_field``, the codes of cards that are not active, ``programme_stopped``, what
     :func:`kaquan.sales.check.check_sale` refuses, ``top_up_not_loaded`` for what the load was refused for, ``busy``.
     """
     sale = await made_under(pool, book_id=book_id, key=key)
@@ -79,6 +79,8 @@ async def _write(
         programme = await programme_of(pool, card)
         issuer = await load_issuer(pool, book_id=book_id, programme=programme)
         at = clock.now()
+        if (refused := check_going_on(programme, at, field="card_id")) is not None:
+            return refused
         day = await load_day(pool, book_id=book_id, terms=new, issuer=issuer, at=at)
         line = line_facts(
             issuer,

@@ -19,6 +19,7 @@ from kaquan.doors.cli.commands.log import log_app
 from kaquan.doors.cli.commands.operator import operator_app
 from kaquan.doors.cli.commands.policy import policy_app
 from kaquan.doors.cli.commands.production import production_app
+from kaquan.doors.cli.commands.programme import programme_app
 from kaquan.doors.cli.commands.receipt import receipt_app
 from kaquan.doors.cli.commands.serve import serve
 from kaquan.doors.cli.commands.vault import vault_app
@@ -41,6 +42,7 @@ db_app.add_typer(backup_app)
 app.add_typer(db_app, name="db")
 app.add_typer(key_app, name="key")
 app.add_typer(vault_app, name="vault")
+app.add_typer(programme_app, name="programme")
 app.add_typer(batch_app, name="batch")
 app.add_typer(production_app, name="production")
 app.add_typer(import_app, name="import")

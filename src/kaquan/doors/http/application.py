@@ -35,6 +35,7 @@ from kaquan.doors.http.payments import PAYMENT_CONTROLLERS
 from kaquan.doors.http.policy import PolicyController
 from kaquan.doors.http.problems import RefusedError, problem_response
 from kaquan.doors.http.production import ProductionController
+from kaquan.doors.http.programme_ends import ProgrammeEndController
 from kaquan.doors.http.request import ApiRequest
 from kaquan.doors.http.sales import SALE_CONTROLLERS
 from kaquan.doors.http.staff import STAFF_CONTROLLERS
@@ -68,6 +69,7 @@ CONTROLLERS: list[type[Controller]] = [
     LogController,
     PolicyController,
     *CLOSING_CONTROLLERS,
+    ProgrammeEndController,
     *NOTICE_CONTROLLERS,
     SystemController,
 ]

@@ -20,7 +20,7 @@ from litestar.types import Scope as AsgiScope
 from msgspec import Meta
 
 from kaquan.cards import PIN_REFUSALS, UNUSABLE, CardStatus, Hand, PinState, Pocket, get_card, verify_pin
-from kaquan.cards.outcomes import PIN_REQUIRED, SALE_REQUIRED
+from kaquan.cards.outcomes import PIN_REQUIRED, PROGRAMME_ENDED, PROGRAMME_STOPPED, SALE_REQUIRED
 from kaquan.doors.http.auth import identify, permit
 from kaquan.doors.http.callers import caller_of_key
 from kaquan.doors.http.fields import AmountFen, CardId, Pin, Reference, TerminalId, TransactionId, uuid_of
@@ -442,6 +442,7 @@ _PLACE = (
     refused.LIMIT_EXCEEDED,
     refused.TERMINAL_BLOCKED,
     refused.NOT_ACCEPTED_HERE,
+    PROGRAMME_ENDED,
     refused.INSUFFICIENT_FUNDS,
 )
 _PIN = (PIN_REQUIRED, *PIN_REFUSALS.values())
@@ -485,8 +486,8 @@ ROUTES = (
         "/v1/loads", "create_load", "Add money to a card.", Scope.LOADS_WRITE,
         LoadRequest, _read_load, render_created, 201,
         (
-            *_CARD, STORE_OUT_OF_SCOPE, SALE_REQUIRED, refused.POCKET_NOT_OFFERED, refused.BALANCE_CAP_EXCEEDED,
-            refused.LIMIT_EXCEEDED,
+            *_CARD, STORE_OUT_OF_SCOPE, PROGRAMME_STOPPED, SALE_REQUIRED, refused.POCKET_NOT_OFFERED,
+            refused.BALANCE_CAP_EXCEEDED, refused.LIMIT_EXCEEDED,
         ),
     ),
 )  # fmt: skip

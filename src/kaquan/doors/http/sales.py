@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from kaquan import sales
 from kaquan.cards import UNUSABLE
-from kaquan.cards.outcomes import FACE_VALUE_NOT_ALLOWED, NUMBER_SPACE_TOO_SMALL
+from kaquan.cards.outcomes import FACE_VALUE_NOT_ALLOWED, NUMBER_SPACE_TOO_SMALL, PROGRAMME_STOPPED
 from kaquan.doors.http.answers import answer, answer_page
 from kaquan.doors.http.cards import hand_of, press_of
 from kaquan.doors.http.closing import AccountNumber
@@ -464,6 +464,7 @@ class SaleController(Controller):
             refusals=_refusals(
                 FACE_VALUE_NOT_ALLOWED,
                 NUMBER_SPACE_TOO_SMALL,
+                PROGRAMME_STOPPED,
                 refused.CARD_NOT_FOR_SALE,
                 refused.NOT_ENOUGH_CARDS,
                 refused.SALE_STATUS_FORBIDS,
@@ -540,7 +541,7 @@ class SaleController(Controller):
             body=NewPayment,
             answer=SaleView,
             status=201,
-            refusals=_refusals(refused.SALE_STATUS_FORBIDS, refused.PAYMENT_EXCEEDS_SALE, *_MONEY),
+            refusals=_refusals(refused.SALE_STATUS_FORBIDS, PROGRAMME_STOPPED, refused.PAYMENT_EXCEEDS_SALE, *_MONEY),
             takes_key=True,
         ),
     )
@@ -651,7 +652,7 @@ class TopUpController(Controller):
             body=NewTopUp,
             answer=TopUpView,
             status=201,
-            refusals=_refusals(*UNUSABLE.values(), refused.TOP_UP_NOT_LOADED, *_RULES, *_MONEY),
+            refusals=_refusals(*UNUSABLE.values(), PROGRAMME_STOPPED, refused.TOP_UP_NOT_LOADED, *_RULES, *_MONEY),
             takes_key=True,
         )
     )

@@ -20,6 +20,7 @@ from kaquan.cards import (
     unfinished_batches,
 )
 from kaquan.closing import LOOK_BACK, expire_lots, find_dormant, remind_of_ends
+from kaquan.closing.ending import refund_ended, tell_of_ends
 from kaquan.doors.worker.metrics import AUDIT_FINDINGS, AUDITED_AT, JOB_RESULTS
 from kaquan.guesses import forget_guesses
 from kaquan.imports import run_import, unfinished_imports
@@ -80,7 +81,7 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     async def issue_batches() -> int:
         press = Press(app.keyring, app.slots, app.ids)
         issued = 0
-        for book_id, batch_id in await unfinished_batches(app.pool):
+        for book_id, batch_id in await unfinished_batches(app.pool, now=app.clock.now()):
             batch = await run_batch(app.pool, press, app.clock, book_id=book_id, batch_id=batch_id)
             if isinstance(batch, Refusal):
                 _log.error("batch stopped", batch=show_id(Prefix.BATCH, batch_id), reason=batch.message())
@@ -109,6 +110,14 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @periodic(EVERY_NIGHT)
     async def find_dormant_cards() -> int:
         return await find_dormant(app.pool, app.clock, app.ids, app.slots)
+
+    @periodic(EVERY_MINUTE)
+    async def tell_of_programme_ends() -> int:
+        return await tell_of_ends(app.pool, app.clock, app.ids, app.slots)
+
+    @periodic(EVERY_10_MINUTES)
+    async def refund_ended_programmes() -> int:
+        return await refund_ended(app.pool, app.clock, app.ids, app.keyring, app.refund_rules, slots=app.slots)
 
     @periodic(EVERY_5_SECONDS)
     async def run_imports() -> int:

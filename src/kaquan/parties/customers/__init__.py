@@ -8,7 +8,14 @@ from kaquan.parties.customers.attempts import Guard, plan_claim
 from kaquan.parties.customers.correct import correct_customer, level_after
 from kaquan.parties.customers.create import create_customer
 from kaquan.parties.customers.export import export_customer
-from kaquan.parties.customers.find import find_customers, get_customer, list_attempts, list_customers, list_levels
+from kaquan.parties.customers.find import (
+    find_customers,
+    get_customer,
+    get_customers,
+    list_attempts,
+    list_customers,
+    list_levels,
+)
 from kaquan.parties.customers.forget import erase_retained, forget_customer
 from kaquan.parties.customers.hold import Known, hold_customer
 from kaquan.parties.customers.numbers import normalize_name, read_document, read_phone
@@ -53,6 +60,7 @@ __all__ = [
     "find_customers",
     "forget_customer",
     "get_customer",
+    "get_customers",
     "hold_customer",
     "level_after",
     "list_attempts",

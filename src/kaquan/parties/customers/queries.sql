@@ -21,6 +21,11 @@ SELECT book_id, id, name, phone, document_kind, document, phone_lookup, phone_la
   created_at, forgotten_at, retained_until, retained_by, version
 FROM parties_customer WHERE book_id = %(book_id)s AND id = %(id)s;
 
+-- name: customers_named
+SELECT book_id, id, name, phone, document_kind, document, phone_lookup, phone_last4, document_lookup, document_last4, level,
+  created_at, forgotten_at, retained_until, retained_by, version
+FROM parties_customer WHERE book_id = %(book_id)s AND id = ANY (%(ids)s::uuid[]);
+
 -- name: customers_by_lookup
 SELECT book_id, id, name, phone, document_kind, document, phone_lookup, phone_last4, document_lookup, document_last4, level,
   created_at, forgotten_at, retained_until, retained_by, version

@@ -86,6 +86,10 @@ async def load_customer(pool: Pool, *, book_id: int, id_: UUID) -> SealedCustome
     return _customer(rows[0]) if rows else None
 
 
+async def load_named(pool: Pool, *, book_id: int, ids: Sequence[UUID]) -> list[SealedCustomer]:
+    return [_customer(row) for row in await _read(pool, "customers_named", {"book_id": book_id, "ids": list(ids)})]
+
+
 async def load_by_lookup(
     pool: Pool, *, book_id: int, phone_lookups: list[UUID] | None, document_lookups: list[UUID] | None
 ) -> list[SealedCustomer]:

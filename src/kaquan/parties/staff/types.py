@@ -80,6 +80,8 @@ class ApprovalKind(StrEnum):
     CLOSING_TERMS = "closing_terms"
     POLICY_CHANGE = "policy_change"
     PROGRAMME_CHANGE = "programme_change"
+    PROGRAMME_END = "programme_end"
+    """Of a programme (the subject is the programme), or its withdrawal (the subject is the end)."""
 
 
 class ApprovalStatus(StrEnum):

@@ -55,7 +55,7 @@ def show_list(
     """The newest 200 proposals of your book. 审批列表"""
 
     async def read(pool: Pool) -> list[ApprovalView]:
-        principal = await _sign_in(pool, Scope.APPROVALS_READ)
+        principal = await sign_in(pool, Scope.APPROVALS_READ)
         search = ApprovalSearch(limit=200, status=status)
         page = await list_approvals(pool, book_id=principal.book_id, search=search, now=SystemClock().now())
         return [_view(approval) for approval in page.data]
@@ -95,7 +95,7 @@ def _decide(
     verb: Callable[..., Awaitable[Approval | Refusal]], approval_id: str, reason: str | None, *, as_json: bool
 ) -> None:
     async def decide(pool: Pool) -> ApprovalView:
-        principal = await _sign_in(pool, Scope.APPROVALS_DECIDE)
+        principal = await sign_in(pool, Scope.APPROVALS_DECIDE)
         id_ = read_id(Prefix.APPROVAL, approval_id)
         if id_ is None:
             raise CommandError("ID: must be appr_ and 32 hexadecimal digits. / 应为审批编号。")
@@ -119,7 +119,8 @@ def _decide(
         print(f"{decided.id} · {decided.kind} · {decided.status}")
 
 
-async def _sign_in(pool: Pool, scope: Scope) -> Principal:
+async def sign_in(pool: Pool, scope: Scope) -> Principal:
+    """Who runs a command, by their key. Raises CommandError without one, or without the scope."""
     directory = Directory(pool)
     await directory.refresh()
     principal = directory.authenticate(os.environ.get(TOKEN_VARIABLE, ""))
