@@ -52,6 +52,7 @@ from kaquan.cards.rekey import copy_lookups, count_lookups, drop_old_lookups
 from kaquan.cards.replace import replace_card
 from kaquan.cards.retain import find_retention
 from kaquan.cards.reveal import reveal_number
+from kaquan.cards.set_aside import end_sale, mark_sold, set_aside
 from kaquan.cards.transfer import finish_transfers, transfer_balance
 from kaquan.cards.types import (
     SYSTEM,
@@ -165,6 +166,7 @@ __all__ = [
     "drop_old_lookups",
     "end_card",
     "end_of_day",
+    "end_sale",
     "enquire",
     "expire_gifts",
     "find_retention",
@@ -188,6 +190,7 @@ __all__ = [
     "list_pockets",
     "list_programmes",
     "list_terms",
+    "mark_sold",
     "note_extension",
     "offer_gift",
     "plan_closing",
@@ -200,6 +203,7 @@ __all__ = [
     "reveal_number",
     "run_batch",
     "scheme_of",
+    "set_aside",
     "set_pin",
     "touch_pockets",
     "transfer_balance",

@@ -146,6 +146,11 @@ SALE_REQUIRED = outcome(
     en="Cards of this programme are activated and loaded by a paid sale or top-up alone.",
     zh="该卡种须通过已付款的售卡或充值单激活和入账。",
 )  # fmt: skip
+CARD_IN_SALE = outcome(
+    "card_in_sale", http=409, iso="57",
+    en="The card is set aside for a sale; deliver or cancel that first.",
+    zh="该卡已为一笔售卡单预留，请先交付或取消该售卡单。",
+)  # fmt: skip
 
 
 CARD_NOT_CONFIRMED = outcome(

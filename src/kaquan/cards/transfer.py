@@ -218,7 +218,9 @@ class Mover:
             await store.post_together(pool, store.change_transfer(transfer, done))
             return
         if slot == target_slot:
-            move = plan_across(giving, taking, transaction_id=now_id, at=at)
+            move = plan_across(
+                giving, taking, transaction_id=now_id, at=at, is_capped=transfer.kind is TransferKind.BALANCE
+            )
             after = replace(
                 transfer, status=TransferStatus.COMPLETED, amount_fen=move.amount_fen, out_id=now_id, finished_at=at
             )

@@ -1,4 +1,4 @@
--- The schema at revision 0019, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0021, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -470,7 +470,7 @@ BEGIN
               THEN v_balances[array_position(v_moved, l.debit_account)] - l.debit_later_fen END,
          CASE WHEN l.credit_version IS NOT NULL
               THEN v_balances[array_position(v_moved, l.credit_account)] - l.credit_later_fen END
-  FROM unnest(p_legs) AS l WHERE v_status[l.item] = 0;
+  FROM unnest(p_legs) AS l WHERE v_status[l.item] = 0 AND l.leg > 0;
 
   IF cardinality(p_new_lots) > 0 THEN
     INSERT INTO ledger_lot (slot, account_id, lot, origin_transaction_id, paid_fen, given_fen, expires_at)
@@ -1211,6 +1211,7 @@ CREATE TABLE cards_card (
     replaces_id uuid,
     replaced_by_id uuid,
     terms_version integer DEFAULT 1 NOT NULL,
+    sale_id uuid,
     CONSTRAINT cards_card_form CHECK ((form = ANY (ARRAY['digital'::text, 'physical'::text]))),
     CONSTRAINT cards_card_status CHECK ((status = ANY (ARRAY['issued'::text, 'active'::text, 'blocked'::text, 'lost'::text, 'gifted'::text, 'replaced'::text, 'closed'::text, 'expired'::text])))
 )
@@ -1225,6 +1226,8 @@ COMMENT ON COLUMN cards_card.loss_due_at IS 'By when a loss report takes effect;
 COMMENT ON COLUMN cards_card.gift_id IS 'The gift by which it is on its way to another person';
 
 COMMENT ON COLUMN cards_card.terms_version IS 'The version of the terms of its programme that it was issued under; a replacement takes that of the card before it';
+
+COMMENT ON COLUMN cards_card.sale_id IS 'The sale that it is set aside for, until that delivers it or ends';
 
 CREATE TABLE cards_event (
     slot smallint NOT NULL,
@@ -2381,6 +2384,7 @@ CREATE TABLE sales_sale (
     request_hash bytea NOT NULL,
     end_key_hash uuid,
     version integer DEFAULT 0 NOT NULL,
+    expires_at timestamp with time zone,
     CONSTRAINT sales_sale_amounts CHECK (((card_count > 0) AND (price_fen > 0) AND (price_fen <= face_fen) AND ((unregistered_fen >= 0) AND (unregistered_fen <= face_fen)) AND ((paid_fen >= 0) AND (paid_fen <= price_fen)))),
     CONSTRAINT sales_sale_buyer CHECK ((buyer = ANY (ARRAY['person'::text, 'organisation'::text]))),
     CONSTRAINT sales_sale_channel CHECK ((channel = ANY (ARRAY['counter'::text, 'remote'::text]))),
@@ -2402,6 +2406,8 @@ COMMENT ON COLUMN sales_sale.alerts IS 'Advisory rules that would have asked for
 COMMENT ON COLUMN sales_sale.purchaser_sealed IS 'Name, document and phone of buyer and agent as they were at the purchase, sealed; kept where the law asks for it';
 
 COMMENT ON COLUMN sales_sale.keep_until IS 'Until when what is personal of it is kept, by the rules of its day; then it is erased and the rest stays';
+
+COMMENT ON COLUMN sales_sale.expires_at IS 'When it ends if nothing of it is paid by then; null: never';
 
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_once UNIQUE NULLS NOT DISTINCT (programme_id, merchant_id, store_id);
@@ -2811,6 +2817,8 @@ CREATE INDEX sales_sale_by_buyer ON sales_sale USING btree (book_id, customer_id
 
 CREATE INDEX sales_sale_by_reference ON sales_sale USING btree (book_id, reference, id) WHERE (reference IS NOT NULL);
 
+CREATE INDEX sales_sale_open ON sales_sale USING btree (expires_at) WHERE ((status = 'open'::text) AND (paid_fen = 0));
+
 CREATE INDEX sales_sale_to_erase ON sales_sale USING btree (keep_until) WHERE (erased_at IS NULL);
 
 CREATE INDEX sales_sale_undelivered ON sales_sale USING btree (paid_at) WHERE (status = 'paid'::text);
@@ -2980,6 +2988,7 @@ GRANT UPDATE(gift_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(replaces_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(replaced_by_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(terms_version) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(sale_id) ON TABLE cards_card TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_event TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_fee TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_gift TO kaquan_app;

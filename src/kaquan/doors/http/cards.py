@@ -39,6 +39,7 @@ from kaquan.cards.outcomes import (
     CARD_ALREADY_BLOCKED,
     CARD_CLOSED,
     CARD_EXPIRED,
+    CARD_IN_SALE,
     CARD_REPLACED,
     NUMBER_SPACE_TOO_SMALL,
     SALE_REQUIRED,
@@ -783,7 +784,7 @@ class CardController(Controller):
             Scope.CARDS_WRITE,
             path={"id": CardId},
             answer=CardView,
-            refusals=[NOT_FOUND, SALE_REQUIRED, *UNUSABLE.values(), BUSY],
+            refusals=[NOT_FOUND, SALE_REQUIRED, CARD_IN_SALE, *UNUSABLE.values(), BUSY],
         ),
     )
     async def activate_card(self, request: ApiRequest) -> Response[bytes]:

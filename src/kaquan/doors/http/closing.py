@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from kaquan import closing
 from kaquan.cards import UNUSABLE, Pocket
+from kaquan.cards.outcomes import CARD_IN_SALE
 from kaquan.closing import (
     Cause,
     Closed,
@@ -394,6 +395,7 @@ async def _once(
 _QUOTE_REFUSALS = [
     NOT_FOUND,
     *UNUSABLE.values(),
+    CARD_IN_SALE,
     refused.CARD_HAS_AUTHORIZATIONS,
     refused.CARD_HAS_TRANSFER,
     refused.REFUND_RULE_MISSING,

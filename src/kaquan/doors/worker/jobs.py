@@ -32,7 +32,7 @@ from kaquan.parties.customers import erase_retained
 from kaquan.parties.staff import expire_approvals
 from kaquan.payments.expire import expire_overdue
 from kaquan.payments.reserve import settle_left
-from kaquan.sales import deliver_sales, erase_purchasers
+from kaquan.sales import deliver_sales, erase_purchasers, expire_sales
 
 SCHEMA = "jobs"
 """The queue's tables lie in a PostgreSQL schema of their own; see migration 0006."""
@@ -123,6 +123,10 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     async def deliver_paid_sales() -> int:
         hand = Hand(app.clock, app.ids, SYSTEM)
         return await deliver_sales(app.pool, app.desk, hand, slots=app.slots)
+
+    @periodic(EVERY_MINUTE)
+    async def expire_unpaid_sales() -> int:
+        return await expire_sales(app.pool, Hand(app.clock, app.ids, SYSTEM), slots=app.slots)
 
     @periodic(EVERY_5_SECONDS)
     async def put_losses_in_effect() -> int:
