@@ -11,7 +11,7 @@ from kaquan.cards.adopt import adopt_cards, block_adopted_cards, hold_cards
 from kaquan.cards.balance import PocketBalance, list_balances
 from kaquan.cards.change import activate_card, block_card, programme_of, unblock_card
 from kaquan.cards.change_programme import Approved, ProgrammeChange, change_programme
-from kaquan.cards.close import end_card, has_transfer, note_extension, plan_closing, touch_pockets
+from kaquan.cards.close import end_card, has_transfer, note_extension, note_release, plan_closing, touch_pockets
 from kaquan.cards.create_programme import check_face_value, create_programme
 from kaquan.cards.days import end_of_day
 from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire
@@ -53,7 +53,7 @@ from kaquan.cards.replace import replace_card
 from kaquan.cards.retain import find_retention
 from kaquan.cards.reveal import reveal_number
 from kaquan.cards.set_aside import end_sale, mark_sold, set_aside
-from kaquan.cards.transfer import finish_transfers, transfer_balance
+from kaquan.cards.transfer import finish_transfers, last_successor, transfer_balance
 from kaquan.cards.types import (
     SYSTEM,
     Acceptance,
@@ -182,6 +182,7 @@ __all__ = [
     "issue_card",
     "issue_cards",
     "jurisdiction_of",
+    "last_successor",
     "list_acceptance",
     "list_balances",
     "list_batches",
@@ -192,6 +193,7 @@ __all__ = [
     "list_terms",
     "mark_sold",
     "note_extension",
+    "note_release",
     "offer_gift",
     "plan_closing",
     "print_cards",

@@ -478,9 +478,9 @@ WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s AND status = %(b
 
 -- name: left_behind
 -- Cards that were replaced and hold something again, without a transfer that is about to take it.
-SELECT c.book_id, c.id, c.replaced_by_id
+SELECT c.book_id, c.id
 FROM cards_card c
-WHERE c.slot = %(slot)s AND c.status = 'replaced'
+WHERE c.slot = %(slot)s AND c.status = 'replaced' AND c.id > %(after_id)s
   AND EXISTS (SELECT FROM ledger_account a WHERE a.slot = %(slot)s AND a.owner_id = c.id
               AND a.credits_posted - a.debits_posted > a.debits_pending)
   AND NOT EXISTS (SELECT FROM cards_transfer t WHERE t.slot = %(slot)s AND t.from_card_id = c.id

@@ -939,10 +939,10 @@ async def has_transfer(connection: Connection, *, book_id: int, slots: Sequence[
     return bool(row[0])
 
 
-async def load_left_behind(pool: Pool, *, slot: int, limit: int) -> list[tuple[int, UUID, UUID]]:
-    """Replaced cards that hold something again: book, card, successor."""
-    rows = await _read(pool, "left_behind", {"slot": slot, "limit": limit})
-    return [(book_id, card_id, successor_id) for book_id, card_id, successor_id in rows]
+async def load_left_behind(pool: Pool, *, slot: int, after_id: UUID, limit: int) -> list[tuple[int, UUID]]:
+    """Replaced cards behind ``after_id`` that hold something again: book and card."""
+    rows = await _read(pool, "left_behind", {"slot": slot, "after_id": after_id, "limit": limit})
+    return [(book_id, card_id) for book_id, card_id in rows]
 
 
 async def load_holdings(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> list[Holding]:

@@ -73,6 +73,8 @@ class CardEvent(StrEnum):
     SALE_ENDED = "sale_ended"
     """It was set aside for a sale that came to nothing."""
     SOLD = "sold"
+    RELEASED = "released"
+    """Value that nobody could use any more left it for its holder."""
     PIN_SET = "pin_set"
     PIN_CHANGED = "pin_changed"
     PIN_LOCKED = "pin_locked"

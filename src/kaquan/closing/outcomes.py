@@ -54,6 +54,10 @@ NOTHING_TO_EXTEND = outcome(
     "nothing_to_extend", http=409, iso="12",
     en="No lot of the card that holds value ends before that day.", zh="该卡没有在此日期之前到期且仍有余额的批次。",
 )  # fmt: skip
+NOTHING_TO_RELEASE = outcome(
+    "nothing_to_release", http=409, iso="12",
+    en="Nothing lies on this card that nobody can use: {why}.", zh="该卡没有滞留余额：{why}。",
+)  # fmt: skip
 CARD_NOT_CLOSED = outcome(
     "card_not_closed", http=404, iso="25",
     en="The card is not closed.", zh="该卡未注销。",

@@ -1477,6 +1477,22 @@ CREATE TABLE closing_payout (
 
 COMMENT ON COLUMN closing_payout.payee_sealed IS 'Name, and for a transfer account number and bank, under authenticated encryption, bound to the payout id';
 
+CREATE TABLE closing_release (
+    slot smallint NOT NULL,
+    transaction_id uuid NOT NULL,
+    book_id integer NOT NULL,
+    card_id uuid NOT NULL,
+    amount_fen bigint NOT NULL,
+    given_fen bigint NOT NULL,
+    reason text NOT NULL,
+    approval_id uuid NOT NULL,
+    released_by uuid NOT NULL,
+    released_at timestamp with time zone NOT NULL,
+    CONSTRAINT closing_release_amounts CHECK (((amount_fen >= 0) AND (given_fen >= 0) AND ((amount_fen + given_fen) > 0)))
+);
+
+COMMENT ON TABLE closing_release IS 'What left a replaced card without a living successor: amount_fen is owed to its holder, given_fen was not paid for';
+
 CREATE TABLE closing_reminder (
     slot smallint NOT NULL,
     account_id bigint NOT NULL,
@@ -2484,6 +2500,9 @@ ALTER TABLE ONLY closing_extension
 ALTER TABLE ONLY closing_payout
     ADD CONSTRAINT closing_payout_pkey PRIMARY KEY (slot, id);
 
+ALTER TABLE ONLY closing_release
+    ADD CONSTRAINT closing_release_pkey PRIMARY KEY (slot, transaction_id);
+
 ALTER TABLE ONLY closing_reminder
     ADD CONSTRAINT closing_reminder_pkey PRIMARY KEY (slot, account_id, lot, expires_at, threshold_days);
 
@@ -2752,6 +2771,8 @@ CREATE INDEX cards_transfer_from ON cards_transfer USING btree (slot, from_card_
 CREATE INDEX cards_transfer_unfinished ON cards_transfer USING btree (slot, created_at) WHERE (status = ANY (ARRAY['open'::text, 'out'::text]));
 
 CREATE INDEX closing_expired_lot_card ON closing_expired_lot USING btree (slot, card_id, account_id, lot);
+
+CREATE INDEX closing_expired_lot_kept ON closing_expired_lot USING btree (slot, card_id, transaction_id) WHERE (returned_fen < amount_fen);
 
 CREATE INDEX closing_payout_book ON closing_payout USING btree (slot, book_id, id);
 
@@ -3028,6 +3049,7 @@ GRANT UPDATE(failure) ON TABLE closing_payout TO kaquan_app;
 GRANT UPDATE(paid_transaction_id) ON TABLE closing_payout TO kaquan_app;
 GRANT UPDATE(changed_at) ON TABLE closing_payout TO kaquan_app;
 GRANT UPDATE(version) ON TABLE closing_payout TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_release TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_reminder TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_terms TO kaquan_app;
 GRANT UPDATE(remind_days) ON TABLE closing_terms TO kaquan_app;

@@ -19,7 +19,7 @@ from kaquan.cards import (
     run_batch,
     unfinished_batches,
 )
-from kaquan.closing import LOOK_BACK, expire_lots, find_dormant, remind_of_ends
+from kaquan.closing import LOOK_BACK, expire_lots, find_dormant, remind_of_ends, return_swept
 from kaquan.doors.worker.metrics import AUDIT_FINDINGS, AUDITED_AT, JOB_RESULTS
 from kaquan.guesses import forget_guesses
 from kaquan.imports import run_import, unfinished_imports
@@ -97,6 +97,10 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @periodic(EVERY_10_MINUTES)
     async def expire_ended_lots() -> int:
         return await expire_lots(app.pool, app.clock, app.ids, app.slots, since=app.clock.now() - LOOK_BACK)
+
+    @periodic(EVERY_MINUTE)
+    async def return_swept_value() -> int:
+        return await return_swept(app.pool, app.clock, app.ids, app.slots)
 
     @periodic(EVERY_NIGHT)
     async def expire_all_ended_lots() -> int:
