@@ -9,8 +9,8 @@ REFUND_RULE_MISSING = outcome(
 )  # fmt: skip
 COOLING_OFF_OVER = outcome(
     "cooling_off_over", http=409, iso="12",
-    en="The time to withdraw is over (last day: {last_day}); name another cause.",
-    zh="冷静期已过（截止日：{last_day}），请选择其他原因。",
+    en="The time to withdraw is over (last day: {last_day}, {basis}); name another cause.",
+    zh="冷静期已过（截止日：{last_day}，{basis}），请选择其他原因。",
 )  # fmt: skip
 COSTS_NOT_DEDUCTIBLE = outcome(
     "costs_not_deductible", http=409, iso="12",
@@ -39,8 +39,8 @@ PAYEE_NOT_HOLDER = outcome(
 )  # fmt: skip
 CASH_NOT_ALLOWED = outcome(
     "cash_not_allowed", http=409, iso="12",
-    en="{amount_fen} may not be paid out in cash; the limit is {limit_fen} ({rule_id}).",
-    zh="{amount_fen} 不得以现金退付，现金上限为 {limit_fen}（{rule_id}）。",
+    en="{amount_fen} may not be paid out in cash; the limit is {limit_fen} ({basis}).",
+    zh="{amount_fen} 不得以现金退付，现金上限为 {limit_fen}（{basis}）。",
 )  # fmt: skip
 PAYOUT_NOT_PENDING = outcome(
     "payout_not_pending", http=409, iso="12",
