@@ -11,7 +11,7 @@ from kaquan.cards.adopt import adopt_cards, block_adopted_cards, hold_cards
 from kaquan.cards.balance import PocketBalance, list_balances
 from kaquan.cards.change import activate_card, block_card, programme_of, unblock_card
 from kaquan.cards.change_programme import Approved, ProgrammeChange, change_programme
-from kaquan.cards.close import end_card, has_transfer, note_extension, plan_closing, touch_pockets
+from kaquan.cards.close import end_card, has_transfer, note_extension, note_release, plan_closing, touch_pockets
 from kaquan.cards.create_programme import check_face_value, create_programme
 from kaquan.cards.days import end_of_day
 from kaquan.cards.ends import check_going_on, check_usable
@@ -53,7 +53,8 @@ from kaquan.cards.rekey import copy_lookups, count_lookups, drop_old_lookups
 from kaquan.cards.replace import replace_card
 from kaquan.cards.retain import find_retention
 from kaquan.cards.reveal import reveal_number
-from kaquan.cards.transfer import finish_transfers, transfer_balance
+from kaquan.cards.set_aside import end_sale, mark_sold, set_aside
+from kaquan.cards.transfer import finish_transfers, last_successor, transfer_balance
 from kaquan.cards.types import (
     SYSTEM,
     Acceptance,
@@ -172,6 +173,7 @@ __all__ = [
     "drop_old_lookups",
     "end_card",
     "end_of_day",
+    "end_sale",
     "enquire",
     "expire_gifts",
     "find_retention",
@@ -187,6 +189,7 @@ __all__ = [
     "issue_card",
     "issue_cards",
     "jurisdiction_of",
+    "last_successor",
     "list_acceptance",
     "list_balances",
     "list_batches",
@@ -195,7 +198,9 @@ __all__ = [
     "list_pockets",
     "list_programmes",
     "list_terms",
+    "mark_sold",
     "note_extension",
+    "note_release",
     "offer_gift",
     "plan_closing",
     "print_cards",
@@ -207,6 +212,7 @@ __all__ = [
     "reveal_number",
     "run_batch",
     "scheme_of",
+    "set_aside",
     "set_pin",
     "touch_pockets",
     "transfer_balance",

@@ -38,9 +38,9 @@ async def activate_card(
 ) -> Card | Refusal:
     """Make a card spendable: its pockets are opened in the commit that makes it active.
 
-    An active card stays as it is and is the answer. ``sale_id`` is the paid sale that it was bought in, if any.
-    Refused: ``not_found``, ``programme_stopped``, ``sale_required``, ``card_blocked``, ``card_lost`` and the codes of
-    cards that have ended.
+    An active card stays as it is and is the answer. ``sale_id`` is the paid sale that it is set aside for, if any.
+    Refused: ``not_found``, ``programme_stopped``, ``sale_required``, ``card_in_sale``, ``card_blocked``, ``card_lost``
+    and the codes of cards that have ended.
     """
     at = hand.clock.now()
 
@@ -56,7 +56,7 @@ async def activate_card(
         pool,
         hand,
         CardEvent.ACTIVATED,
-        lambda card: plan_activation(card, at=at),
+        lambda card: plan_activation(card, at=at, sale_id=sale_id),
         book_id=book_id,
         slots=slots,
         card_id=card_id,

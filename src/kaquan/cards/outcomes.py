@@ -157,6 +157,11 @@ PROGRAMME_ENDED = outcome(
     en="The programme has ended: its cards were taken up to and including {last_day}. What is left is refunded.",
     zh="该卡种已终止，卡片可使用至 {last_day}（含当日）；剩余金额可办理退卡。",
 )  # fmt: skip
+CARD_IN_SALE = outcome(
+    "card_in_sale", http=409, iso="57",
+    en="The card is set aside for a sale; deliver or cancel that first.",
+    zh="该卡已为一笔售卡单预留，请先交付或取消该售卡单。",
+)  # fmt: skip
 
 
 CARD_NOT_CONFIRMED = outcome(

@@ -199,14 +199,14 @@ WHERE slot = %(slot)s AND lookup = ANY (%(lookups)s::uuid[]);
 -- name: card
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version, c.sale_id
 FROM cards_card c
 WHERE c.slot = %(slot)s AND c.id = %(id)s AND c.book_id = %(book_id)s;
 
 -- name: cards_named
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version, c.sale_id
 FROM cards_card c
 WHERE c.slot = ANY (%(slots)s::smallint[]) AND c.id = ANY (%(ids)s::uuid[]) AND c.book_id = %(book_id)s;
 
@@ -214,7 +214,7 @@ WHERE c.slot = ANY (%(slots)s::smallint[]) AND c.id = ANY (%(ids)s::uuid[]) AND 
 -- Of each programme the newest that fit, then the newest of those: every programme is one walk along its index.
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version, c.sale_id
 FROM cards_programme p
 CROSS JOIN LATERAL (
   SELECT * FROM cards_card
@@ -232,7 +232,7 @@ ORDER BY c.id DESC LIMIT %(limit)s;
 -- name: cards_by_last4
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version, c.sale_id
 FROM cards_card c
 WHERE c.slot = %(slot)s AND c.book_id = %(book_id)s AND c.number_last4 = %(last4)s
   AND (%(after_id)s::uuid IS NULL OR c.id < %(after_id)s)
@@ -247,7 +247,7 @@ ORDER BY c.id DESC LIMIT %(limit)s;
 -- name: cards_by_batch
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version, c.sale_id
 FROM cards_card c
 WHERE c.slot = %(slot)s AND c.batch_id = %(batch_id)s AND c.book_id = %(book_id)s
   AND (%(after_id)s::uuid IS NULL OR c.id < %(after_id)s)
@@ -264,7 +264,7 @@ SET status = %(status)s, status_reason = %(status_reason)s, activated_at = %(act
     expires_at = %(expires_at)s, customer_id = %(customer_id)s, registered_at = %(registered_at)s,
     loss_reported_at = %(loss_reported_at)s, loss_due_at = %(loss_due_at)s, lost_at = %(lost_at)s,
     gift_id = %(gift_id)s, replaces_id = %(replaces_id)s, replaced_by_id = %(replaced_by_id)s,
-    terms_version = %(terms_version)s, version = version + 1
+    terms_version = %(terms_version)s, sale_id = %(sale_id)s, version = version + 1
 WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s AND version = %(version)s;
 
 -- name: touch_accounts
@@ -316,6 +316,20 @@ UPDATE cards_card SET status = 'blocked', status_reason = 'operator', version = 
 WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) AND book_id = %(book_id)s AND status = ANY (%(blockable)s)
 RETURNING id, book_id, status, version;
 
+-- name: lock_cards
+SELECT id FROM cards_card WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: set_aside
+UPDATE cards_card SET sale_id = %(sale_id)s, version = version + 1
+WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) AND book_id = %(book_id)s AND status = 'issued'
+  AND customer_id IS NULL AND loss_reported_at IS NULL AND sale_id IS NULL
+RETURNING id, book_id, status, version;
+
+-- name: end_sale
+UPDATE cards_card SET sale_id = NULL, version = version + 1
+WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) AND book_id = %(book_id)s AND sale_id = %(sale_id)s
+RETURNING id, book_id, status, version;
+
 -- name: insert_events
 INSERT INTO cards_event (slot, card_id, id, book_id, kind, at, actor, reason, status, version, details)
 SELECT %(slot)s, e.card_id, e.id, e.book_id, %(kind)s, %(at)s, %(actor)s, %(reason)s, e.status, e.version, %(details)s
@@ -341,7 +355,7 @@ WHERE e.slot = %(slot)s AND e.book_id = %(book_id)s AND e.kind = 'registered'
 -- name: cards_by_customer
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version, c.sale_id
 FROM cards_card c
 WHERE c.slot = %(slot)s AND c.customer_id = %(customer_id)s AND c.book_id = %(book_id)s
   AND (%(after_id)s::uuid IS NULL OR c.id < %(after_id)s)
@@ -471,9 +485,9 @@ WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s AND status = %(b
 
 -- name: left_behind
 -- Cards that were replaced and hold something again, without a transfer that is about to take it.
-SELECT c.book_id, c.id, c.replaced_by_id
+SELECT c.book_id, c.id
 FROM cards_card c
-WHERE c.slot = %(slot)s AND c.status = 'replaced'
+WHERE c.slot = %(slot)s AND c.status = 'replaced' AND c.id > %(after_id)s
   AND EXISTS (SELECT FROM ledger_account a WHERE a.slot = %(slot)s AND a.owner_id = c.id
               AND a.credits_posted - a.debits_posted > a.debits_pending)
   AND NOT EXISTS (SELECT FROM cards_transfer t WHERE t.slot = %(slot)s AND t.from_card_id = c.id

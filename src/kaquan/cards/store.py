@@ -42,6 +42,7 @@ from kaquan.cards.types import (
     TransferStatus,
 )
 from kaquan.kit.db import Connection, Params, Pool, constraint_of, load_queries
+from kaquan.kit.ids import Prefix, show_id
 from kaquan.ledger import (
     Account,
     AccountSpec,
@@ -545,6 +546,44 @@ async def touch_pockets(connection: Connection, card: Card) -> None:
     await connection.execute(_QUERIES["touch_accounts"], {"slot": card.slot, "card_id": card.id})
 
 
+async def set_aside(
+    connection: Connection, hand: Hand, *, book_id: int, slot: int, card_ids: Sequence[UUID], sale_id: UUID
+) -> bool:
+    """Set cards of one slot aside for a sale, in the caller's transaction; whether all of them could be."""
+    ids = list(card_ids)
+    await connection.execute(_QUERIES["lock_cards"], {"slot": slot, "ids": ids})
+    params = {"slot": slot, "ids": ids, "book_id": book_id, "sale_id": sale_id}
+    changed = await _rows(connection, "set_aside", params)
+    await _add_sale_events(connection, hand, CardEvent.SET_ASIDE, changed, slot=slot, sale_id=sale_id)
+    return len(changed) == len(ids)
+
+
+async def end_sale(
+    connection: Connection,
+    hand: Hand,
+    kind: CardEvent,
+    *,
+    book_id: int,
+    slot: int,
+    card_ids: Sequence[UUID],
+    sale_id: UUID,
+) -> None:
+    """Cards of one slot are set aside for a sale no more, in the caller's transaction; others stay as they are."""
+    ids = list(card_ids)
+    await connection.execute(_QUERIES["lock_cards"], {"slot": slot, "ids": ids})
+    params = {"slot": slot, "ids": ids, "book_id": book_id, "sale_id": sale_id}
+    changed = await _rows(connection, "end_sale", params)
+    await _add_sale_events(connection, hand, kind, changed, slot=slot, sale_id=sale_id)
+
+
+async def _add_sale_events(
+    connection: Connection, hand: Hand, kind: CardEvent, changed: Sequence[tuple[Any, ...]], *, slot: int, sale_id: UUID
+) -> None:
+    if changed:
+        details = {"sale_id": show_id(Prefix.SALE, sale_id)}
+        await _add_changes(connection, hand, kind, changed, slot=slot, at=hand.clock.now(), details=details)
+
+
 async def load_sealed_number(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> bytes | None:
     """A card's number as it is kept: sealed."""
     rows = await _read(pool, "sealed_number", {"book_id": book_id, "slot": slot, "id": card_id})
@@ -903,10 +942,10 @@ async def has_transfer(connection: Connection, *, book_id: int, slots: Sequence[
     return bool(row[0])
 
 
-async def load_left_behind(pool: Pool, *, slot: int, limit: int) -> list[tuple[int, UUID, UUID]]:
-    """Replaced cards that hold something again: book, card, successor."""
-    rows = await _read(pool, "left_behind", {"slot": slot, "limit": limit})
-    return [(book_id, card_id, successor_id) for book_id, card_id, successor_id in rows]
+async def load_left_behind(pool: Pool, *, slot: int, after_id: UUID, limit: int) -> list[tuple[int, UUID]]:
+    """Replaced cards behind ``after_id`` that hold something again: book and card."""
+    rows = await _read(pool, "left_behind", {"slot": slot, "after_id": after_id, "limit": limit})
+    return [(book_id, card_id) for book_id, card_id in rows]
 
 
 async def load_holdings(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> list[Holding]:

@@ -68,6 +68,13 @@ class CardEvent(StrEnum):
     CLOSED = "closed"
     EXPIRED = "expired"
     EXTENDED = "extended"
+    SET_ASIDE = "set_aside"
+    """For a sale: until it is delivered nothing else is done with it."""
+    SALE_ENDED = "sale_ended"
+    """It was set aside for a sale that came to nothing."""
+    SOLD = "sold"
+    RELEASED = "released"
+    """Value that nobody could use any more left it for its holder."""
     PIN_SET = "pin_set"
     PIN_CHANGED = "pin_changed"
     PIN_LOCKED = "pin_locked"
@@ -384,6 +391,8 @@ class Card(msgspec.Struct, frozen=True):
     replaced_by_id: UUID | None = None
     terms_version: int = 1
     """The version of its programme's terms that it was issued under."""
+    sale_id: UUID | None = None
+    """The sale that it is set aside for, until that delivers it or ends."""
 
     @property
     def card_class(self) -> CardClass:

@@ -22,7 +22,9 @@ from kaquan.closing.refund_quote import (
     quote_refund,
 )
 from kaquan.closing.refund_rules import Cause, Figure, RefundRules, RulesError, read_refund_rules
+from kaquan.closing.release import release_value
 from kaquan.closing.remind import remind_of_ends
+from kaquan.closing.return_swept import return_swept
 from kaquan.closing.terms import get_terms, set_terms
 from kaquan.closing.types import (
     Closed,
@@ -35,6 +37,7 @@ from kaquan.closing.types import (
     PayoutSearch,
     PayoutStatus,
     RefundAsk,
+    Released,
     RulesOf,
     Terms,
 )
@@ -57,6 +60,7 @@ __all__ = [
     "RefundFacts",
     "RefundQuote",
     "RefundRules",
+    "Released",
     "RulesError",
     "RulesOf",
     "Terms",
@@ -78,8 +82,10 @@ __all__ = [
     "quote_refund",
     "read_refund_rules",
     "refund_rules",
+    "release_value",
     "remind_of_ends",
     "replace_payout",
+    "return_swept",
     "reveal_payee",
     "set_terms",
 ]

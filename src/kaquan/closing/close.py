@@ -28,7 +28,7 @@ from kaquan.closing.outcomes import (
     REFUND_RULE_MISSING,
 )
 from kaquan.closing.refund_quote import LoadFacts, RefundFacts, RefundQuote, quote_refund
-from kaquan.closing.refund_rules import Cause, RefundRules, RulesError
+from kaquan.closing.refund_rules import Cause, RefundRules, RulesError, cite
 from kaquan.closing.types import (
     Closed,
     Holding,
@@ -164,7 +164,7 @@ def check_payee(payee: Payee | None, amount_fen: int, rules: RefundRules) -> Ref
                 "payee.method",
                 amount_fen=amount_fen,
                 limit_fen=0 if limit is None else limit.value,
-                rule_id="-" if limit is None else limit.rule.rule_id,
+                **cite(None if limit is None else limit.rule),
             )
         return None
     return check_account(payee)

@@ -25,6 +25,11 @@ CARD_DORMANT = event(
 CARD_CLOSED = event(
     "card.closed", en="The card is closed; {amount_fen} is refunded.", zh="该卡已注销，应退 {amount_fen}。"
 )
+VALUE_RELEASED = event(
+    "value.released",
+    en="Value that came back to a replaced card is owed to its holder: {amount_fen}.",
+    zh="退回已换卡的余额应退还持卡人：{amount_fen}。",
+)
 PAYOUT_PAID = event(
     "payout.paid",
     en="The payout of {amount_fen} was made ({reference}).",

@@ -144,6 +144,22 @@ UPDATE closing_expired_lot e SET returned_fen = e.returned_fen + r.part_fen
 FROM unnest(%(transactions)s::uuid[], %(before)s::bigint[], %(parts)s::bigint[]) AS r (transaction_id, before, part_fen)
 WHERE e.slot = %(slot)s AND e.transaction_id = r.transaction_id AND e.returned_fen = r.before;
 
+-- name: swept_behind
+SELECT e.book_id, e.card_id, a.version, e.transaction_id, e.account_id, e.lot, e.source_account_id, e.amount_fen,
+       e.returned_fen
+FROM closing_expired_lot e
+JOIN cards_card c ON c.slot = e.slot AND c.id = e.card_id
+JOIN ledger_account a ON a.slot = e.slot AND a.id = e.account_id
+WHERE e.slot = %(slot)s AND e.returned_fen < e.amount_fen AND c.status = 'replaced'
+  AND e.card_id > %(after)s  -- if after
+ORDER BY e.card_id, e.transaction_id LIMIT %(limit)s;
+
+-- name: insert_release
+INSERT INTO closing_release
+  (slot, transaction_id, book_id, card_id, amount_fen, given_fen, reason, approval_id, released_by, released_at)
+VALUES (%(slot)s, %(transaction_id)s, %(book_id)s, %(card_id)s, %(amount_fen)s, %(given_fen)s, %(reason)s,
+        %(approval_id)s, %(released_by)s, %(at)s);
+
 -- name: swept_of_lots
 SELECT (SELECT coalesce(sum(e.amount_fen - e.returned_fen), 0)::bigint
         FROM unnest(%(accounts)s::bigint[], %(lots)s::integer[]) AS l (account_id, lot)

@@ -61,6 +61,18 @@ class Limit(NamedTuple):
     rule: Rule
 
 
+def cite(rule: Rule | None) -> dict[str, str]:
+    """The details of a refusal that a rule asks for; None: no rule says anything of it."""
+    if rule is None:
+        return {"basis": "no rule allows any", "basis_zh": "无规则允许"}
+    return {
+        "rule": rule.rule_id,
+        "source": rule.source,
+        "basis": f"rule {rule.rule_id}: {rule.source}",
+        "basis_zh": f"规则 {rule.rule_id}：{rule.source}",
+    }
+
+
 class CauseRule(NamedTuple):
     """How a cause is calculated: the price, and which rate bears interest (None: no interest)."""
 

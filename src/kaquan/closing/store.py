@@ -23,6 +23,7 @@ from kaquan.closing.types import (
     PayoutSearch,
     PayoutStatus,
     PocketHeld,
+    Released,
     Swept,
     Terms,
 )
@@ -387,6 +388,34 @@ async def _return_swept(connection: Connection, slot: int, returned: Sequence[tu
     return changed.rowcount == len(returned)
 
 
+class SweptBehind(NamedTuple):
+    """What was swept from a lot of a card that was replaced since, with its pocket's version."""
+
+    book_id: int
+    card_id: UUID
+    version: int
+    swept: Swept
+
+
+async def find_swept_behind(pool: Pool, *, slot: int, after: UUID | None, limit: int) -> list[SweptBehind]:
+    """What was swept from replaced cards behind ``after`` and not given back, card by card."""
+    rows = await _read(pool, "swept_behind", {"slot": slot, "after": after, "limit": limit})
+    return [SweptBehind(book_id, card_id, version, Swept(*rest)) for book_id, card_id, version, *rest in rows]
+
+
+async def post_return(pool: Pool, rows: Sequence[SweptBehind], posting: Posting, *, slot: int, at: datetime) -> bool:
+    """Give back what was swept of one card, in one commit; False if something has moved."""
+    try:
+        async with pool.connection() as connection, connection.transaction():
+            (status,) = await post_batch(connection, [Item(rows[0].book_id, posting)], slot=slot, recorded_at=at)
+            returned = [(one.swept, one.swept.left_fen) for one in rows]
+            if status is not PostStatus.APPLIED or not await _return_swept(connection, slot, returned):
+                raise _StaleError
+    except _StaleError:
+        return False
+    return True
+
+
 async def post_extension(
     connection: Connection,
     card: Card,
@@ -476,6 +505,28 @@ async def post_closing(
         await connection.execute(_SQL["insert_payout"], _payout_params(done.payout))
     await write_notices(connection, [notice], at=done.closed_at)
     return True
+
+
+async def post_release(connection: Connection, card: Card, done: Released, *, notice: NewNotice) -> None:
+    """Write what left a replaced card for its holder, in the caller's transaction."""
+    await connection.execute(
+        _SQL["insert_release"],
+        {
+            "slot": card.slot,
+            "transaction_id": done.transaction_id,
+            "book_id": card.book_id,
+            "card_id": card.id,
+            "amount_fen": done.amount_fen,
+            "given_fen": done.given_fen,
+            "reason": done.reason,
+            "approval_id": done.approval_id,
+            "released_by": done.released_by,
+            "at": done.released_at,
+        },
+    )
+    if done.payout is not None:
+        await connection.execute(_SQL["insert_payout"], _payout_params(done.payout))
+    await write_notices(connection, [notice], at=done.released_at)
 
 
 async def load_closure(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> Closed | None:

@@ -208,6 +208,21 @@ class Extended(msgspec.Struct, frozen=True):
     transaction_id: UUID | None
 
 
+class Released(msgspec.Struct, frozen=True):
+    """What lay on a replaced card without a living successor: ``amount_fen`` of it is owed to the holder, ``given_fen``
+    goes back to where it was given from."""
+
+    card_id: UUID
+    transaction_id: UUID
+    amount_fen: int
+    given_fen: int
+    payout: Payout | None
+    reason: str
+    approval_id: UUID
+    released_by: UUID
+    released_at: datetime
+
+
 class LotName(NamedTuple):
     """A lot as clients name it."""
 

@@ -101,16 +101,20 @@ def batch_params(items: Sequence[Item], *, slot: int, recorded_at: datetime) -> 
         transaction_id, kind, effective_at, legs, guards, new_lots, related_id, place_id, reference = posting
         versions = dict(guards)
         accounts = {account for leg in legs for account in (leg.debit_account, leg.credit_account)}
-        if not accounts.issuperset(versions):
-            raise ValueError("a posting is guarded by the versions of accounts that it moves, and of no others")
         held = {account for account, version in versions.items() if version is not None}
+        if not accounts.issuperset(versions.keys() - held):
+            raise ValueError("only an account that a posting moves is kept from going through its floor")
         if not touched.isdisjoint(held) or not versioned.isdisjoint(accounts):
             status[n - 1] = PostStatus.STALE
             item_rows.append(f"({book_id},,,,,,,,,{tail})")
             continue
-        touched |= accounts
+        touched |= accounts | held
         versioned |= held
         others.update((account, book_id) for account in accounts - held)
+        leg_rows.extend(
+            f"({n},0,post,0,{account},{versions[account]},,0,{account},{versions[account]},,0)"
+            for account in sorted(held - accounts)
+        )
         limited.update(account for account, version in versions.items() if version is None)
         entries = []
         later = _later(legs) if len(legs) != 1 else _NOTHING_LATER

@@ -1,4 +1,4 @@
--- The schema at revision 0020, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0021, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -470,7 +470,7 @@ BEGIN
               THEN v_balances[array_position(v_moved, l.debit_account)] - l.debit_later_fen END,
          CASE WHEN l.credit_version IS NOT NULL
               THEN v_balances[array_position(v_moved, l.credit_account)] - l.credit_later_fen END
-  FROM unnest(p_legs) AS l WHERE v_status[l.item] = 0;
+  FROM unnest(p_legs) AS l WHERE v_status[l.item] = 0 AND l.leg > 0;
 
   IF cardinality(p_new_lots) > 0 THEN
     INSERT INTO ledger_lot (slot, account_id, lot, origin_transaction_id, paid_fen, given_fen, expires_at)
@@ -1211,6 +1211,7 @@ CREATE TABLE cards_card (
     replaces_id uuid,
     replaced_by_id uuid,
     terms_version integer DEFAULT 1 NOT NULL,
+    sale_id uuid,
     CONSTRAINT cards_card_form CHECK ((form = ANY (ARRAY['digital'::text, 'physical'::text]))),
     CONSTRAINT cards_card_status CHECK ((status = ANY (ARRAY['issued'::text, 'active'::text, 'blocked'::text, 'lost'::text, 'gifted'::text, 'replaced'::text, 'closed'::text, 'expired'::text])))
 )
@@ -1225,6 +1226,8 @@ COMMENT ON COLUMN cards_card.loss_due_at IS 'By when a loss report takes effect;
 COMMENT ON COLUMN cards_card.gift_id IS 'The gift by which it is on its way to another person';
 
 COMMENT ON COLUMN cards_card.terms_version IS 'The version of the terms of its programme that it was issued under; a replacement takes that of the card before it';
+
+COMMENT ON COLUMN cards_card.sale_id IS 'The sale that it is set aside for, until that delivers it or ends';
 
 CREATE TABLE cards_event (
     slot smallint NOT NULL,
@@ -1556,6 +1559,22 @@ CREATE TABLE closing_payout (
 );
 
 COMMENT ON COLUMN closing_payout.payee_sealed IS 'Name, and for a transfer account number and bank, under authenticated encryption, bound to the payout id';
+
+CREATE TABLE closing_release (
+    slot smallint NOT NULL,
+    transaction_id uuid NOT NULL,
+    book_id integer NOT NULL,
+    card_id uuid NOT NULL,
+    amount_fen bigint NOT NULL,
+    given_fen bigint NOT NULL,
+    reason text NOT NULL,
+    approval_id uuid NOT NULL,
+    released_by uuid NOT NULL,
+    released_at timestamp with time zone NOT NULL,
+    CONSTRAINT closing_release_amounts CHECK (((amount_fen >= 0) AND (given_fen >= 0) AND ((amount_fen + given_fen) > 0)))
+);
+
+COMMENT ON TABLE closing_release IS 'What left a replaced card without a living successor: amount_fen is owed to its holder, given_fen was not paid for';
 
 CREATE TABLE closing_reminder (
     slot smallint NOT NULL,
@@ -2464,6 +2483,7 @@ CREATE TABLE sales_sale (
     request_hash bytea NOT NULL,
     end_key_hash uuid,
     version integer DEFAULT 0 NOT NULL,
+    expires_at timestamp with time zone,
     CONSTRAINT sales_sale_amounts CHECK (((card_count > 0) AND (price_fen > 0) AND (price_fen <= face_fen) AND ((unregistered_fen >= 0) AND (unregistered_fen <= face_fen)) AND ((paid_fen >= 0) AND (paid_fen <= price_fen)))),
     CONSTRAINT sales_sale_buyer CHECK ((buyer = ANY (ARRAY['person'::text, 'organisation'::text]))),
     CONSTRAINT sales_sale_channel CHECK ((channel = ANY (ARRAY['counter'::text, 'remote'::text]))),
@@ -2485,6 +2505,8 @@ COMMENT ON COLUMN sales_sale.alerts IS 'Advisory rules that would have asked for
 COMMENT ON COLUMN sales_sale.purchaser_sealed IS 'Name, document and phone of buyer and agent as they were at the purchase, sealed; kept where the law asks for it';
 
 COMMENT ON COLUMN sales_sale.keep_until IS 'Until when what is personal of it is kept, by the rules of its day; then it is erased and the rest stays';
+
+COMMENT ON COLUMN sales_sale.expires_at IS 'When it ends if nothing of it is paid by then; null: never';
 
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_once UNIQUE NULLS NOT DISTINCT (programme_id, merchant_id, store_id);
@@ -2575,6 +2597,9 @@ ALTER TABLE ONLY closing_extension
 
 ALTER TABLE ONLY closing_payout
     ADD CONSTRAINT closing_payout_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY closing_release
+    ADD CONSTRAINT closing_release_pkey PRIMARY KEY (slot, transaction_id);
 
 ALTER TABLE ONLY closing_reminder
     ADD CONSTRAINT closing_reminder_pkey PRIMARY KEY (slot, account_id, lot, expires_at, threshold_days);
@@ -2851,6 +2876,8 @@ CREATE INDEX closing_end_payee_end ON closing_end_payee USING btree (slot, end_i
 
 CREATE INDEX closing_expired_lot_card ON closing_expired_lot USING btree (slot, card_id, account_id, lot);
 
+CREATE INDEX closing_expired_lot_kept ON closing_expired_lot USING btree (slot, card_id, transaction_id) WHERE (returned_fen < amount_fen);
+
 CREATE INDEX closing_payout_book ON closing_payout USING btree (slot, book_id, id);
 
 CREATE INDEX closing_payout_card ON closing_payout USING btree (slot, card_id, id);
@@ -2914,6 +2941,8 @@ CREATE UNIQUE INDEX sales_item_sold ON sales_item USING btree (slot, card_id) WH
 CREATE INDEX sales_sale_by_buyer ON sales_sale USING btree (book_id, customer_id, created_at) WHERE (customer_id IS NOT NULL);
 
 CREATE INDEX sales_sale_by_reference ON sales_sale USING btree (book_id, reference, id) WHERE (reference IS NOT NULL);
+
+CREATE INDEX sales_sale_open ON sales_sale USING btree (expires_at) WHERE ((status = 'open'::text) AND (paid_fen = 0));
 
 CREATE INDEX sales_sale_to_erase ON sales_sale USING btree (keep_until) WHERE (erased_at IS NULL);
 
@@ -3090,6 +3119,7 @@ GRANT UPDATE(gift_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(replaces_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(replaced_by_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(terms_version) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(sale_id) ON TABLE cards_card TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_event TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_fee TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_gift TO kaquan_app;
@@ -3148,6 +3178,7 @@ GRANT UPDATE(failure) ON TABLE closing_payout TO kaquan_app;
 GRANT UPDATE(paid_transaction_id) ON TABLE closing_payout TO kaquan_app;
 GRANT UPDATE(changed_at) ON TABLE closing_payout TO kaquan_app;
 GRANT UPDATE(version) ON TABLE closing_payout TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_release TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_reminder TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_terms TO kaquan_app;
 GRANT UPDATE(remind_days) ON TABLE closing_terms TO kaquan_app;

@@ -6,7 +6,7 @@ from kaquan.cards.outcomes import SALE_REQUIRED
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, NewLot, Posting
 from kaquan.payments.outcomes import BALANCE_CAP_EXCEEDED, POCKET_NOT_OFFERED
-from kaquan.payments.plan import count_uses, guards_of, spendable_fen, too_early, usable_card
+from kaquan.payments.plan import count_uses, guards_of, guards_of_all, spendable_fen, too_early, usable_card
 from kaquan.payments.types import (
     Facts,
     Load,
@@ -79,7 +79,8 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         kind="load",
         effective_at=occurred_at,
         legs=legs,
-        guards=guards_of(card, legs),
+        # the cap is about all pockets: of two loads of different ones at one moment, one is decided again
+        guards=guards_of(card, legs) if programme.max_balance_fen is None else guards_of_all(card),
         lots=lots,
         place_id=place.terminal_id if place is not None else None,
         reference=command.reference,

@@ -12,10 +12,12 @@ from kaquan.sales.deliver import deliver_item, deliver_sale, deliver_sales, load
 from kaquan.sales.look_up import get_sale, list_sale_cards, list_sales, show_sale
 from kaquan.sales.pay import pay_sale
 from kaquan.sales.register import erase_purchasers, reveal_purchaser
-from kaquan.sales.take_back import cancel_sale, refund_sale
+from kaquan.sales.take_back import cancel_sale, expire_sales, refund_sale
 from kaquan.sales.top_up import top_up
 from kaquan.sales.types import (
+    DEFAULT_OPEN_S,
     MAX_LINES,
+    MAX_OPEN_S,
     MAX_SALE_CARDS,
     BankAccount,
     DayFacts,
@@ -42,7 +44,9 @@ from kaquan.sales.types import (
 )
 
 __all__ = [
+    "DEFAULT_OPEN_S",
     "MAX_LINES",
+    "MAX_OPEN_S",
     "MAX_SALE_CARDS",
     "BankAccount",
     "DayFacts",
@@ -76,6 +80,7 @@ __all__ = [
     "deliver_sale",
     "deliver_sales",
     "erase_purchasers",
+    "expire_sales",
     "get_sale",
     "list_sale_cards",
     "list_sales",

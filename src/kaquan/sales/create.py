@@ -1,7 +1,7 @@
 """Make a sale: judge it, and set its cards aside until it is paid. Nothing is active and nothing holds value yet."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from kaquan.cards import (
     Card,
     CardForm,
     CardStatus,
+    Hand,
     Press,
     Programme,
     check_face_value,
@@ -18,9 +19,10 @@ from kaquan.cards import (
     get_cards,
     issue_cards,
     programme_of,
+    set_aside,
 )
 from kaquan.kit.clock import Clock
-from kaquan.kit.db import Pool
+from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import Ids, Prefix, show_id
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.ledger import RequestKey, slot_of
@@ -136,13 +138,22 @@ async def create_sale(
         sale = new_sale(
             SaleKind.SALE, new, issuer, chosen[0].programme, facts, check, people, keyring,
             id_=ids.new(), lines=[_line(one) for one in chosen], keep=keep_until(rules, facts, at=at), by=by, key=key,
-            at=at, book_id=book_id,
+            at=at, book_id=book_id, expires_at=at + timedelta(seconds=new.expires_in_s),
         )  # fmt: skip
         items = [
             new_item(sale, card_id, slot=slot_of(card_id, press.slots), line=position, of=line)
             for position, line, card_id in items_of
         ]
-        done = await post_purchase(pool, clock, ids, sale, items, day, by=by)
+        done = await post_purchase(
+            pool,
+            clock,
+            ids,
+            sale,
+            items,
+            day,
+            by=by,
+            first=[_set_aside(Hand(clock, ids, sale.made_by), press, sale, items)],
+        )
         if isinstance(done, Sale | Refusal):
             return done
     return BUSY.refuse()
@@ -150,7 +161,7 @@ async def create_sale(
 
 async def post_purchase(
     pool: Pool, clock: Clock, ids: Ids, sale: Sale, items: Sequence[Item], day: Day, *, by: Actor,
-    also: Sequence[store.Write] = (),
+    first: Sequence[store.Write] = (), also: Sequence[store.Write] = (),
 ) -> Sale | Refusal | None:  # fmt: skip
     """Write a purchase with its cards and the line of the trail; None when it must be judged again."""
     guards = []
@@ -166,13 +177,27 @@ async def post_purchase(
         subject_id=sale.id,
         after=summary_of(sale),
     )
-    posted = await store.post_together(pool, *guards, *store.add_sale(sale, items), *also, store.add_action(action))
+    posted = await store.post_together(
+        pool, *guards, *first, *store.add_sale(sale, items), *also, store.add_action(action)
+    )
     if posted is store.Posted.DONE:
         return sale
     if posted is store.Posted.STALE:
         return None
     key = RequestKey("", sale.key_hash, sale.request_hash)
     return await made_under(pool, book_id=sale.book_id, key=key)
+
+
+def _set_aside(hand: Hand, press: Press, sale: Sale, items: Sequence[Item]) -> store.Write:
+    """Stale when one of the cards is not for sale any more."""
+
+    async def write(connection: Connection) -> bool:
+        cards = [item.card_id for item in items]
+        return await set_aside(
+            connection, hand, book_id=sale.book_id, slots=press.slots, card_ids=cards, sale_id=sale.id
+        )
+
+    return write
 
 
 def summary_of(sale: Sale) -> dict[str, object]:
@@ -209,6 +234,7 @@ def new_sale(
     at: datetime,
     status: SaleStatus = SaleStatus.OPEN,
     paid_fen: int = 0,
+    expires_at: datetime | None = None,
 ) -> Sale:
     """A purchase as it is written down. Who buys is sealed into it where a rule asks for their name."""
     asked = check.real_name is not None
@@ -246,6 +272,7 @@ def new_sale(
         request_hash=key.request_hash,
         end_key_hash=None,
         version=0,
+        expires_at=expires_at,
     )
 
 
@@ -353,7 +380,6 @@ async def _choose_cards(
 async def _choose_named(
     pool: Pool, slots: tuple[int, ...], line: NewLine, programme: Programme, *, field: str
 ) -> _Chosen | Refusal:
-    sold = await store.load_sold(pool, slots=slots, card_ids=line.card_ids)
     cards = await get_cards(pool, book_id=programme.book_id, slots=slots, card_ids=line.card_ids)
     terms: dict[int, Programme] = {}
     for position, card_id in enumerate(line.card_ids):
@@ -361,7 +387,7 @@ async def _choose_named(
         card = cards.get(card_id)
         if card is None:
             return missing("card", where)
-        why = _not_for_sale(card, programme, is_sold=card_id in sold)
+        why = _not_for_sale(card, programme)
         if why is not None:
             en, zh = why
             return CARD_NOT_FOR_SALE.refuse(where, card_id=show_id(Prefix.CARD, card_id), why=en, why_zh=zh)
@@ -375,15 +401,17 @@ async def _choose_named(
     return _Chosen(line, strictest, list(line.card_ids))
 
 
-def _not_for_sale(card: Card, programme: Programme, *, is_sold: bool) -> tuple[str, str] | None:
+def _not_for_sale(card: Card, programme: Programme) -> tuple[str, str] | None:
     if card.programme_id != programme.id:
         return "it is of another programme", "不属于该卡种"
-    if is_sold:
+    if card.sale_id is not None:
         return "it is in another sale", "已在其他售卡单中"
     if card.status is not CardStatus.ISSUED:
         return f"it is {card.status}", f"当前状态为 {card.status}"
     if card.customer_id is not None:
         return "it is somebody's already", "已登记持卡人"
+    if card.loss_reported_at is not None:
+        return "it was reported lost", "已申请挂失"
     return None
 
 

@@ -1,11 +1,11 @@
 -- name: insert_sale
 INSERT INTO sales_sale (book_id, id, kind, status, issuer_id, currency, channel, buyer, customer_id, agent_id,
   contract_version, reference, lines, card_count, face_fen, price_fen, unregistered_fen, paid_fen, real_name_rule,
-  alerts, purchaser_sealed, keep_until, made_by, created_at, paid_at, key_hash, request_hash)
+  alerts, purchaser_sealed, keep_until, made_by, created_at, paid_at, expires_at, key_hash, request_hash)
 VALUES (%(book_id)s, %(id)s, %(kind)s, %(status)s, %(issuer_id)s, %(currency)s, %(channel)s, %(buyer)s,
   %(customer_id)s, %(agent_id)s, %(contract_version)s, %(reference)s, %(lines)s::jsonb, %(card_count)s, %(face_fen)s,
   %(price_fen)s, %(unregistered_fen)s, %(paid_fen)s, %(real_name_rule)s, %(alerts)s, %(purchaser_sealed)s,
-  %(keep_until)s, %(made_by)s, %(created_at)s, %(paid_at)s, %(key_hash)s, %(request_hash)s);
+  %(keep_until)s, %(made_by)s, %(created_at)s, %(paid_at)s, %(expires_at)s, %(key_hash)s, %(request_hash)s);
 
 -- name: insert_items
 INSERT INTO sales_item (slot, card_id, sale_id, book_id, kind, line, face_fen, price_fen)
@@ -36,7 +36,7 @@ WHERE book_id = %(book_id)s AND customer_id = %(customer_id)s AND issuer_id = %(
 SELECT book_id, id, kind, status, issuer_id, currency, channel, buyer, customer_id, agent_id, contract_version,
        reference, lines, card_count, face_fen, price_fen, unregistered_fen, paid_fen, real_name_rule, alerts,
        purchaser_sealed, keep_until, erased_at, made_by, created_at, paid_at, delivered_at, ended_at, end_reason, key_hash,
-       request_hash, end_key_hash, version
+       request_hash, end_key_hash, version, expires_at
 FROM sales_sale
 WHERE book_id = %(book_id)s
   AND id = %(id)s  -- if id
@@ -47,7 +47,7 @@ WHERE book_id = %(book_id)s
 SELECT book_id, id, kind, status, issuer_id, currency, channel, buyer, customer_id, agent_id, contract_version,
        reference, lines, card_count, face_fen, price_fen, unregistered_fen, paid_fen, real_name_rule, alerts,
        purchaser_sealed, keep_until, erased_at, made_by, created_at, paid_at, delivered_at, ended_at, end_reason, key_hash,
-       request_hash, end_key_hash, version
+       request_hash, end_key_hash, version, expires_at
 FROM sales_sale
 WHERE book_id = %(book_id)s
   AND id < %(after_id)s  -- if after_id
@@ -70,6 +70,10 @@ WHERE s.status = 'paid'
     OR NOT EXISTS (SELECT FROM sales_item i
                    WHERE i.slot = ANY (%(slots)s::smallint[]) AND i.sale_id = s.id AND i.status = 'failed'))
 ORDER BY s.paid_at LIMIT %(limit)s;
+
+-- name: sales_over
+SELECT book_id, id FROM sales_sale
+WHERE status = 'open' AND paid_fen = 0 AND expires_at <= %(now)s ORDER BY expires_at LIMIT %(limit)s;
 
 -- name: change_sale
 UPDATE sales_sale
@@ -112,18 +116,11 @@ UPDATE sales_item i SET status = 'refunded', refund_id = r.refund_id
 FROM unnest(%(slots)s::smallint[], %(card_ids)s::uuid[], %(refund_ids)s::uuid[]) AS r (slot, card_id, refund_id)
 WHERE i.slot = r.slot AND i.card_id = r.card_id AND i.sale_id = %(sale_id)s;
 
--- name: sold_cards
-SELECT card_id FROM sales_item
-WHERE slot = ANY (%(slots)s::smallint[]) AND card_id = ANY (%(card_ids)s::uuid[]) AND kind = 'sale'
-  AND status <> 'released';
-
 -- name: cards_for_sale
 -- Of a batch, the oldest that are issued and in no sale.
 SELECT c.id FROM cards_card c
 WHERE c.slot = ANY (%(slots)s::smallint[]) AND c.book_id = %(book_id)s AND c.batch_id = %(batch_id)s
-  AND c.status = 'issued' AND c.customer_id IS NULL
-  AND NOT EXISTS (SELECT FROM sales_item i
-                  WHERE i.slot = c.slot AND i.card_id = c.id AND i.kind = 'sale' AND i.status <> 'released')
+  AND c.status = 'issued' AND c.customer_id IS NULL AND c.loss_reported_at IS NULL AND c.sale_id IS NULL
 ORDER BY c.id LIMIT %(limit)s;
 
 -- name: insert_payment

@@ -193,6 +193,11 @@ async def load_undelivered(pool: Pool, *, slots: Sequence[int], limit: int) -> l
     return [(book_id, id_) for book_id, id_ in rows]
 
 
+async def load_over(pool: Pool, *, now: datetime, limit: int) -> list[tuple[int, UUID]]:
+    """Book and id of sales, of every book, of which nothing was paid in their time."""
+    return [(book_id, id_) for book_id, id_ in await _read(pool, "sales_over", {"now": now, "limit": limit})]
+
+
 # --- cards of a purchase
 
 
@@ -227,12 +232,6 @@ async def count_items(pool: Pool, sale: Sale, slots: Sequence[int]) -> dict[Item
     return {ItemStatus(status): count for status, count in await _read(pool, "item_counts", params)}
 
 
-async def load_sold(pool: Pool, *, slots: Sequence[int], card_ids: Sequence[UUID]) -> set[UUID]:
-    """Which of these cards are in a sale."""
-    rows = await _read(pool, "sold_cards", {"slots": list(slots), "card_ids": list(card_ids)})
-    return {card_id for (card_id,) in rows}
-
-
 async def load_cards_for_sale(
     pool: Pool, *, book_id: int, slots: Sequence[int], batch_id: UUID, limit: int
 ) -> list[UUID]:
@@ -241,9 +240,10 @@ async def load_cards_for_sale(
     return [card_id for (card_id,) in await _read(pool, "cards_for_sale", params)]
 
 
-async def mark_delivered(pool: Pool, item: Item, *, load_id: UUID, at: datetime) -> None:
-    """A card is active and loaded; one that is marked already, or was taken back meanwhile, stays as it is."""
-    await post_together(pool, _change("deliver_item", {**_of(item), "load_id": load_id, "at": at}))
+async def mark_delivered(pool: Pool, item: Item, *, load_id: UUID, at: datetime, first: Write) -> None:
+    """A card is active and loaded, after ``first``; one that is marked already, or was taken back meanwhile, stays as
+    it is."""
+    await post_together(pool, first, _change("deliver_item", {**_of(item), "load_id": load_id, "at": at}))
 
 
 async def mark_failed(pool: Pool, item: Item, *, failure: str) -> None:

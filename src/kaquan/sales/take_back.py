@@ -13,13 +13,24 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from kaquan.cards import UNUSABLE, Card, CardStatus, Hand, Pocket, end_card, get_cards, plan_closing, touch_pockets
+from kaquan.cards import (
+    UNUSABLE,
+    Card,
+    CardStatus,
+    Hand,
+    Pocket,
+    end_card,
+    end_sale,
+    get_cards,
+    plan_closing,
+    touch_pockets,
+)
 from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.ledger import Effect, Guard, Leg, Posting, RequestKey
 from kaquan.ledger import Item as LedgerItem
-from kaquan.parties.trail import Actor
+from kaquan.parties.trail import SYSTEM, Actor
 from kaquan.sales import store
 from kaquan.sales.create import MAX_PLANS
 from kaquan.sales.deliver import find_load
@@ -29,6 +40,11 @@ from kaquan.sales.store import PocketHeld
 from kaquan.sales.types import MAX_SALE_CARDS, Item, Sale, SaleKind, SaleStatus
 
 _ACCOUNTS = ("load_clearing", "bonus_expense")
+EXPIRED = "expired"
+"""Why a sale ended that nobody paid in its time."""
+
+CHUNK_SALES = 200
+
 _ENDED = (SaleStatus.REFUNDED, SaleStatus.CANCELLED)
 
 
@@ -63,15 +79,44 @@ async def cancel_sale(
         if sale.status is not SaleStatus.OPEN:
             return SALE_STATUS_FORBIDS.refuse("id", status=sale.status.value)
         after = _ended(hand, sale, SaleStatus.CANCELLED, reason, key)
-        posted = await store.post_together(
-            pool,
-            store.change_sale(sale, after),
-            store.release_items(sale, slots),
-            store.add_action(end_action(hand, sale, after, by)),
-        )
-        if posted is store.Posted.DONE:
+        if await _release(pool, hand, slots, sale, after, by):
             return after
     return BUSY.refuse()
+
+
+async def _release(pool: Pool, hand: Hand, slots: tuple[int, ...], sale: Sale, after: Sale, by: Actor) -> bool:
+    """End a sale that is not paid, with its cards free again; whether it was still as it was read."""
+    items = await store.load_items(pool, sale, slots, limit=MAX_SALE_CARDS)
+
+    async def free_cards(connection: Connection) -> bool:
+        cards = [item.card_id for item in items]
+        await end_sale(connection, hand, book_id=sale.book_id, slots=slots, card_ids=cards, sale_id=sale.id)
+        return True
+
+    posted = await store.post_together(
+        pool,
+        store.change_sale(sale, after),
+        free_cards,
+        store.release_items(sale, slots),
+        store.add_action(end_action(hand, sale, after, by)),
+    )
+    return posted is store.Posted.DONE
+
+
+async def expire_sales(pool: Pool, hand: Hand, *, slots: tuple[int, ...]) -> int:
+    """End sales of which nothing was paid in their time, of any book; how many. For the worker."""
+    ended = 0
+    while over := await store.load_over(pool, now=hand.clock.now(), limit=CHUNK_SALES):
+        before = ended
+        for book_id, sale_id in over:
+            sale = await store.load_sale(pool, book_id=book_id, id_=sale_id)
+            assert sale is not None, "purchases are never removed"
+            if sale.status is SaleStatus.OPEN and sale.paid_fen == 0:
+                after = _ended(hand, sale, SaleStatus.CANCELLED, EXPIRED, None)
+                ended += await _release(pool, hand, slots, sale, after, SYSTEM)
+        if ended == before:
+            break
+    return ended
 
 
 async def refund_sale(
@@ -142,7 +187,7 @@ def plan_return(
     if card.status not in (CardStatus.ISSUED, CardStatus.ACTIVE):
         outcome = UNUSABLE[card.status]
         return used(outcome.en, outcome.zh)
-    after = plan_closing(card)
+    after = plan_closing(card, sale_id=sale.id)
     if isinstance(after, Refusal):
         return used(after.message(), after.message("zh"))
     lots = [(pocket, lot) for pocket in pockets for lot in pocket.lots]
@@ -188,13 +233,13 @@ async def _load(pool: Pool, *, book_id: int, sale_id: UUID) -> Sale | Refusal:
     return missing("sale") if sale is None or sale.kind is not SaleKind.SALE else sale
 
 
-def _ended(hand: Hand, sale: Sale, status: SaleStatus, reason: str, key: RequestKey) -> Sale:
+def _ended(hand: Hand, sale: Sale, status: SaleStatus, reason: str, key: RequestKey | None) -> Sale:
     return replace(
         sale,
         status=status,
         ended_at=hand.clock.now(),
         end_reason=reason,
-        end_key_hash=key.key_hash,
+        end_key_hash=None if key is None else key.key_hash,
         version=sale.version + 1,
     )
 

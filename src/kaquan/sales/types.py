@@ -20,6 +20,9 @@ MAX_LINES = 50
 MAX_SALE_CARDS = 2_000
 """Cards of one sale: taking it back is one commit."""
 MAX_PAYMENTS = 50
+DEFAULT_OPEN_S = 7 * 86_400
+MAX_OPEN_S = 90 * 86_400
+"""How long cards are set aside for a sale of which nothing is paid."""
 
 RulesOf = Callable[[int, UUID], RuleBook]
 """What binds an issuer of a book."""
@@ -99,9 +102,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewSale(Terms, frozen=True, kw_only=True):
-    """A sale to be made."""
+    """A sale to be made. If nothing of it is paid for ``expires_in_s`` it ends by itself and its cards are free."""
 
     lines: tuple[NewLine, ...]
+    expires_in_s: int = DEFAULT_OPEN_S
 
 
 class BankAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,6 +187,8 @@ class Sale(msgspec.Struct, frozen=True):
     request_hash: bytes
     end_key_hash: UUID | None
     version: int
+    expires_at: datetime | None
+    """When it ends if nothing of it is paid by then; None: never."""
 
 
 class Item(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 import sys
 from importlib.metadata import version
 
+import msgspec
 import typer
 
 from kaquan.doors.bench import bench_app
@@ -23,8 +24,9 @@ from kaquan.doors.cli.commands.programme import programme_app
 from kaquan.doors.cli.commands.receipt import receipt_app
 from kaquan.doors.cli.commands.serve import serve
 from kaquan.doors.cli.commands.vault import vault_app
-from kaquan.doors.cli.failures import sentence_of
+from kaquan.doors.cli.failures import RefusedCommandError, sentence_of
 from kaquan.doors.cli.output import AsJson, complain, print_json
+from kaquan.doors.http.problems import problem_of
 from kaquan.doors.logs import configure_logs
 from kaquan.migrations import newest_revision
 
@@ -65,7 +67,10 @@ def show_version(as_json: AsJson = False) -> None:
 
 
 def main() -> None:
-    """Run the command line; ends the process with 0 only when the command did what it says."""
+    """Run the command line; ends the process with 0 only when the command did what it says.
+
+    With ``--json`` a refusal is told as the problem document that a client of the API would get.
+    """
     configure_logs(as_json=False)
     try:
         app()
@@ -73,5 +78,7 @@ def main() -> None:
         sentence = sentence_of(error)
         if sentence is None:
             raise
+        if isinstance(error, RefusedCommandError) and "--json" in sys.argv:
+            sentence = msgspec.json.encode(problem_of(error.refusal)).decode()
         complain(sentence)
         sys.exit(1)

@@ -19,6 +19,14 @@ class CommandError(Exception):
     """A command cannot do what it was asked; the message says why and what to do."""
 
 
+class RefusedCommandError(CommandError):
+    """A room refused what a command asked of it."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(f"{refusal.message('en')} / {refusal.message('zh')}")
+        self.refusal = refusal
+
+
 _PLAIN = (
     CommandError,
     SettingsError,
@@ -44,7 +52,7 @@ _NO_ANSWER = "The database does not answer: {text} / 数据库连接失败。"
 
 def refused(refusal: Refusal) -> CommandError:
     """A refusal of a room as a command tells it."""
-    return CommandError(f"{refusal.message('en')} / {refusal.message('zh')}")
+    return RefusedCommandError(refusal)
 
 
 def sentence_of(error: BaseException) -> str | None:

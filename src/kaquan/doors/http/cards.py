@@ -42,6 +42,7 @@ from kaquan.cards.outcomes import (
     CARD_ALREADY_BLOCKED,
     CARD_CLOSED,
     CARD_EXPIRED,
+    CARD_IN_SALE,
     CARD_REPLACED,
     NUMBER_SPACE_TOO_SMALL,
     PROGRAMME_STOPPED,
@@ -813,7 +814,7 @@ class CardController(Controller):
             Scope.CARDS_WRITE,
             path={"id": CardId},
             answer=CardView,
-            refusals=[NOT_FOUND, PROGRAMME_STOPPED, SALE_REQUIRED, *UNUSABLE.values(), BUSY],
+            refusals=[NOT_FOUND, PROGRAMME_STOPPED, SALE_REQUIRED, CARD_IN_SALE, *UNUSABLE.values(), BUSY],
         ),
     )
     async def activate_card(self, request: ApiRequest) -> Response[bytes]:

@@ -49,7 +49,9 @@ from kaquan.parties import Scope
 from kaquan.parties.customers import Personal
 from kaquan.policy import Buyer, Channel
 from kaquan.sales import (
+    DEFAULT_OPEN_S,
     MAX_LINES,
+    MAX_OPEN_S,
     MAX_SALE_CARDS,
     Item,
     ItemStatus,
@@ -99,7 +101,11 @@ class BuyerFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class NewSale(BuyerFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Its cards are set aside until it is delivered or ends; it ends by itself if nothing is paid for
+    ``expires_in_s`` seconds."""
+
     lines: Annotated[list[LineFields], Meta(min_length=1, max_length=MAX_LINES)]
+    expires_in_s: Annotated[int, Meta(ge=60, le=MAX_OPEN_S)] = DEFAULT_OPEN_S
 
 
 class AccountFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,6 +192,7 @@ class PurchaseView(msgspec.Struct, frozen=True, kw_only=True):
     alerts: list[str]
     keep_until: datetime | None
     created_at: datetime
+    expires_at: datetime | None
     paid_at: datetime | None
     delivered_at: datetime | None
     ended_at: datetime | None
@@ -270,7 +277,8 @@ def _show(prefix: Prefix, id_: UUID | None) -> str | None:
 
 _SAME = (
     "status", "currency", "channel", "buyer", "contract_version", "reference", "card_count", "face_fen", "price_fen",
-    "paid_fen", "real_name_rule", "keep_until", "created_at", "paid_at", "delivered_at", "ended_at", "end_reason",
+    "paid_fen", "real_name_rule", "keep_until", "created_at", "expires_at", "paid_at", "delivered_at", "ended_at",
+    "end_reason",
 )  # fmt: skip
 
 
@@ -478,7 +486,9 @@ class SaleController(Controller):
         app = app_of(request)
 
         async def work(asked: NewSale, key: RequestKey) -> Sale | Refusal:
-            new = sales.NewSale(**_buyer_of(asked), lines=tuple(map(_line_of, asked.lines)))
+            new = sales.NewSale(
+                **_buyer_of(asked), lines=tuple(map(_line_of, asked.lines)), expires_in_s=asked.expires_in_s
+            )
             return await sales.create_sale(
                 app.pool,
                 press_of(app),

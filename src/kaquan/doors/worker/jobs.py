@@ -19,7 +19,7 @@ from kaquan.cards import (
     run_batch,
     unfinished_batches,
 )
-from kaquan.closing import LOOK_BACK, expire_lots, find_dormant, remind_of_ends
+from kaquan.closing import LOOK_BACK, expire_lots, find_dormant, remind_of_ends, return_swept
 from kaquan.closing.ending import refund_ended, tell_of_ends
 from kaquan.doors.worker.metrics import AUDIT_FINDINGS, AUDITED_AT, JOB_RESULTS
 from kaquan.guesses import forget_guesses
@@ -33,7 +33,7 @@ from kaquan.parties.customers import erase_retained
 from kaquan.parties.staff import expire_approvals
 from kaquan.payments.expire import expire_overdue
 from kaquan.payments.reserve import settle_left
-from kaquan.sales import deliver_sales, erase_purchasers
+from kaquan.sales import deliver_sales, erase_purchasers, expire_sales
 
 SCHEMA = "jobs"
 """The queue's tables lie in a PostgreSQL schema of their own; see migration 0006."""
@@ -99,6 +99,10 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     async def expire_ended_lots() -> int:
         return await expire_lots(app.pool, app.clock, app.ids, app.slots, since=app.clock.now() - LOOK_BACK)
 
+    @periodic(EVERY_MINUTE)
+    async def return_swept_value() -> int:
+        return await return_swept(app.pool, app.clock, app.ids, app.slots)
+
     @periodic(EVERY_NIGHT)
     async def expire_all_ended_lots() -> int:
         return await expire_lots(app.pool, app.clock, app.ids, app.slots)
@@ -132,6 +136,10 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     async def deliver_paid_sales() -> int:
         hand = Hand(app.clock, app.ids, SYSTEM)
         return await deliver_sales(app.pool, app.desk, hand, slots=app.slots)
+
+    @periodic(EVERY_MINUTE)
+    async def expire_unpaid_sales() -> int:
+        return await expire_sales(app.pool, Hand(app.clock, app.ids, SYSTEM), slots=app.slots)
 
     @periodic(EVERY_5_SECONDS)
     async def put_losses_in_effect() -> int:

@@ -78,6 +78,8 @@ class ApprovalKind(StrEnum):
     CLOSING = "closing"
     """Of a card that leaves the issuer a part of what was paid."""
     CLOSING_TERMS = "closing_terms"
+    VALUE_RELEASE = "value_release"
+    """Of a replaced card that no living card follows."""
     POLICY_CHANGE = "policy_change"
     PROGRAMME_CHANGE = "programme_change"
     PROGRAMME_END = "programme_end"
