@@ -303,6 +303,10 @@ class Metric(StrEnum):
         "redemption_wait_months", Subject.REFUND, Operator.AT_LEAST, Unit.MONTHS,
         "Months after purchase from which a card is redeemed", "购卡后可赎回的月数",
     )
+    REDEMPTION_ALLOWED = (
+        "redemption_allowed", Subject.REFUND, Operator.MAY, Unit.FLAG,
+        "A holder who wishes may have a card redeemed", "持卡人可以申请赎回",
+    )
     REFUND_PAID_LESS_REDEEMED = (
         "refund_paid_less_redeemed", Subject.REFUND, Operator.MUST, Unit.FLAG,
         "What was paid less the price of what was redeemed is refunded", "退还预付款本金减去已兑付部分的价款",
