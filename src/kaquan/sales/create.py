@@ -19,6 +19,7 @@ from kaquan.cards import (
     issue_cards,
     programme_of,
 )
+from kaquan.cards.outcomes import FEE_NOT_AGREED
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
 from kaquan.kit.ids import Ids, Prefix, show_id
@@ -99,8 +100,8 @@ async def create_sale(
 
     Every reason of the rules why it may not be is in the refusal. Purchases that one buyer makes at one moment are
     judged one after the other. Refused: ``not_found``, ``invalid_field``, ``programme_stopped``,
-    ``face_value_not_allowed``, ``card_not_for_sale``, ``not_enough_cards``, ``number_space_too_small``, what
-    :func:`kaquan.sales.check.check_sale` refuses, ``busy``.
+    ``face_value_not_allowed``, ``fee_not_agreed``, ``card_not_for_sale``, ``not_enough_cards``,
+    ``number_space_too_small``, what :func:`kaquan.sales.check.check_sale` refuses, ``busy``.
     """
     first = await made_under(pool, book_id=book_id, key=key)
     if first is not None:
@@ -184,6 +185,7 @@ def summary_of(sale: Sale) -> dict[str, object]:
         "card_count": sale.card_count,
         "face_fen": sale.face_fen,
         "price_fen": sale.price_fen,
+        "fee_fen": sale.fee_fen,
         "paid_fen": sale.paid_fen,
         "real_name_rule": sale.real_name_rule,
         "alerts": list(sale.alerts),
@@ -246,6 +248,7 @@ def new_sale(
         request_hash=key.request_hash,
         end_key_hash=None,
         version=0,
+        fee_fen=sum(line.fee_fen * line.card_count for line in lines),
     )
 
 
@@ -253,7 +256,7 @@ def new_item(sale: Sale, card_id: UUID, *, slot: int, line: int, of: NewLine | L
     """A card of a purchase, set aside."""
     return Item(
         slot, card_id, sale.id, sale.book_id, sale.kind, line, of.face_fen, of.price_fen, ItemStatus.RESERVED, 0, None,
-        None, None, None,
+        None, None, None, of.fee_fen,
     )  # fmt: skip
 
 
@@ -345,9 +348,20 @@ async def _choose_cards(
         card = await get_card(pool, book_id=book_id, slots=slots, card_id=cards[0])
         assert not isinstance(card, Refusal)
         programme = await programme_of(pool, card)
+    if (refused := _check_terms(programme, line, field=field)) is not None:
+        return refused
+    return _Chosen(line, programme, cards)
+
+
+def _check_terms(programme: Programme, line: NewLine, *, field: str) -> Refusal | None:
+    """Whether cards of these terms are sold with this face, for the fee that was agreed to.
+
+    Refused: ``face_value_not_allowed``, ``fee_not_agreed``.
+    """
     if (refused := check_face_value(programme, line.face_fen)) is not None:
         return refused.outcome.refuse(f"{field}.face_fen", **refused.details)
-    return _Chosen(line, programme, cards)
+    fee_fen = programme.fees.issue_fen
+    return None if line.fee_fen == fee_fen else FEE_NOT_AGREED.refuse(f"{field}.fee_fen", fee_fen=fee_fen)
 
 
 async def _choose_named(
@@ -367,9 +381,9 @@ async def _choose_named(
             return CARD_NOT_FOR_SALE.refuse(where, card_id=show_id(Prefix.CARD, card_id), why=en, why_zh=zh)
         if card.terms_version not in terms:
             terms[card.terms_version] = await programme_of(pool, card)
-            refused = check_face_value(terms[card.terms_version], line.face_fen)
+            refused = _check_terms(terms[card.terms_version], line, field=field)
             if refused is not None:
-                return refused.outcome.refuse(f"{field}.face_fen", **refused.details)
+                return refused
     # the strictest of the classes that its terms name: a card registered by its terms makes the line registered
     strictest = max(terms.values(), key=lambda one: (one.card_class is not None, one.card_class == "registered"))
     return _Chosen(line, strictest, list(line.card_ids))
@@ -407,6 +421,7 @@ def _line(one: _Chosen) -> Line:
         card_count=_count(one),
         face_fen=one.line.face_fen,
         price_fen=one.line.price_fen,
+        fee_fen=one.line.fee_fen,
     )
 
 

@@ -489,6 +489,10 @@ class TermsFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     terms_change_notice_days: Number | None = None
     fee_change_notice_days: Number | None = None
     replacement_fee_fen: Number | None = None
+    issue_fee_fen: Number | None = None
+    load_fee_fen: Number | None = None
+    dormancy_fee_fen: Number | None = None
+    dormancy_fee_after_months: Number | None = None
     rebate_cap_bp: Number | None = None
     voucher_validity_max_days: Number | None = None
     lottery_prize_cap_fen: Number | None = None
