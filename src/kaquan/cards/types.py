@@ -578,12 +578,14 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A production run to be made."""
+    """A production run to be made. ``face_fen`` is the face value that its cards are made for, None: any of their
+    terms."""
 
     programme_id: UUID
     name: str
     form: CardForm
     card_count: int
+    face_fen: int | None = None
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -600,3 +602,5 @@ class Batch(msgspec.Struct, frozen=True):
     finished_at: datetime | None
     terms_version: int = 1
     """Of all of its cards."""
+    face_fen: int | None = None
+    """The only face value that they are sold with; None: any of their terms."""

@@ -1183,9 +1183,13 @@ CREATE TABLE cards_batch (
     created_at timestamp with time zone NOT NULL,
     finished_at timestamp with time zone,
     terms_version integer DEFAULT 1 NOT NULL,
+    face_fen bigint,
     CONSTRAINT cards_batch_count CHECK (((card_count > 0) AND ((issued_count >= 0) AND (issued_count <= card_count)))),
+    CONSTRAINT cards_batch_face CHECK ((face_fen > 0)),
     CONSTRAINT cards_batch_form CHECK ((form = ANY (ARRAY['digital'::text, 'physical'::text])))
 );
+
+COMMENT ON COLUMN cards_batch.face_fen IS 'The face value that its cards are made for, the only one they are sold with; null: any of their terms';
 
 CREATE TABLE cards_card (
     slot smallint NOT NULL,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from kaquan.cards import (
+    Batch,
     Card,
     CardForm,
     CardStatus,
@@ -19,7 +20,7 @@ from kaquan.cards import (
     issue_cards,
     programme_of,
 )
-from kaquan.cards.outcomes import FEE_NOT_AGREED
+from kaquan.cards.outcomes import FACE_VALUE_NOT_ALLOWED, FEE_NOT_AGREED
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
 from kaquan.kit.ids import Ids, Prefix, show_id
@@ -340,6 +341,8 @@ async def _choose_cards(
             return missing("batch", f"{field}.batch_id")
         if batch.finished_at is None:
             return SALE_STATUS_FORBIDS.refuse(f"{field}.batch_id", status="unfinished")
+        if (refused := _check_made_for(batch, line, field=field)) is not None:
+            return refused
         wanted = line.card_count + len(taken)
         free = await store.load_cards_for_sale(pool, book_id=book_id, slots=slots, batch_id=batch.id, limit=wanted)
         cards = [card_id for card_id in free if card_id not in taken][: line.card_count]
@@ -351,6 +354,13 @@ async def _choose_cards(
     if (refused := _check_terms(programme, line, field=field)) is not None:
         return refused
     return _Chosen(line, programme, cards)
+
+
+def _check_made_for(batch: Batch, line: NewLine, *, field: str) -> Refusal | None:
+    """Whether cards of this batch were made for the face of a line. Refused: ``face_value_not_allowed``."""
+    if batch.face_fen in (None, line.face_fen):
+        return None
+    return FACE_VALUE_NOT_ALLOWED.refuse(f"{field}.face_fen", face_fen=line.face_fen, allowed=str(batch.face_fen))
 
 
 def _check_terms(programme: Programme, line: NewLine, *, field: str) -> Refusal | None:
@@ -370,6 +380,7 @@ async def _choose_named(
     sold = await store.load_sold(pool, slots=slots, card_ids=line.card_ids)
     cards = await get_cards(pool, book_id=programme.book_id, slots=slots, card_ids=line.card_ids)
     terms: dict[int, Programme] = {}
+    batches: set[UUID] = set()
     for position, card_id in enumerate(line.card_ids):
         where = f"{field}.card_ids[{position}]"
         card = cards.get(card_id)
@@ -379,6 +390,12 @@ async def _choose_named(
         if why is not None:
             en, zh = why
             return CARD_NOT_FOR_SALE.refuse(where, card_id=show_id(Prefix.CARD, card_id), why=en, why_zh=zh)
+        if card.batch_id is not None and card.batch_id not in batches:
+            batches.add(card.batch_id)
+            batch = await get_batch(pool, book_id=programme.book_id, batch_id=card.batch_id)
+            assert not isinstance(batch, Refusal), "batches are never removed"
+            if (refused := _check_made_for(batch, line, field=field)) is not None:
+                return refused
         if card.terms_version not in terms:
             terms[card.terms_version] = await programme_of(pool, card)
             refused = _check_terms(terms[card.terms_version], line, field=field)

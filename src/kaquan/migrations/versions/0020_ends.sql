@@ -1,6 +1,6 @@
 -- The end of whole programmes: the decision of two, where it was announced, who was told, whom to refund. Fees beside
--- that of replacement. New tables; the changes of cards_fee and sales_item take a lock for a moment, since a column with a
--- constant default is not written to the rows that are there; that of sales_sale takes one for as long as it is read.
+-- that of replacement. New tables; the changes of cards_fee, cards_batch and sales_item take a lock for a moment, since a
+-- column with a constant default is not written to the rows that are there; that of sales_sale takes one for as long as it is read.
 
 CREATE TABLE cards_programme_end (
   id                uuid        NOT NULL,
@@ -135,3 +135,6 @@ ALTER TABLE sales_sale DROP CONSTRAINT sales_sale_amounts, DROP CONSTRAINT sales
   ADD CONSTRAINT sales_sale_paid CHECK (
     status IN ('open', 'cancelled') OR (paid_fen = price_fen + fee_fen AND paid_at IS NOT NULL));
 COMMENT ON COLUMN sales_sale.fee_fen IS 'Paid beside the price of the value, for the service: it never comes onto a card';
+
+ALTER TABLE cards_batch ADD COLUMN face_fen bigint CONSTRAINT cards_batch_face CHECK (face_fen > 0);
+COMMENT ON COLUMN cards_batch.face_fen IS 'The face value that its cards are made for, the only one they are sold with; null: any of their terms';
