@@ -93,3 +93,30 @@ async def test_a_programme_is_ended_listed_exported_and_goes_on(made: tuple[dict
     assert not (folder / "y.csv").exists()
     assert document("programme", "notices", end["id"], env=as_li) == []
     assert "approval" in sentence("programme", "withdraw", end["id"], "--reason", "不停了", env=as_li)
+
+
+def test_rules_are_proposed_by_one_and_approved_by_another(made: tuple[dict[str, str], Path, str, str]) -> None:
+    env, folder, _, _ = made
+    shop = ("--tenant", "printed", "--mode", "live")
+    people = {}
+    for code in ("qian", "he"):
+        document("operator", "create", code, *shop, "--name", code, "--role", "admin", env=env)
+        people[code] = {**env, "KAQUAN_OPERATOR_TOKEN": document("operator", "key", code, *shop, env=env)["token"]}
+    qian, he = people["qian"], people["he"]
+    file = folder / "law.csv"
+    head = (
+        "id,jurisdiction,scheme,issuer_class,card_class,buyer,channel,industry,condition,metric,value,action,"
+        "effective_from,effective_to,source,confidence,title_zh,title_en,note\n"
+    )
+    row = "LOCAL-1,CN-31,,,,,,,,closing_notice_days,{},notify,2027-01-01,,local notice,P,公告,Notice,\n"
+    file.write_text(head + row.format("x"), "utf-8")
+    told = sentence("policy", "propose", str(file), "--note", "新规", env=qian)
+    assert "line 2" in told
+    file.write_text(head + row.format(45), "utf-8")
+    change = document("policy", "propose", str(file), "--note", "新规", env=qian)
+    assert (change["status"], change["version"]) == ("proposed", None)
+    assert "second person" in sentence("policy", "approve", change["id"], "--reason", "x", env=qian)
+    done = document("policy", "approve", change["id"], "--reason", "同意", env=he)
+    assert (done["status"], done["version"]) == ("approved", 1)
+    assert "already" in sentence("policy", "reject", change["id"], "--reason", "x", env=he)
+    assert document("policy", "changes", env=he) == [done]

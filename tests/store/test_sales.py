@@ -269,6 +269,34 @@ async def test_cards_of_a_batch_are_sold_by_number_or_by_count(town: Town) -> No
     assert first.isdisjoint({item.card_id for item in await cards_of(town, rest)})
 
 
+async def test_a_batch_that_was_made_for_a_face_is_sold_with_no_other(town: Town) -> None:
+    app = town.apps[0]
+
+    async def make(face_fen: int) -> cards.Batch | Refusal:
+        new = NewBatch(
+            programme_id=town.programme.id, name="五百面值", form=CardForm.PHYSICAL, card_count=2, face_fen=face_fen
+        )
+        return await cards.create_batch(
+            app.pool, app.clock, app.ids, book_id=town.book_id, slots=SLOTS, new=new
+        )  # fmt: skip
+
+    told = await refused(town, lambda: make(30_000), "face_value_not_allowed", "face_fen")
+    assert "50000" in told.message()
+    batch = await make(50_000)
+    assert isinstance(batch, cards.Batch)
+    done = await cards.run_batch(app.pool, press(app), app.clock, book_id=town.book_id, batch_id=batch.id)
+    assert isinstance(done, cards.Batch)
+    assert done.face_fen == 50_000
+    by_count = order(line(town, 100_000, 1, batch_id=batch.id))
+    await refused(town, lambda: sell(town, by_count), "face_value_not_allowed", "lines[0].face_fen")
+    page = await cards.list_cards(app.pool, book_id=town.book_id, slots=SLOTS, search=cards.Search(batch_id=batch.id))
+    one, other = (card.id for card in page.data)
+    by_name = order(line(town, 100_000, None, card_ids=(one,)))
+    await refused(town, lambda: sell(town, by_name), "face_value_not_allowed", "lines[0].face_fen")
+    await sold(town, order(line(town, 50_000, None, card_ids=(other,), price_fen=49_000)))
+    await sold(town, order(line(town, 50_000, 1, batch_id=batch.id)))
+
+
 async def test_a_key_makes_one_sale_and_one_payment(town: Town) -> None:
     key, new = key_of(town, "one-sale"), order(line(town))
     sale = await sold(town, new, key=key)

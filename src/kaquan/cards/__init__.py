@@ -11,12 +11,14 @@ from kaquan.cards.adopt import adopt_cards, block_adopted_cards, hold_cards
 from kaquan.cards.balance import PocketBalance, list_balances
 from kaquan.cards.change import activate_card, block_card, programme_of, unblock_card
 from kaquan.cards.change_programme import Approved, ProgrammeChange, change_programme
+from kaquan.cards.charge import charge_fee
 from kaquan.cards.close import end_card, has_transfer, note_extension, note_release, plan_closing, touch_pockets
 from kaquan.cards.create_programme import check_face_value, create_programme
 from kaquan.cards.days import end_of_day
 from kaquan.cards.ends import check_going_on, check_usable
 from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire
 from kaquan.cards.events import list_events
+from kaquan.cards.fees import ACCOUNT as FEES
 from kaquan.cards.find import CardFinder
 from kaquan.cards.gift import cancel_gift, claim_gift, expire_gifts, offer_gift
 from kaquan.cards.issue import Press, issue_card, issue_cards
@@ -97,6 +99,7 @@ from kaquan.cards.types import (
 )
 
 __all__ = [
+    "FEES",
     "MAY_HAPPEN",
     "PIN_REFUSALS",
     "SYSTEM",
@@ -160,6 +163,7 @@ __all__ = [
     "card_found",
     "change_acceptance",
     "change_programme",
+    "charge_fee",
     "check_chosen_pin",
     "check_face_value",
     "check_going_on",

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from kaquan.cards import store
 from kaquan.cards.change import Permission
+from kaquan.cards.create_programme import check_face_value
 from kaquan.cards.ends import check_going_on
 from kaquan.cards.issue import MAX_DRAWS, Press
 from kaquan.cards.numbers import GUESSES_PER_CARD, room_under
@@ -41,9 +42,9 @@ async def create_batch(
     of now.
 
     ``approve`` is asked in the commit that makes it, and what it refuses is refused. Refused besides: ``invalid_field``
-    (card_count), ``not_found`` (programme_id), ``programme_stopped``, ``already_exists`` (name),
-    ``number_space_too_small`` when the numbers under the programme's prefix would be too easy to guess: fewer than
-    ``guesses_per_card`` possible ones for each card. Batches of a book that are created at once take turns there.
+    (card_count), ``not_found`` (programme_id), ``programme_stopped``, ``face_value_not_allowed``, ``already_exists``
+    (name), ``number_space_too_small`` when the numbers under the programme's prefix would be too easy to guess: fewer
+    than ``guesses_per_card`` possible ones for each card. Batches of a book that are created at once take turns there.
     """
     if not 0 < new.card_count <= MAX_BATCH_CARDS:
         return invalid("card_count", f"must be from 1 to {MAX_BATCH_CARDS}", allowed_zh=f"应为 1 至 {MAX_BATCH_CARDS}")
@@ -53,10 +54,13 @@ async def create_batch(
     now = clock.now()
     if (refused := check_going_on(found[0], now, field="programme_id")) is not None:
         return refused
+    if new.face_fen is not None and (refused := check_face_value(found[0], new.face_fen)) is not None:
+        return refused
     prefix = found[0].number_prefix
     batch = Batch(
-        ids.new(), book_id, new.programme_id, new.name, new.form, new.card_count, 0, now, None, found[0].version
-    )
+        ids.new(), book_id, new.programme_id, new.name, new.form, new.card_count, 0, now, None, found[0].version,
+        new.face_fen,
+    )  # fmt: skip
 
     def room_in(promised: Sequence[tuple[str, int]]) -> int:
         return room_under(prefix, promised, guesses_per_card=guesses_per_card)
@@ -69,6 +73,7 @@ async def create_batch(
             "name": batch.name,
             "form": batch.form,
             "card_count": batch.card_count,
+            "face_fen": batch.face_fen,
         }
         action = new_action(
             clock, ids, book_id=book_id, by=by, kind="batch.created", prefix=Prefix.BATCH, subject_id=batch.id,

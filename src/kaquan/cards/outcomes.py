@@ -116,6 +116,11 @@ FEE_NOT_COVERED = outcome(
     "otherwise or let it go, and ask again with waive_fee.",
     zh="手续费 {fee_fen} 超过本金户可用余额 {available_fen}；请另行收取或免收，并以 waive_fee 重新提交。",
 )  # fmt: skip
+FEE_NOT_AGREED = outcome(
+    "fee_not_agreed", http=409, iso="12",
+    en="{field}: a fee of {fee_fen} is paid beside the price; name it, so that it is agreed to.",
+    zh="{field}：须另付手续费 {fee_fen}，请在请求中注明以示确认。",
+)  # fmt: skip
 CARDS_DO_NOT_MATCH = outcome(
     "cards_do_not_match", http=409, iso="57",
     en="{field}: balance moves only between two cards of one programme that are registered to one person and whose "

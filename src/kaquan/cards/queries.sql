@@ -136,11 +136,13 @@ SELECT p.number_prefix,
 FROM cards_programme p WHERE p.book_id = %(book_id)s;
 
 -- name: insert_batch
-INSERT INTO cards_batch (id, book_id, programme_id, name, form, card_count, created_at, terms_version)
-VALUES (%(id)s, %(book_id)s, %(programme_id)s, %(name)s, %(form)s, %(card_count)s, %(created_at)s, %(terms_version)s);
+INSERT INTO cards_batch (id, book_id, programme_id, name, form, card_count, created_at, terms_version, face_fen)
+VALUES (%(id)s, %(book_id)s, %(programme_id)s, %(name)s, %(form)s, %(card_count)s, %(created_at)s, %(terms_version)s,
+        %(face_fen)s);
 
 -- name: batches
-SELECT id, book_id, programme_id, name, form, card_count, issued_count, created_at, finished_at, terms_version
+SELECT id, book_id, programme_id, name, form, card_count, issued_count, created_at, finished_at, terms_version,
+       face_fen
 FROM cards_batch
 WHERE book_id = %(book_id)s
   AND (%(id)s::uuid IS NULL OR id = %(id)s)
@@ -169,7 +171,8 @@ UPDATE cards_batch
 SET issued_count = issued_count + %(made)s,
     finished_at = CASE WHEN issued_count + %(made)s = card_count THEN coalesce(finished_at, %(at)s) END
 WHERE book_id = %(book_id)s AND id = %(id)s
-RETURNING id, book_id, programme_id, name, form, card_count, issued_count, created_at, finished_at, terms_version;
+RETURNING id, book_id, programme_id, name, form, card_count, issued_count, created_at, finished_at, terms_version,
+          face_fen;
 
 -- name: copy_numbers
 COPY cards_number (slot, lookup, card_slot, card_id, key_id) FROM STDIN;

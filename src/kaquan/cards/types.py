@@ -179,10 +179,18 @@ class Clauses(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fees(msgspec.Struct, frozen=True, kw_only=True):
-    """What the holder pays the issuer for a service, out of the card; 0 is nothing. Only what is really charged stands
-    here: the fee for a new card in the place of one that is in use or lost."""
+    """What is paid to the issuer for a service; 0 is nothing.
+
+    Out of the card: ``replacement_fen`` for a new card in the place of one that is in use or lost, and ``dormancy_fen``
+    for each month once nothing has moved on it for ``dormancy_after_months``. Beside what is paid for value, and never
+    on the card: ``issue_fen`` for a card that is sold, ``load_fen`` for a load or a top-up.
+    """
 
     replacement_fen: int = 0
+    issue_fen: int = 0
+    load_fen: int = 0
+    dormancy_fen: int = 0
+    dormancy_after_months: int = 0
 
 
 class ProgrammeTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -478,10 +486,11 @@ class FeeKind(StrEnum):
     """What a fee was for."""
 
     REPLACEMENT = "replacement"
+    DORMANCY = "dormancy"
 
 
 class Fee(msgspec.Struct, frozen=True):
-    """A fee that a card paid; ``id`` is that of its transaction, ``transfer_id`` that of the replacement's balance."""
+    """A fee that a card paid; ``id`` is that of its transaction, ``transfer_id`` that of a replacement's balance."""
 
     slot: int
     id: UUID
@@ -490,7 +499,7 @@ class Fee(msgspec.Struct, frozen=True):
     kind: FeeKind
     amount_fen: int
     currency: str
-    transfer_id: UUID
+    transfer_id: UUID | None
     charged_at: datetime
 
 
@@ -578,12 +587,14 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A production run to be made."""
+    """A production run to be made. ``face_fen`` is the face value that its cards are made for, None: any of their
+    terms."""
 
     programme_id: UUID
     name: str
     form: CardForm
     card_count: int
+    face_fen: int | None = None
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -600,3 +611,5 @@ class Batch(msgspec.Struct, frozen=True):
     finished_at: datetime | None
     terms_version: int = 1
     """Of all of its cards."""
+    face_fen: int | None = None
+    """The only face value that they are sold with; None: any of their terms."""

@@ -3,12 +3,13 @@ refund; refunds are paid out.
 
 It moves value only out of a card's pockets into the issuer's accounts, and back by an extension, through the ledger's
 posting call. Everything that law decides comes in as :class:`RefundRules`, with its source; no figure is in code. It
-never takes a fee, never makes expired value income, and never speaks to a bank: a payout is an instruction with
-evidence, made by one person and confirmed by another.
+takes no fee but that of cards which nobody uses, where terms and law allow it, never makes expired value income, and
+never speaks to a bank: a payout is an instruction with evidence, made by one person and confirmed by another.
 """
 
 from kaquan.closing.close import close_card, get_closure, get_quote, loads_of, quote_holding
 from kaquan.closing.dormancy import find_dormant
+from kaquan.closing.dormancy_fee import charge_dormancy_fees
 from kaquan.closing.expire_lots import LOOK_BACK, expire_lots
 from kaquan.closing.extend import extend_lots
 from kaquan.closing.law import refund_rules
@@ -64,6 +65,7 @@ __all__ = [
     "RulesError",
     "RulesOf",
     "Terms",
+    "charge_dormancy_fees",
     "close_card",
     "expire_lots",
     "extend_lots",

@@ -15,7 +15,7 @@ import msgspec
 
 from kaquan.cards import Pocket, end_card, has_transfer, plan_closing, touch_pockets
 from kaquan.closing import store
-from kaquan.closing.days import day_of
+from kaquan.closing.days import day_of, months_after
 from kaquan.closing.events import CARD_CLOSED
 from kaquan.closing.once import Decision, carry_out
 from kaquan.closing.outcomes import (
@@ -25,6 +25,8 @@ from kaquan.closing.outcomes import (
     CASH_NOT_ALLOWED,
     PAYEE_NOT_HOLDER,
     QUOTE_CHANGED,
+    REDEMPTION_NOT_ALLOWED,
+    REDEMPTION_TOO_EARLY,
     REFUND_RULE_MISSING,
 )
 from kaquan.closing.refund_quote import LoadFacts, RefundFacts, RefundQuote, quote_refund
@@ -113,7 +115,8 @@ def quote_holding(
     """The refund of a card as it is, calculated for today.
 
     Refused: ``card_has_authorizations``, ``card_has_transfer``, ``invalid_field`` (requested_on, ended_on, discounts),
-    what closing a card is refused for, and what the calculator refuses.
+    ``redemption_not_allowed``, ``redemption_too_early``, what closing a card is refused for, and what the calculator
+    refuses.
     """
     after = plan_closing(holding.card)
     if isinstance(after, Refusal):
@@ -133,6 +136,10 @@ def quote_holding(
         )
     if isinstance(rules, RulesError):
         return REFUND_RULE_MISSING.refuse("cause", what=rules.name)
+    if ask.cause is Cause.HOLDER:
+        refused = check_redemption(rules, min((load.facts.paid_on for load in loads), default=today), today=today)
+        if refused is not None:
+            return refused
     return quote_refund(
         rules,
         RefundFacts(
@@ -146,6 +153,24 @@ def quote_holding(
             goods_fen=ask.goods_fen,
         ),
     )
+
+
+def check_redemption(rules: RefundRules, bought_on: date, *, today: date) -> Refusal | None:
+    """Whether a holder may have a card of this purchase refunded because they wish it.
+
+    The purchase is the first load that is on the card. Refused: ``redemption_not_allowed``, ``redemption_too_early``.
+    """
+    if rules.barred is not None:
+        return REDEMPTION_NOT_ALLOWED.refuse("cause", rule=rules.barred.rule_id, source=rules.barred.source)
+    if rules.wait is None:
+        return None
+    earliest = months_after(bought_on, rules.wait.value)
+    if today >= earliest:
+        return None
+    return REDEMPTION_TOO_EARLY.refuse(
+        "cause", earliest=earliest.isoformat(), months=rules.wait.value, rule=rules.wait.rule.rule_id,
+        source=rules.wait.rule.source,
+    )  # fmt: skip
 
 
 def check_payee(payee: Payee | None, amount_fen: int, rules: RefundRules) -> Refusal | None:

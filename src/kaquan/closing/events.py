@@ -61,3 +61,13 @@ PROGRAMME_ENDED = event(
     en="{programme} has ended; what is left is to be refunded.",
     zh="{programme} 已终止，余额应予退还。",
 )
+FEE_ANNOUNCED = event(
+    "fee.announced",
+    en="From {month} on the card pays {amount_fen} a month because nobody uses it; using it ends that.",
+    zh="该卡长期未使用，自 {month} 起每月收取 {amount_fen}；使用该卡即停止收取。",
+)
+FEE_CHARGED = event(
+    "fee.charged",
+    en="The card paid {amount_fen} for {month} because nobody uses it.",
+    zh="该卡长期未使用，已收取 {month} 费用 {amount_fen}。",
+)

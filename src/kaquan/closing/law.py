@@ -6,7 +6,16 @@ from uuid import UUID
 
 from kaquan.cards import Card, CardForm, Pocket, Programme, jurisdiction_of, scheme_of
 from kaquan.closing import store
-from kaquan.closing.refund_rules import Cause, Figure, Pricing, RefundRules, RulesError, read_refund_rules
+from kaquan.closing.refund_rules import (
+    Cause,
+    Figure,
+    Limit,
+    Pricing,
+    RefundRules,
+    Rule,
+    RulesError,
+    read_refund_rules,
+)
 from kaquan.closing.types import Holding, RulesOf
 from kaquan.kit.db import Pool
 from kaquan.kit.outcomes import Refusal
@@ -119,15 +128,27 @@ async def programme_rules(pool: Pool, policy: Policy, programme: Programme) -> R
     terms = await store.load_terms(pool, book_id=programme.book_id, programme_id=programme.id)
 
     def rules_at(holding: Holding, on: date) -> RefundRules | RulesError:
-        law = legal_figures(
-            policy, programme.book_id, issuer.id, of_card(law_question(issuer, programme, on=on), holding)
-        )
+        question = of_card(law_question(issuer, programme, on=on), holding)
+        law = legal_figures(policy, programme.book_id, issuer.id, question)
         try:
-            return read_refund_rules(() if terms is None else terms.refund_values, law)
+            rules = read_refund_rules(() if terms is None else terms.refund_values, law)
         except RulesError as missing:
             return missing
+        return with_redemption(policy, programme.book_id, issuer.id, question, rules)
 
     return rules_at
+
+
+def with_redemption(
+    policy: Policy, book_id: int, issuer_id: UUID, question: Question, rules: RefundRules
+) -> RefundRules:
+    """The rules with what the law says of when a holder who wishes may be refunded at all (CN-MP-RED-01)."""
+    wait = policy.ask(book_id, issuer_id, question._replace(metric=Metric.REDEMPTION_WAIT_MONTHS))
+    allowed = policy.ask(book_id, issuer_id, question._replace(metric=Metric.REDEMPTION_ALLOWED))
+    return rules._replace(
+        wait=None if wait is None else Limit(wait.number, Rule(wait.rule_id, show_source(wait.rule))),
+        barred=None if allowed is None or allowed.yes else Rule(allowed.rule_id, show_source(allowed.rule)),
+    )
 
 
 def refund_rules(pool: Pool, policy: Policy) -> RulesOf:

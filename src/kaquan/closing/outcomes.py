@@ -7,6 +7,17 @@ REFUND_RULE_MISSING = outcome(
     en="The programme has no rule for this refund: {what}. Set it in its closing terms.",
     zh="该卡种缺少本次退款所需的规则：{what}，请先在退卡条款中设置。",
 )  # fmt: skip
+REDEMPTION_NOT_ALLOWED = outcome(
+    "redemption_not_allowed", http=409, iso="57",
+    en="A holder who wishes cannot have this card refunded ({rule}, {source}).",
+    zh="该类卡不可应持卡人要求赎回（{rule}，{source}）。",
+)  # fmt: skip
+REDEMPTION_TOO_EARLY = outcome(
+    "redemption_too_early", http=409, iso="57",
+    en="A holder who wishes can have this card refunded {months} months after its purchase, from {earliest} on "
+    "({rule}, {source}).",
+    zh="购卡满 {months} 个月后方可应持卡人要求赎回，最早 {earliest}（{rule}，{source}）。",
+)  # fmt: skip
 COOLING_OFF_OVER = outcome(
     "cooling_off_over", http=409, iso="12",
     en="The time to withdraw is over (last day: {last_day}, {basis}); name another cause.",

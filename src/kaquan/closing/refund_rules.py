@@ -96,7 +96,8 @@ class RefundRules(NamedTuple):
     ``cooling_off`` are days after the day of payment; of several the longest counts, which favours the holder.
     ``cash_limit`` is the largest amount, included, that may be paid out in cash; ``deadline`` days until a payout is
     due, and ``withdrawal_deadline`` of a withdrawal. ``custody_rate`` names the rate that money in a custody account
-    earned.
+    earned. ``wait`` are the months after the purchase before a holder who wishes is refunded, and ``barred`` is why no
+    holder who wishes is: both are the law's alone, and no terms change them.
     """
 
     base: Rule
@@ -112,6 +113,8 @@ class RefundRules(NamedTuple):
     cash_limit: Limit | None = None
     deadline: Limit | None = None
     withdrawal_deadline: Limit | None = None
+    wait: Limit | None = None
+    barred: Rule | None = None
 
     def deadline_of(self, cause: Cause) -> Limit | None:
         """Days until a payout of this cause is due; the shorter where two rules say something of a withdrawal."""

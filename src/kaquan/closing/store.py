@@ -1,7 +1,7 @@
 """The tables ``closing_*``: the only file of this room that sees a cursor; see ``queries.sql``."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -61,6 +61,10 @@ declare_sealed(
 )
 
 _POCKETS = {pocket.account_kind: pocket for pocket in Pocket}
+
+
+Write = Callable[[Connection], Awaitable[bool]]
+"""One write of several that are one commit: whether it could be done."""
 
 
 class _StaleError(Exception):
@@ -370,6 +374,93 @@ async def _post_notices_once(
         won = {row[0] for row in await _rows(connection, query, params)}
         await write_notices(connection, [notice for notice in notices if notice.id in won], at=at)
     return len(won)
+
+
+# --- fees of cards that nobody uses
+
+
+class FeeCard(NamedTuple):
+    """An active card with value that is to pay for not being used, by its terms."""
+
+    card_id: UUID
+    book_id: int
+    programme_id: UUID
+    terms_version: int
+    is_registered: bool
+    time_zone: str
+    currency: str
+    fee_fen: int
+
+
+class FeeMonth(NamedTuple):
+    """A month of which a card was told that it pays."""
+
+    card_id: UUID
+    month: date
+    amount_fen: int
+    settled_at: datetime | None
+
+
+async def load_fee_programmes(pool: Pool) -> list[UUID]:
+    return [row[0] for row in await _read(pool, "fee_programmes", {})]
+
+
+async def find_fee_cards(
+    pool: Pool, *, slot: int, programmes: Sequence[UUID], now: datetime, after: UUID, limit: int
+) -> tuple[list[FeeCard], UUID | None]:
+    """Of the next ``limit`` cards those that pay; the last card that was looked at, or None when there are no more."""
+    params = {"slot": slot, "programmes": list(programmes), "now": now, "after": after, "limit": limit}
+    async with pool.connection() as connection:
+        cards = [row[0] for row in await _rows(connection, "next_fee_cards", params)]
+        found = await _rows(connection, "fee_cards", {**params, "cards": cards}) if cards else []
+    return [FeeCard(*row) for row in found], cards[-1] if len(cards) == limit else None
+
+
+async def load_fee_months(
+    pool: Pool, *, slot: int, card_ids: Sequence[UUID], since: date
+) -> dict[tuple[UUID, date], FeeMonth]:
+    rows = await _read(pool, "fee_months", {"slot": slot, "cards": list(card_ids), "since": since})
+    return {(card_id, month): FeeMonth(card_id, month, *rest) for card_id, month, *rest in rows}
+
+
+async def post_fee_month(pool: Pool, card: FeeCard, notice: NewNotice, *, slot: int, month: date, at: datetime) -> bool:
+    """Write that a card was told of a month, with the notice; False if it was told before."""
+    params = {
+        "slot": slot, "card_id": card.card_id, "month": month, "book_id": card.book_id, "amount_fen": card.fee_fen,
+        "notice_id": notice.id, "at": at,
+    }  # fmt: skip
+    async with pool.connection() as connection, connection.transaction():
+        if (await connection.execute(_SQL["insert_fee_month"], params)).rowcount != 1:
+            return False
+        await write_notices(connection, [notice], at=at)
+    return True
+
+
+def settle_fee_month(
+    *, slot: int, card_id: UUID, month: date, fee_id: UUID | None, failure: str | None, at: datetime
+) -> Write:
+    """Write how a month ended; not done if somebody wrote it before."""
+    params = {"slot": slot, "card_id": card_id, "month": month, "fee_id": fee_id, "failure": failure, "at": at}
+
+    async def write(connection: Connection) -> bool:
+        return (await connection.execute(_SQL["settle_fee_month"], params)).rowcount == 1
+
+    return write
+
+
+def tell(notice: NewNotice, *, at: datetime) -> Write:
+    """Write a notice in the transaction of its cause."""
+
+    async def write(connection: Connection) -> bool:
+        await write_notices(connection, [notice], at=at)
+        return True
+
+    return write
+
+
+async def post_alone(pool: Pool, write: Write) -> bool:
+    async with pool.connection() as connection:
+        return await write(connection)
 
 
 async def _return_swept(connection: Connection, slot: int, returned: Sequence[tuple[Swept, int]]) -> bool:

@@ -33,7 +33,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What a programme says of the end of its value.
 
     ``remind_days``: so many days before a lot ends its holder is reminded, each once. ``dormant_months``: a card that
-    holds value and has not moved for so long is dormant (None: never). No fee follows from either.
+    holds value and has not moved for so long is dormant (None: never). No fee follows from either: that of cards which
+    nobody uses is among the fees of the programme.
     ``refund_values`` are the named values of its refund rules.
     """
 

@@ -1183,9 +1183,13 @@ CREATE TABLE cards_batch (
     created_at timestamp with time zone NOT NULL,
     finished_at timestamp with time zone,
     terms_version integer DEFAULT 1 NOT NULL,
+    face_fen bigint,
     CONSTRAINT cards_batch_count CHECK (((card_count > 0) AND ((issued_count >= 0) AND (issued_count <= card_count)))),
+    CONSTRAINT cards_batch_face CHECK ((face_fen > 0)),
     CONSTRAINT cards_batch_form CHECK ((form = ANY (ARRAY['digital'::text, 'physical'::text])))
 );
+
+COMMENT ON COLUMN cards_batch.face_fen IS 'The face value that its cards are made for, the only one they are sold with; null: any of their terms';
 
 CREATE TABLE cards_card (
     slot smallint NOT NULL,
@@ -1257,7 +1261,7 @@ CREATE TABLE cards_fee (
     kind text NOT NULL COLLATE pg_catalog."C",
     amount_fen bigint NOT NULL,
     currency text NOT NULL COLLATE pg_catalog."C",
-    transfer_id uuid NOT NULL,
+    transfer_id uuid,
     charged_at timestamp with time zone NOT NULL,
     CONSTRAINT cards_fee_amount CHECK ((amount_fen > 0))
 );
@@ -1434,6 +1438,26 @@ CREATE TABLE closing_dormancy (
     notice_id uuid NOT NULL,
     found_at timestamp with time zone NOT NULL
 );
+
+CREATE TABLE closing_dormancy_fee (
+    slot smallint NOT NULL,
+    card_id uuid NOT NULL,
+    month date NOT NULL,
+    book_id integer NOT NULL,
+    amount_fen bigint NOT NULL,
+    notice_id uuid NOT NULL,
+    told_at timestamp with time zone NOT NULL,
+    fee_id uuid,
+    failure text COLLATE pg_catalog."C",
+    settled_at timestamp with time zone,
+    CONSTRAINT closing_dormancy_fee_amount CHECK ((amount_fen > 0)),
+    CONSTRAINT closing_dormancy_fee_month CHECK ((EXTRACT(day FROM month) = (1)::numeric)),
+    CONSTRAINT closing_dormancy_fee_settled CHECK ((((settled_at IS NULL) = ((fee_id IS NULL) AND (failure IS NULL))) AND ((fee_id IS NULL) OR (failure IS NULL))))
+);
+
+COMMENT ON TABLE closing_dormancy_fee IS 'Months for which a card that nobody uses is to pay: told in the month before, charged once or not at all';
+
+COMMENT ON COLUMN closing_dormancy_fee.failure IS 'Why nothing was charged for this month';
 
 CREATE TABLE closing_end_notice (
     slot smallint NOT NULL,
@@ -2419,6 +2443,7 @@ CREATE TABLE sales_item (
     load_id uuid,
     refund_id uuid,
     delivered_at timestamp with time zone,
+    fee_fen bigint DEFAULT 0 NOT NULL,
     CONSTRAINT sales_item_amounts CHECK (((price_fen > 0) AND (price_fen <= face_fen))),
     CONSTRAINT sales_item_kind CHECK ((kind = ANY (ARRAY['sale'::text, 'top_up'::text]))),
     CONSTRAINT sales_item_loaded CHECK (((status <> 'delivered'::text) OR (load_id IS NOT NULL))),
@@ -2483,13 +2508,14 @@ CREATE TABLE sales_sale (
     request_hash bytea NOT NULL,
     end_key_hash uuid,
     version integer DEFAULT 0 NOT NULL,
+    fee_fen bigint DEFAULT 0 NOT NULL,
     expires_at timestamp with time zone,
-    CONSTRAINT sales_sale_amounts CHECK (((card_count > 0) AND (price_fen > 0) AND (price_fen <= face_fen) AND ((unregistered_fen >= 0) AND (unregistered_fen <= face_fen)) AND ((paid_fen >= 0) AND (paid_fen <= price_fen)))),
+    CONSTRAINT sales_sale_amounts CHECK (((card_count > 0) AND (price_fen > 0) AND (price_fen <= face_fen) AND (fee_fen >= 0) AND ((unregistered_fen >= 0) AND (unregistered_fen <= face_fen)) AND ((paid_fen >= 0) AND (paid_fen <= (price_fen + fee_fen))))),
     CONSTRAINT sales_sale_buyer CHECK ((buyer = ANY (ARRAY['person'::text, 'organisation'::text]))),
     CONSTRAINT sales_sale_channel CHECK ((channel = ANY (ARRAY['counter'::text, 'remote'::text]))),
     CONSTRAINT sales_sale_ended CHECK (((status = ANY (ARRAY['refunded'::text, 'cancelled'::text])) = (ended_at IS NOT NULL))),
     CONSTRAINT sales_sale_kind CHECK ((kind = ANY (ARRAY['sale'::text, 'top_up'::text]))),
-    CONSTRAINT sales_sale_paid CHECK (((status = ANY (ARRAY['open'::text, 'cancelled'::text])) OR ((paid_fen = price_fen) AND (paid_at IS NOT NULL)))),
+    CONSTRAINT sales_sale_paid CHECK (((status = ANY (ARRAY['open'::text, 'cancelled'::text])) OR ((paid_fen = (price_fen + fee_fen)) AND (paid_at IS NOT NULL)))),
     CONSTRAINT sales_sale_status CHECK ((status = ANY (ARRAY['open'::text, 'paid'::text, 'delivered'::text, 'refunded'::text, 'cancelled'::text])))
 )
 WITH (fillfactor='85');
@@ -2505,6 +2531,8 @@ COMMENT ON COLUMN sales_sale.alerts IS 'Advisory rules that would have asked for
 COMMENT ON COLUMN sales_sale.purchaser_sealed IS 'Name, document and phone of buyer and agent as they were at the purchase, sealed; kept where the law asks for it';
 
 COMMENT ON COLUMN sales_sale.keep_until IS 'Until when what is personal of it is kept, by the rules of its day; then it is erased and the rest stays';
+
+COMMENT ON COLUMN sales_sale.fee_fen IS 'Paid beside the price of the value, for the service: it never comes onto a card';
 
 COMMENT ON COLUMN sales_sale.expires_at IS 'When it ends if nothing of it is paid by then; null: never';
 
@@ -2573,6 +2601,9 @@ ALTER TABLE ONLY cards_transfer
 
 ALTER TABLE ONLY closing_closure
     ADD CONSTRAINT closing_closure_pkey PRIMARY KEY (slot, card_id);
+
+ALTER TABLE ONLY closing_dormancy_fee
+    ADD CONSTRAINT closing_dormancy_fee_pkey PRIMARY KEY (slot, card_id, month);
 
 ALTER TABLE ONLY closing_dormancy
     ADD CONSTRAINT closing_dormancy_pkey PRIMARY KEY (slot, card_id, last_moved_at);
@@ -3154,6 +3185,10 @@ GRANT UPDATE(abandoned_for) ON TABLE cards_transfer TO kaquan_app;
 GRANT UPDATE(finished_at) ON TABLE cards_transfer TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_closure TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_dormancy TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_dormancy_fee TO kaquan_app;
+GRANT UPDATE(fee_id) ON TABLE closing_dormancy_fee TO kaquan_app;
+GRANT UPDATE(failure) ON TABLE closing_dormancy_fee TO kaquan_app;
+GRANT UPDATE(settled_at) ON TABLE closing_dormancy_fee TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_end_notice TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_end_payee TO kaquan_app;
 GRANT UPDATE(id) ON TABLE closing_end_payee TO kaquan_app;

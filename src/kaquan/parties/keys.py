@@ -71,6 +71,15 @@ async def list_keys(pool: Pool, book_id: int) -> list[ApiKey]:
     return await store.load_keys(pool, [book_id])
 
 
+async def keys_of_person(pool: Pool, *, book_id: int, key_id: UUID) -> frozenset[UUID]:
+    """This key and, if it is an operator's, every other key of that operator, revoked ones too: one person's."""
+    keys = {key.id: key for key in await store.load_keys(pool, [book_id])}
+    operator_id = keys[key_id].operator_id if key_id in keys else None
+    if operator_id is None:
+        return frozenset({key_id})
+    return frozenset(key.id for key in keys.values() if key.operator_id == operator_id)
+
+
 def show_token(mode: Mode, key_id: UUID, secret: str) -> str:
     """What a client sends as its bearer token."""
     return f"{_HEAD}_{mode}_{key_id.hex}_{secret}"

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import structlog
 
-from kaquan.cards import Programme
+from kaquan.cards import FEES, Programme
 from kaquan.kit.batching import Batcher, QueueFullError
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Pool, describe_failure, is_outage
@@ -354,6 +354,8 @@ class Desk:
                 if isinstance(command, Spend)
                 else [(programme.issuer_id, "load_clearing"), (programme.issuer_id, "bonus_expense")]
             )
+            if isinstance(command, Load) and command.fee_fen:
+                wanted.append((programme.issuer_id, FEES))
             for owner_id, kind in wanted:
                 name = (slot, owner_id, kind, programme.currency)
                 if name not in self._accounts:
@@ -379,7 +381,7 @@ class Desk:
         programme = (
             self._known.programme(card.book_id, card.programme_id, card.terms_version) if card is not None else None
         )
-        payable = clearing = expense = 0
+        payable = clearing = expense = fees = 0
         if card is not None and programme is not None and programme.book_id == request.book_id:
             if isinstance(command, Spend):
                 # the terminal as it is now: the door may have looked at an older copy
@@ -393,6 +395,8 @@ class Desk:
             elif isinstance(command, Load):
                 clearing = self._accounts[slot, programme.issuer_id, "load_clearing", programme.currency]
                 expense = self._accounts[slot, programme.issuer_id, "bonus_expense", programme.currency]
+                if command.fee_fen:
+                    fees = self._accounts[slot, programme.issuer_id, FEES, programme.currency]
                 limits = self._known.limits(request.book_id, programme.id, Movement.LOAD, card.customer_id is not None)
         known = Facts(
             now,
@@ -401,7 +405,7 @@ class Desk:
             card,
             programme,
             payment,
-            Accounts(payable, clearing, expense),
+            Accounts(payable, clearing, expense, fees),
             limits,
             usage,
             place_rules,

@@ -2,7 +2,7 @@
 lot each."""
 
 from kaquan.cards import Activation, Pocket, check_going_on, end_of_day
-from kaquan.cards.outcomes import SALE_REQUIRED
+from kaquan.cards.outcomes import FEE_NOT_AGREED, SALE_REQUIRED
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, NewLot, Posting
 from kaquan.payments.outcomes import BALANCE_CAP_EXCEEDED, POCKET_NOT_OFFERED
@@ -23,7 +23,8 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
     """Decide a load. Both lots remember what was paid and given, which the law of refunds asks for (flow 5).
 
     Refused with ``backdating_forbidden``, ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired``,
-    ``programme_stopped``, ``sale_required``, ``pocket_not_offered``, ``balance_cap_exceeded`` or ``limit_exceeded``.
+    ``programme_stopped``, ``sale_required``, ``fee_not_agreed``, ``pocket_not_offered``, ``balance_cap_exceeded`` or
+    ``limit_exceeded``.
     """
     occurred_at = command.occurred_at or facts.now
     if (refusal := too_early(command)) is not None:
@@ -37,6 +38,10 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         return refusal
     if programme.activation is Activation.PAID_SALE and command.sale_id is None:
         return SALE_REQUIRED.refuse("card_id")
+    # what a sale or a top-up costs was agreed to when it was made
+    fee_fen = programme.fees.load_fen if command.sale_id is None else command.fee_fen
+    if command.fee_fen != fee_fen:
+        return FEE_NOT_AGREED.refuse("fee_fen", fee_fen=fee_fen)
     if command.pocket is Pocket.BONUS or command.pocket not in card.pockets:
         offered = ", ".join(pocket for pocket in card.pockets if pocket is not Pocket.BONUS)
         return POCKET_NOT_OFFERED.refuse("pocket", pocket=command.pocket.value, offered=offered)
@@ -73,6 +78,8 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         pockets.append(PocketAmount(pocket_name, amount_fen))
         if expires_at is None or expires_at > facts.now:  # a load of long ago may have ended already
             balance_fen += amount_fen
+    if fee_fen:
+        legs.append(Leg(Effect.POST, facts.accounts.load_clearing, None, facts.accounts.issuer_fees, None, fee_fen))
     place = command.place
     posting = Posting(
         transaction_id=facts.transaction_id,
@@ -107,4 +114,4 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         created_at=facts.now,
         version=0,
     )
-    return Plan(posting, Receipt(payment, pockets, balance_fen), new=payment, uses=uses)
+    return Plan(posting, Receipt(payment, pockets, balance_fen, fee_fen), new=payment, uses=uses)

@@ -96,6 +96,8 @@ class Load(NamedTuple):
     """Where the money goes: the principal or the restricted pocket."""
     sale_id: UUID | None = None
     """The paid sale or top-up that it comes from, if any."""
+    fee_fen: int = 0
+    """Paid beside the amount for the service, as was agreed to: it goes to the issuer and never onto the card."""
 
 
 Command = Spend | Capture | Void | Refund | Load
@@ -196,6 +198,8 @@ class Accounts(NamedTuple):
     merchant_payable: int
     load_clearing: int
     bonus_expense: int
+    issuer_fees: int = 0
+    """Known where a fee is to be paid."""
 
 
 class Facts(NamedTuple):
@@ -229,6 +233,8 @@ class Receipt(msgspec.Struct, frozen=True):
     payment: Payment
     pockets: list[PocketAmount]
     balance_fen: int
+    fee_fen: int = 0
+    """What was paid beside a load."""
 
 
 class Plan(NamedTuple):

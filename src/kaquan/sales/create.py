@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from kaquan.cards import (
+    Batch,
     Card,
     CardForm,
     CardStatus,
@@ -21,6 +22,7 @@ from kaquan.cards import (
     programme_of,
     set_aside,
 )
+from kaquan.cards.outcomes import FACE_VALUE_NOT_ALLOWED, FEE_NOT_AGREED
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import Ids, Prefix, show_id
@@ -101,8 +103,8 @@ async def create_sale(
 
     Every reason of the rules why it may not be is in the refusal. Purchases that one buyer makes at one moment are
     judged one after the other. Refused: ``not_found``, ``invalid_field``, ``programme_stopped``,
-    ``face_value_not_allowed``, ``card_not_for_sale``, ``not_enough_cards``, ``number_space_too_small``, what
-    :func:`kaquan.sales.check.check_sale` refuses, ``busy``.
+    ``face_value_not_allowed``, ``fee_not_agreed``, ``card_not_for_sale``, ``not_enough_cards``,
+    ``number_space_too_small``, what :func:`kaquan.sales.check.check_sale` refuses, ``busy``.
     """
     first = await made_under(pool, book_id=book_id, key=key)
     if first is not None:
@@ -209,6 +211,7 @@ def summary_of(sale: Sale) -> dict[str, object]:
         "card_count": sale.card_count,
         "face_fen": sale.face_fen,
         "price_fen": sale.price_fen,
+        "fee_fen": sale.fee_fen,
         "paid_fen": sale.paid_fen,
         "real_name_rule": sale.real_name_rule,
         "alerts": list(sale.alerts),
@@ -273,6 +276,7 @@ def new_sale(
         end_key_hash=None,
         version=0,
         expires_at=expires_at,
+        fee_fen=sum(line.fee_fen * line.card_count for line in lines),
     )
 
 
@@ -280,7 +284,7 @@ def new_item(sale: Sale, card_id: UUID, *, slot: int, line: int, of: NewLine | L
     """A card of a purchase, set aside."""
     return Item(
         slot, card_id, sale.id, sale.book_id, sale.kind, line, of.face_fen, of.price_fen, ItemStatus.RESERVED, 0, None,
-        None, None, None,
+        None, None, None, of.fee_fen,
     )  # fmt: skip
 
 
@@ -364,6 +368,8 @@ async def _choose_cards(
             return missing("batch", f"{field}.batch_id")
         if batch.finished_at is None:
             return SALE_STATUS_FORBIDS.refuse(f"{field}.batch_id", status="unfinished")
+        if (refused := _check_made_for(batch, line, field=field)) is not None:
+            return refused
         wanted = line.card_count + len(taken)
         free = await store.load_cards_for_sale(pool, book_id=book_id, slots=slots, batch_id=batch.id, limit=wanted)
         cards = [card_id for card_id in free if card_id not in taken][: line.card_count]
@@ -372,9 +378,27 @@ async def _choose_cards(
         card = await get_card(pool, book_id=book_id, slots=slots, card_id=cards[0])
         assert not isinstance(card, Refusal)
         programme = await programme_of(pool, card)
+    if (refused := _check_terms(programme, line, field=field)) is not None:
+        return refused
+    return _Chosen(line, programme, cards)
+
+
+def _check_made_for(batch: Batch, line: NewLine, *, field: str) -> Refusal | None:
+    """Whether cards of this batch were made for the face of a line. Refused: ``face_value_not_allowed``."""
+    if batch.face_fen in (None, line.face_fen):
+        return None
+    return FACE_VALUE_NOT_ALLOWED.refuse(f"{field}.face_fen", face_fen=line.face_fen, allowed=str(batch.face_fen))
+
+
+def _check_terms(programme: Programme, line: NewLine, *, field: str) -> Refusal | None:
+    """Whether cards of these terms are sold with this face, for the fee that was agreed to.
+
+    Refused: ``face_value_not_allowed``, ``fee_not_agreed``.
+    """
     if (refused := check_face_value(programme, line.face_fen)) is not None:
         return refused.outcome.refuse(f"{field}.face_fen", **refused.details)
-    return _Chosen(line, programme, cards)
+    fee_fen = programme.fees.issue_fen
+    return None if line.fee_fen == fee_fen else FEE_NOT_AGREED.refuse(f"{field}.fee_fen", fee_fen=fee_fen)
 
 
 async def _choose_named(
@@ -382,6 +406,7 @@ async def _choose_named(
 ) -> _Chosen | Refusal:
     cards = await get_cards(pool, book_id=programme.book_id, slots=slots, card_ids=line.card_ids)
     terms: dict[int, Programme] = {}
+    batches: set[UUID] = set()
     for position, card_id in enumerate(line.card_ids):
         where = f"{field}.card_ids[{position}]"
         card = cards.get(card_id)
@@ -391,11 +416,17 @@ async def _choose_named(
         if why is not None:
             en, zh = why
             return CARD_NOT_FOR_SALE.refuse(where, card_id=show_id(Prefix.CARD, card_id), why=en, why_zh=zh)
+        if card.batch_id is not None and card.batch_id not in batches:
+            batches.add(card.batch_id)
+            batch = await get_batch(pool, book_id=programme.book_id, batch_id=card.batch_id)
+            assert not isinstance(batch, Refusal), "batches are never removed"
+            if (refused := _check_made_for(batch, line, field=field)) is not None:
+                return refused
         if card.terms_version not in terms:
             terms[card.terms_version] = await programme_of(pool, card)
-            refused = check_face_value(terms[card.terms_version], line.face_fen)
+            refused = _check_terms(terms[card.terms_version], line, field=field)
             if refused is not None:
-                return refused.outcome.refuse(f"{field}.face_fen", **refused.details)
+                return refused
     # the strictest of the classes that its terms name: a card registered by its terms makes the line registered
     strictest = max(terms.values(), key=lambda one: (one.card_class is not None, one.card_class == "registered"))
     return _Chosen(line, strictest, list(line.card_ids))
@@ -435,6 +466,7 @@ def _line(one: _Chosen) -> Line:
         card_count=_count(one),
         face_fen=one.line.face_fen,
         price_fen=one.line.price_fen,
+        fee_fen=one.line.fee_fen,
     )
 
 

@@ -165,6 +165,7 @@ async def load_item(desk: Desk, sale: Sale, item: Item) -> _Told:
         item.bonus_fen,
         reference=show_id(prefix_of(sale), sale.id),
         sale_id=sale.id,
+        fee_fen=item.fee_fen,
     )
     # no client can name such a key: theirs have no spaces
     name = f"{prefix_of(sale)} {sale.id.hex} {item.card_id.hex} {item.tries}"

@@ -70,7 +70,7 @@ async def pay_sale(
             return sale
         if sale.status is not SaleStatus.OPEN:
             return SALE_STATUS_FORBIDS.refuse("id", status=sale.status.value)
-        left_fen = sale.price_fen - sale.paid_fen
+        left_fen = sale.due_fen - sale.paid_fen
         if new.amount_fen > left_fen:
             return PAYMENT_EXCEEDS_SALE.refuse("amount_fen", left_fen=left_fen)
         if len(await store.load_payments(pool, book_id=book_id, sale_id=sale_id)) >= MAX_PAYMENTS:

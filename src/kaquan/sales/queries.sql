@@ -1,17 +1,18 @@
 -- name: insert_sale
 INSERT INTO sales_sale (book_id, id, kind, status, issuer_id, currency, channel, buyer, customer_id, agent_id,
   contract_version, reference, lines, card_count, face_fen, price_fen, unregistered_fen, paid_fen, real_name_rule,
-  alerts, purchaser_sealed, keep_until, made_by, created_at, paid_at, expires_at, key_hash, request_hash)
+  alerts, purchaser_sealed, keep_until, made_by, created_at, paid_at, expires_at, key_hash, request_hash, fee_fen)
 VALUES (%(book_id)s, %(id)s, %(kind)s, %(status)s, %(issuer_id)s, %(currency)s, %(channel)s, %(buyer)s,
   %(customer_id)s, %(agent_id)s, %(contract_version)s, %(reference)s, %(lines)s::jsonb, %(card_count)s, %(face_fen)s,
   %(price_fen)s, %(unregistered_fen)s, %(paid_fen)s, %(real_name_rule)s, %(alerts)s, %(purchaser_sealed)s,
-  %(keep_until)s, %(made_by)s, %(created_at)s, %(paid_at)s, %(expires_at)s, %(key_hash)s, %(request_hash)s);
+  %(keep_until)s, %(made_by)s, %(created_at)s, %(paid_at)s, %(expires_at)s, %(key_hash)s, %(request_hash)s,
+  %(fee_fen)s);
 
 -- name: insert_items
-INSERT INTO sales_item (slot, card_id, sale_id, book_id, kind, line, face_fen, price_fen)
-SELECT i.slot, i.card_id, %(sale_id)s, %(book_id)s, %(kind)s, i.line, i.face_fen, i.price_fen
+INSERT INTO sales_item (slot, card_id, sale_id, book_id, kind, line, face_fen, price_fen, fee_fen)
+SELECT i.slot, i.card_id, %(sale_id)s, %(book_id)s, %(kind)s, i.line, i.face_fen, i.price_fen, i.fee_fen
 FROM unnest(%(slots)s::smallint[], %(card_ids)s::uuid[], %(lines)s::integer[], %(faces)s::bigint[],
-            %(prices)s::bigint[]) AS i (slot, card_id, line, face_fen, price_fen);
+            %(prices)s::bigint[], %(fees)s::bigint[]) AS i (slot, card_id, line, face_fen, price_fen, fee_fen);
 
 -- name: first_purchase
 INSERT INTO sales_buyer (book_id, customer_id) VALUES (%(book_id)s, %(customer_id)s)
@@ -36,7 +37,7 @@ WHERE book_id = %(book_id)s AND customer_id = %(customer_id)s AND issuer_id = %(
 SELECT book_id, id, kind, status, issuer_id, currency, channel, buyer, customer_id, agent_id, contract_version,
        reference, lines, card_count, face_fen, price_fen, unregistered_fen, paid_fen, real_name_rule, alerts,
        purchaser_sealed, keep_until, erased_at, made_by, created_at, paid_at, delivered_at, ended_at, end_reason, key_hash,
-       request_hash, end_key_hash, version, expires_at
+       request_hash, end_key_hash, version, expires_at, fee_fen
 FROM sales_sale
 WHERE book_id = %(book_id)s
   AND id = %(id)s  -- if id
@@ -47,7 +48,7 @@ WHERE book_id = %(book_id)s
 SELECT book_id, id, kind, status, issuer_id, currency, channel, buyer, customer_id, agent_id, contract_version,
        reference, lines, card_count, face_fen, price_fen, unregistered_fen, paid_fen, real_name_rule, alerts,
        purchaser_sealed, keep_until, erased_at, made_by, created_at, paid_at, delivered_at, ended_at, end_reason, key_hash,
-       request_hash, end_key_hash, version, expires_at
+       request_hash, end_key_hash, version, expires_at, fee_fen
 FROM sales_sale
 WHERE book_id = %(book_id)s
   AND id < %(after_id)s  -- if after_id
@@ -83,7 +84,7 @@ WHERE book_id = %(book_id)s AND id = %(id)s AND version = %(version)s;
 
 -- name: items
 SELECT slot, card_id, sale_id, book_id, kind, line, face_fen, price_fen, status, tries, failure, load_id, refund_id,
-  delivered_at
+  delivered_at, fee_fen
 FROM sales_item
 WHERE slot = ANY (%(slots)s::smallint[]) AND sale_id = %(sale_id)s AND book_id = %(book_id)s
   AND status = ANY (%(statuses)s)  -- if statuses

@@ -141,6 +141,7 @@ def add_sale(sale: Sale, items: Sequence[Item]) -> Sequence[Write]:
         "lines": [item.line for item in items],
         "faces": [item.face_fen for item in items],
         "prices": [item.price_fen for item in items],
+        "fees": [item.fee_fen for item in items],
     }
     return (
         _change("insert_sale", {**asdict(sale), "lines": lines, "alerts": list(sale.alerts)}),

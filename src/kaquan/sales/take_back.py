@@ -14,6 +14,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from kaquan.cards import (
+    FEES,
     UNUSABLE,
     Card,
     CardStatus,
@@ -39,7 +40,7 @@ from kaquan.sales.register import end_action
 from kaquan.sales.store import PocketHeld
 from kaquan.sales.types import MAX_SALE_CARDS, Item, Sale, SaleKind, SaleStatus
 
-_ACCOUNTS = ("load_clearing", "bonus_expense")
+_ACCOUNTS = ("load_clearing", "bonus_expense", FEES)
 EXPIRED = "expired"
 """Why a sale ended that nobody paid in its time."""
 
@@ -169,7 +170,7 @@ def plan_return(
     item: Item,
     card: Card,
     pockets: Sequence[PocketHeld],
-    accounts: tuple[int, int],
+    accounts: tuple[int, int, int],
     *,
     load_id: UUID | None,
     transaction_id: UUID,
@@ -202,7 +203,7 @@ def plan_return(
         return used("it does not hold just what was sold with it", "卡内余额与售出时不符")
     if is_new:
         return TakenBack(item, card, after, None)
-    clearing, expense = accounts
+    clearing, expense, fees = accounts
     legs = [
         Leg(
             Effect.POST,
@@ -215,6 +216,8 @@ def plan_return(
         for pocket, lot in lots
         if lot.remaining_fen
     ]
+    if item.fee_fen:
+        legs.append(Leg(Effect.POST, fees, None, clearing, None, item.fee_fen))
     moved = {leg.debit_account for leg in legs}
     posting = Posting(
         transaction_id=transaction_id,
@@ -249,7 +252,7 @@ async def _take_all(pool: Pool, hand: Hand, slots: tuple[int, ...], sale: Sale) 
     taken: list[TakenBack] = []
     for slot, group in groupby(sorted(items, key=lambda item: (item.slot, item.card_id)), key=lambda item: item.slot):
         of_slot = list(group)
-        clearing, expense = await store.open_issuer_accounts(
+        clearing, expense, fees = await store.open_issuer_accounts(
             pool, book_id=sale.book_id, slot=slot, issuer_id=sale.issuer_id, currency=sale.currency, kinds=_ACCOUNTS
         )
         held = await store.load_holdings(
@@ -262,7 +265,7 @@ async def _take_all(pool: Pool, hand: Hand, slots: tuple[int, ...], sale: Sale) 
             pockets = held.get(item.card_id, [])
             load_id = await find_load(pool, slots, sale, item) if any(pocket.lots for pocket in pockets) else None
             one = plan_return(
-                sale, item, cards[item.card_id], pockets, (clearing, expense),
+                sale, item, cards[item.card_id], pockets, (clearing, expense, fees),
                 load_id=load_id, transaction_id=hand.ids.new_near(item.card_id), at=at,
             )  # fmt: skip
             if isinstance(one, Refusal):

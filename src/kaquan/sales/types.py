@@ -79,7 +79,8 @@ class PayMethod(StrEnum):
 
 class NewLine(msgspec.Struct, frozen=True, kw_only=True):
     """Cards of one programme and face value: those of ``card_ids``, or ``card_count`` of a finished batch, or so many
-    digital cards that are made for it. Both amounts are of one card; what is not paid of its face is given."""
+    digital cards that are made for it. All amounts are of one card; what is not paid of its face is given, and
+    ``fee_fen`` is paid beside: the ``issue_fen`` of the terms, named so that it is agreed to."""
 
     programme_id: UUID
     face_fen: int
@@ -87,6 +88,7 @@ class NewLine(msgspec.Struct, frozen=True, kw_only=True):
     card_ids: tuple[UUID, ...] = ()
     batch_id: UUID | None = None
     card_count: int | None = None
+    fee_fen: int = 0
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,24 +132,27 @@ class NewPayment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewTopUp(Terms, frozen=True, kw_only=True):
-    """A top-up to be made: ``face_fen`` comes onto the card, for one payment."""
+    """A top-up to be made: ``face_fen`` comes onto the card, for one payment, of which ``fee_fen`` is for the
+    service."""
 
     card_id: UUID
     face_fen: int
     payment: NewPayment
+    fee_fen: int = 0
 
 
 # --- what is kept
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """A line as it was sold; both amounts are of one card."""
+    """A line as it was sold; all amounts are of one card."""
 
     programme_id: UUID
     batch_id: UUID | None
     card_count: int
     face_fen: int
     price_fen: int
+    fee_fen: int = 0
 
 
 class Sale(msgspec.Struct, frozen=True):
@@ -189,6 +194,12 @@ class Sale(msgspec.Struct, frozen=True):
     version: int
     expires_at: datetime | None
     """When it ends if nothing of it is paid by then; None: never."""
+    fee_fen: int = 0
+
+    @property
+    def due_fen(self) -> int:
+        """What is to be paid: for the value, and beside it."""
+        return self.price_fen + self.fee_fen
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -208,6 +219,7 @@ class Item(msgspec.Struct, frozen=True):
     load_id: UUID | None
     refund_id: UUID | None
     delivered_at: datetime | None
+    fee_fen: int = 0
 
     @property
     def bonus_fen(self) -> int:

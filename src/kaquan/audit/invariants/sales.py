@@ -19,6 +19,7 @@ WITH paid AS (
   SELECT book_id, sale_id, sum(amount_fen) AS fen FROM sales_payment GROUP BY book_id, sale_id
 ), card AS (
   SELECT book_id, sale_id, count(*) AS cards, sum(face_fen) AS face, sum(price_fen) AS price,
+         sum(fee_fen) AS fee,
          count(*) FILTER (WHERE status = 'delivered') AS delivered, count(*) FILTER (WHERE status = 'refunded') AS back
   FROM sales_item GROUP BY book_id, sale_id
 ), moved AS (
@@ -46,6 +47,7 @@ CROSS JOIN LATERAL (VALUES
   ('card_count', s.card_count, coalesce(c.cards, 0)),
   ('face_fen', s.face_fen, coalesce(c.face, 0)),
   ('price_fen', s.price_fen, coalesce(c.price, 0)),
+  ('fee_fen', s.fee_fen, coalesce(c.fee, 0)),
   ('delivered cards', CASE s.status WHEN 'delivered' THEN s.card_count ELSE coalesce(c.delivered, 0) END,
    coalesce(c.delivered, 0)),
   ('cards taken back', CASE s.status WHEN 'refunded' THEN s.card_count ELSE 0 END, coalesce(c.back, 0))

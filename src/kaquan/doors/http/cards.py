@@ -44,6 +44,7 @@ from kaquan.cards.outcomes import (
     CARD_EXPIRED,
     CARD_IN_SALE,
     CARD_REPLACED,
+    FACE_VALUE_NOT_ALLOWED,
     NUMBER_SPACE_TOO_SMALL,
     PROGRAMME_STOPPED,
     SALE_REQUIRED,
@@ -484,12 +485,15 @@ class ProgrammeController(Controller):
 
 
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An operator needs an approval of the kind ``batch_issue`` for the programme, with the other fields as payload."""
+    """``face_fen`` is the face value that its cards are made for, such as the one printed on them: they are sold with
+    no other one. An operator needs an approval of the kind ``batch_issue`` for the programme, with the other fields as
+    payload."""
 
     programme_id: ProgrammeId
     name: Name
     form: CardForm
     card_count: Annotated[int, Meta(ge=1, le=MAX_BATCH_CARDS)]
+    face_fen: AmountFen | None = None
     approval_id: ApprovalId | None = None
 
 
@@ -509,6 +513,7 @@ class BatchView(msgspec.Struct, frozen=True):
     issued_count: int
     created_at: datetime
     finished_at: datetime | None
+    face_fen: int | None
 
 
 def show_batch(batch: Batch) -> BatchView:
@@ -521,6 +526,7 @@ def show_batch(batch: Batch) -> BatchView:
         issued_count=batch.issued_count,
         created_at=batch.created_at,
         finished_at=batch.finished_at,
+        face_fen=batch.face_fen,
     )
 
 
@@ -534,7 +540,15 @@ class BatchController(Controller):
             body=NewBatch,
             answer=BatchView,
             status=201,
-            refusals=[ALREADY_EXISTS, NOT_FOUND, PROGRAMME_STOPPED, NUMBER_SPACE_TOO_SMALL, *APPROVED, BUSY],
+            refusals=[
+                ALREADY_EXISTS,
+                NOT_FOUND,
+                PROGRAMME_STOPPED,
+                FACE_VALUE_NOT_ALLOWED,
+                NUMBER_SPACE_TOO_SMALL,
+                *APPROVED,
+                BUSY,
+            ],
         )
     )
     async def create_batch(self, request: ApiRequest) -> Response[bytes]:
@@ -556,6 +570,7 @@ class BatchController(Controller):
             name=asked.name,
             form=asked.form,
             card_count=asked.card_count,
+            face_fen=asked.face_fen,
         )
         made = await cards.create_batch(
             app.pool,

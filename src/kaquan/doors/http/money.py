@@ -20,7 +20,7 @@ from litestar.types import Scope as AsgiScope
 from msgspec import Meta
 
 from kaquan.cards import PIN_REFUSALS, UNUSABLE, CardStatus, Hand, PinState, Pocket, get_card, verify_pin
-from kaquan.cards.outcomes import PIN_REQUIRED, PROGRAMME_ENDED, PROGRAMME_STOPPED, SALE_REQUIRED
+from kaquan.cards.outcomes import FEE_NOT_AGREED, PIN_REQUIRED, PROGRAMME_ENDED, PROGRAMME_STOPPED, SALE_REQUIRED
 from kaquan.doors.http.auth import identify, permit
 from kaquan.doors.http.callers import caller_of_key
 from kaquan.doors.http.fields import AmountFen, CardId, Pin, Reference, TerminalId, TransactionId, uuid_of
@@ -145,10 +145,14 @@ class LoadPocket(StrEnum):
 
 
 class LoadRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """Add money to a pocket of a card; ``bonus_fen`` is given with it into the bonus pocket and not paid for."""
+    """Add money to a pocket of a card; ``bonus_fen`` is given with it into the bonus pocket and not paid for.
+
+    ``fee_fen`` is paid beside the amount: the ``load_fen`` of the card's terms, named so that it is agreed to.
+    """
 
     amount_fen: AmountFen
     bonus_fen: Annotated[int, Meta(ge=0, le=MAX_FEN)] = 0
+    fee_fen: Annotated[int, Meta(ge=0, le=MAX_FEN)] = 0
     pocket: LoadPocket = LoadPocket.PRINCIPAL
     card_id: CardId | None = None
     card_number: CardNumber | None = None
@@ -162,7 +166,8 @@ class PaymentView(msgspec.Struct, frozen=True):
     """A payment as clients see it, in minor units of its currency.
 
     ``pockets`` and ``balance_fen`` tell what this request moved and left on the card (what another request does to
-    another pocket at the same moment may be left out); a payment that is read later does not have them.
+    another pocket at the same moment may be left out), ``fee_fen`` what was paid beside a load; a payment that is read
+    later does not have them.
     """
 
     id: str
@@ -184,6 +189,7 @@ class PaymentView(msgspec.Struct, frozen=True):
     created_at: datetime
     pockets: list[PocketAmount] | None = None
     balance_fen: int | None = None
+    fee_fen: int | None = None
 
 
 def _show(prefix: Prefix, value: UUID | None) -> str | None:
@@ -212,6 +218,7 @@ def payment_view(payment: Payment, receipt: Receipt | None = None) -> PaymentVie
         created_at=payment.created_at,
         pockets=receipt.pockets if receipt is not None else None,
         balance_fen=receipt.balance_fen if receipt is not None else None,
+        fee_fen=receipt.fee_fen if receipt is not None else None,
     )
 
 
@@ -416,7 +423,7 @@ async def _read_load(asked: _Asked) -> Command | Refusal:
         return card_id
     return Load(
         card_id, asked.body.amount_fen, asked.body.bonus_fen, when, asked.body.reference, place, _not_before(asked),
-        _device_of(asked), Pocket(asked.body.pocket.value),
+        _device_of(asked), Pocket(asked.body.pocket.value), fee_fen=asked.body.fee_fen,
     )  # fmt: skip
 
 
@@ -486,7 +493,7 @@ ROUTES = (
         "/v1/loads", "create_load", "Add money to a card.", Scope.LOADS_WRITE,
         LoadRequest, _read_load, render_created, 201,
         (
-            *_CARD, STORE_OUT_OF_SCOPE, PROGRAMME_STOPPED, SALE_REQUIRED, refused.POCKET_NOT_OFFERED,
+            *_CARD, STORE_OUT_OF_SCOPE, PROGRAMME_STOPPED, SALE_REQUIRED, FEE_NOT_AGREED, refused.POCKET_NOT_OFFERED,
             refused.BALANCE_CAP_EXCEEDED, refused.LIMIT_EXCEEDED,
         ),
     ),

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from kaquan import sales
 from kaquan.cards import UNUSABLE
-from kaquan.cards.outcomes import FACE_VALUE_NOT_ALLOWED, NUMBER_SPACE_TOO_SMALL, PROGRAMME_STOPPED
+from kaquan.cards.outcomes import FACE_VALUE_NOT_ALLOWED, FEE_NOT_AGREED, NUMBER_SPACE_TOO_SMALL, PROGRAMME_STOPPED
 from kaquan.doors.http.answers import answer, answer_page
 from kaquan.doors.http.cards import hand_of, press_of
 from kaquan.doors.http.closing import AccountNumber
@@ -42,6 +42,7 @@ from kaquan.doors.http.problems import problem_response
 from kaquan.doors.http.reading import decode_body, read_body, read_bytes, read_path, read_query, same_fields
 from kaquan.doors.http.request import ApiRequest, actor_of, app_of
 from kaquan.kit.ids import Prefix, show_id
+from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import BUSY, NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, read_cursor
 from kaquan.ledger import Answer, RequestKey
@@ -68,6 +69,7 @@ from kaquan.sales import outcomes as refused
 S = TypeVar("S", bound=msgspec.Struct)
 
 CardCount = Annotated[int, Meta(ge=1, le=MAX_SALE_CARDS)]
+FeeFen = Annotated[int, Meta(ge=0, le=MAX_FEN)]
 
 
 # --- requests
@@ -75,6 +77,8 @@ CardCount = Annotated[int, Meta(ge=1, le=MAX_SALE_CARDS)]
 
 class LineFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Cards of one programme, each with ``face_fen`` on it for ``price_fen``; what is not paid of the face is given.
+
+    ``fee_fen`` is paid beside it for each card: the ``issue_fen`` of its terms, named so that it is agreed to.
 
     Either ``card_ids``, or ``card_count`` cards of a finished batch or, without ``batch_id``, digital ones that are
     made for this sale.
@@ -86,6 +90,7 @@ class LineFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     card_ids: Annotated[list[CardId], Meta(max_length=MAX_SALE_CARDS)] = []
     batch_id: BatchId | None = None
     card_count: CardCount | None = None
+    fee_fen: FeeFen = 0
 
 
 class BuyerFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -137,10 +142,12 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class NewTopUp(BuyerFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``face_fen`` comes onto the card for the one payment; what is not paid of it is given."""
+    """``face_fen`` comes onto the card for the one payment; what is not paid of it is given. ``fee_fen`` of the payment
+    is for the service: the ``load_fen`` of the card's terms, named so that it is agreed to."""
 
     card_id: CardId
     face_fen: AmountFen
+    fee_fen: FeeFen = 0
     payment: NewPayment
 
 
@@ -161,18 +168,20 @@ class SaleCardQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class LineView(msgspec.Struct, frozen=True):
-    """Both amounts are of one card."""
+    """All amounts are of one card; ``fee_fen`` is paid beside the price."""
 
     programme_id: ProgrammeId
     batch_id: BatchId | None
     card_count: int
     face_fen: int
     price_fen: int
+    fee_fen: int
 
 
 class PurchaseView(msgspec.Struct, frozen=True, kw_only=True):
     """``real_name_rule`` is why the buyer had to be identified; ``alerts`` are advisory rules that would have asked for
-    more. What is personal of the purchase is kept until ``keep_until``."""
+    more. What is to be paid is ``price_fen`` and ``fee_fen``. What is personal of the purchase is kept until
+    ``keep_until``."""
 
     status: SaleStatus
     issuer_id: IssuerId
@@ -187,6 +196,7 @@ class PurchaseView(msgspec.Struct, frozen=True, kw_only=True):
     card_count: int
     face_fen: int
     price_fen: int
+    fee_fen: int
     paid_fen: int
     real_name_rule: str | None
     alerts: list[str]
@@ -277,7 +287,8 @@ def _show(prefix: Prefix, id_: UUID | None) -> str | None:
 
 _SAME = (
     "status", "currency", "channel", "buyer", "contract_version", "reference", "card_count", "face_fen", "price_fen",
-    "paid_fen", "real_name_rule", "keep_until", "created_at", "expires_at", "paid_at", "delivered_at", "ended_at",
+    "fee_fen", "paid_fen", "real_name_rule", "keep_until", "created_at", "expires_at", "paid_at", "delivered_at",
+    "ended_at",
     "end_reason",
 )  # fmt: skip
 
@@ -297,6 +308,7 @@ def _purchase(sale: Sale) -> dict[str, Any]:
                 card_count=line.card_count,
                 face_fen=line.face_fen,
                 price_fen=line.price_fen,
+                fee_fen=line.fee_fen,
             )
             for line in sale.lines
         ],
@@ -404,6 +416,7 @@ def _line_of(asked: LineFields) -> sales.NewLine:
         card_ids=tuple(map(uuid_of, asked.card_ids)),
         batch_id=None if asked.batch_id is None else uuid_of(asked.batch_id),
         card_count=asked.card_count,
+        fee_fen=asked.fee_fen,
     )
 
 
@@ -447,6 +460,7 @@ def _search(query: SaleQuery, kind: SaleKind) -> SaleSearch:
 
 
 _RULES = [
+    FEE_NOT_AGREED,
     refused.REBATE_TOO_HIGH,
     refused.CARD_CAP_EXCEEDED,
     refused.REAL_NAME_REQUIRED,
@@ -676,6 +690,7 @@ class TopUpController(Controller):
                 card_id=uuid_of(asked.card_id),
                 face_fen=asked.face_fen,
                 payment=_payment_of(asked.payment),
+                fee_fen=asked.fee_fen,
             )
             return await sales.top_up(
                 app.pool,

@@ -19,7 +19,14 @@ from kaquan.cards import (
     run_batch,
     unfinished_batches,
 )
-from kaquan.closing import LOOK_BACK, expire_lots, find_dormant, remind_of_ends, return_swept
+from kaquan.closing import (
+    LOOK_BACK,
+    charge_dormancy_fees,
+    expire_lots,
+    find_dormant,
+    remind_of_ends,
+    return_swept,
+)
 from kaquan.closing.ending import refund_ended, tell_of_ends
 from kaquan.doors.worker.metrics import AUDIT_FINDINGS, AUDITED_AT, JOB_RESULTS
 from kaquan.guesses import forget_guesses
@@ -122,6 +129,11 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @periodic(EVERY_10_MINUTES)
     async def refund_ended_programmes() -> int:
         return await refund_ended(app.pool, app.clock, app.ids, app.keyring, app.refund_rules, slots=app.slots)
+
+    @periodic(EVERY_NIGHT)
+    async def charge_unused_cards() -> int:
+        await app.policy.refresh()
+        return await charge_dormancy_fees(app.pool, app.clock, app.ids, app.policy, app.slots)
 
     @periodic(EVERY_5_SECONDS)
     async def run_imports() -> int:

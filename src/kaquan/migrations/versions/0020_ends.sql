@@ -1,5 +1,6 @@
--- The end of whole programmes: the decision of two, where it was announced, who was told, whom to refund. All of it is
--- new: it takes no lock that anybody waits for.
+-- The end of whole programmes: the decision of two, where it was announced, who was told, whom to refund. Fees beside
+-- that of replacement. New tables; the changes of cards_fee, cards_batch and sales_item take a lock for a moment, since a
+-- column with a constant default is not written to the rows that are there; that of sales_sale takes one for as long as it is read.
 
 CREATE TABLE cards_programme_end (
   id                uuid        NOT NULL,
@@ -98,3 +99,42 @@ GRANT UPDATE (id, end_id, payee_sealed, account_last4, key_id, operator_id, give
   ON closing_end_payee TO kaquan_app;
 -- so that `kaquan vault reseal` brings payees under new keys
 GRANT UPDATE (payee_sealed) ON closing_payout TO kaquan_app;
+
+-- Only a replacement has a transfer.
+ALTER TABLE cards_fee ALTER COLUMN transfer_id DROP NOT NULL;
+
+CREATE TABLE closing_dormancy_fee (
+  slot        smallint    NOT NULL,
+  card_id     uuid        NOT NULL,
+  month       date        NOT NULL,
+  book_id     integer     NOT NULL,
+  amount_fen  bigint      NOT NULL,
+  notice_id   uuid        NOT NULL,
+  told_at     timestamptz NOT NULL,
+  fee_id      uuid,
+  failure     text        COLLATE "C",
+  settled_at  timestamptz,
+  CONSTRAINT closing_dormancy_fee_pkey PRIMARY KEY (slot, card_id, month),
+  CONSTRAINT closing_dormancy_fee_month CHECK (extract(day FROM month) = 1),
+  CONSTRAINT closing_dormancy_fee_amount CHECK (amount_fen > 0),
+  CONSTRAINT closing_dormancy_fee_settled CHECK (
+    (settled_at IS NULL) = (fee_id IS NULL AND failure IS NULL) AND (fee_id IS NULL OR failure IS NULL))
+);
+COMMENT ON TABLE closing_dormancy_fee IS
+  'Months for which a card that nobody uses is to pay: told in the month before, charged once or not at all';
+COMMENT ON COLUMN closing_dormancy_fee.failure IS 'Why nothing was charged for this month';
+GRANT SELECT, INSERT ON closing_dormancy_fee TO kaquan_app;
+GRANT UPDATE (fee_id, failure, settled_at) ON closing_dormancy_fee TO kaquan_app;
+
+-- What is paid beside the price of the value.
+ALTER TABLE sales_sale ADD COLUMN fee_fen bigint NOT NULL DEFAULT 0;
+ALTER TABLE sales_item ADD COLUMN fee_fen bigint NOT NULL DEFAULT 0;
+ALTER TABLE sales_sale DROP CONSTRAINT sales_sale_amounts, DROP CONSTRAINT sales_sale_paid,
+  ADD CONSTRAINT sales_sale_amounts CHECK (card_count > 0 AND price_fen > 0 AND price_fen <= face_fen AND fee_fen >= 0
+    AND unregistered_fen BETWEEN 0 AND face_fen AND paid_fen BETWEEN 0 AND price_fen + fee_fen),
+  ADD CONSTRAINT sales_sale_paid CHECK (
+    status IN ('open', 'cancelled') OR (paid_fen = price_fen + fee_fen AND paid_at IS NOT NULL));
+COMMENT ON COLUMN sales_sale.fee_fen IS 'Paid beside the price of the value, for the service: it never comes onto a card';
+
+ALTER TABLE cards_batch ADD COLUMN face_fen bigint CONSTRAINT cards_batch_face CHECK (face_fen > 0);
+COMMENT ON COLUMN cards_batch.face_fen IS 'The face value that its cards are made for, the only one they are sold with; null: any of their terms';
