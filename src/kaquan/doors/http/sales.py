@@ -19,6 +19,7 @@ from kaquan.doors.http.closing import AccountNumber
 from kaquan.doors.http.customers import DocumentBody
 from kaquan.doors.http.fields import (
     AmountFen,
+    ApprovalId,
     BatchId,
     CardId,
     Code,
@@ -35,6 +36,7 @@ from kaquan.doors.http.fields import (
     TransactionId,
     uuid_of,
 )
+from kaquan.doors.http.four_eyes import APPROVED, four_eyes
 from kaquan.doors.http.once import answer_once
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
@@ -47,6 +49,7 @@ from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, read_cursor
 from kaquan.ledger import Answer, RequestKey
 from kaquan.parties import Scope
 from kaquan.parties.customers import Personal
+from kaquan.parties.staff import ApprovalKind
 from kaquan.policy import Buyer, Channel
 from kaquan.sales import (
     DEFAULT_OPEN_S,
@@ -128,6 +131,13 @@ class NewPayment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: Reason
+
+
+class TakingBack(Ending, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``approval_id``: an operator needs another's approval of the ``reason`` from the price on that the issuer's rules
+    name (``sale_refund_approval_from_fen``)."""
+
+    approval_id: ApprovalId | None = None
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -623,9 +633,9 @@ class SaleController(Controller):
         **operation(
             Scope.SALES_REFUND,
             path={"id": SaleId},
-            body=Ending,
+            body=TakingBack,
             answer=SaleView,
-            refusals=_refusals(refused.SALE_STATUS_FORBIDS, refused.SALE_CARD_USED),
+            refusals=_refusals(refused.SALE_STATUS_FORBIDS, refused.SALE_CARD_USED, *APPROVED),
             takes_key=True,
         ),
     )
@@ -633,12 +643,25 @@ class SaleController(Controller):
         """Take a sale back whole: its cards, none of which was used, are closed for ever and empty."""
         app = app_of(request)
 
-        async def work(asked: Ending, key: RequestKey) -> Sale | Refusal:
+        async def work(asked: TakingBack, key: RequestKey) -> Sale | Refusal:
             return await sales.refund_sale(
-                app.pool, hand_of(request), **_about(request), reason=asked.reason, by=actor_of(request), key=key
+                app.pool,
+                hand_of(request),
+                **_about(request),
+                reason=asked.reason,
+                by=actor_of(request),
+                key=key,
+                rules_of=app.policy.rules,
+                approve=four_eyes(
+                    request,
+                    kind=ApprovalKind.SALE_REFUND,
+                    subject=read_path(request, SaleId),
+                    payload={"reason": asked.reason},
+                    approval_id=asked.approval_id,
+                ),
             )
 
-        return await _once(request, Ending, lambda _: _sale_id(request), work)
+        return await _once(request, TakingBack, lambda _: _sale_id(request), work)
 
     @post(
         "/{id:str}/purchaser",

@@ -80,6 +80,8 @@ class ApprovalKind(StrEnum):
     CLOSING_TERMS = "closing_terms"
     VALUE_RELEASE = "value_release"
     """Of a replaced card that no living card follows."""
+    SALE_REFUND = "sale_refund"
+    """From the price on that the issuer's rules name."""
     POLICY_CHANGE = "policy_change"
     PROGRAMME_CHANGE = "programme_change"
 
