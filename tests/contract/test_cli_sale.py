@@ -99,3 +99,15 @@ def test_a_refusal_is_a_sentence_or_the_problem_document(counter: Counter) -> No
     assert sentence("sale", "create", env=env).startswith("--programme: is needed")
     assert sentence("api", "get", "/health", env=env).startswith("/health: must begin with /v1/")
     assert "KAQUAN_OPERATOR_TOKEN" in sentence("sale", "list", env={**env, "KAQUAN_OPERATOR_TOKEN": ""})
+
+
+def test_a_list_is_checked_whole(counter: Counter, tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("name,document\n张伟,\n,12\n", "utf-8")
+    options = ("--name", "a", "--source", "b", "--listed-on", "2026-01-05")
+    bad = kaquan("sale", "upload-list", str(file), *options, env=counter.env)
+    assert bad.returncode == 1
+    assert f"{file}:3: document" in bad.stderr.replace("\n", "")
+    file.write_text("name,document\n张伟,\n", "utf-8")
+    told = document("sale", "upload-list", str(file), *options, env=counter.env)
+    assert (told["line_count"], told["buyer_list"]["status"]) == (1, "checked")

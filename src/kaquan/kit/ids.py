@@ -45,6 +45,7 @@ class Prefix(StrEnum):
     SALE = "sale"
     TOP_UP = "top"
     SALE_PAYMENT = "spay"
+    BUYER_LIST = "blst"
 
 
 class Ids(Protocol):

@@ -82,6 +82,10 @@ class ApprovalKind(StrEnum):
     """Of a replaced card that no living card follows."""
     SALE_REFUND = "sale_refund"
     """From the price on that the issuer's rules name."""
+    BUYER_LIST = "buyer_list"
+    """Of names that are screened at sales: put into force, or ended."""
+    SALE_REVIEW = "sale_review"
+    """Of a sale whose buyer is on a list: it may go on."""
     POLICY_CHANGE = "policy_change"
     PROGRAMME_CHANGE = "programme_change"
 

@@ -15,7 +15,7 @@ from kaquan.doors.cli.failures import CommandError
 from kaquan.doors.cli.output import AsJson, note, print_json, results
 from kaquan.imports import tame
 from kaquan.policy import Buyer, Channel
-from kaquan.sales import PayMethod, SaleKind, SaleStatus
+from kaquan.sales import BuyerListAction, PayMethod, SaleKind, SaleStatus
 
 sale_app = typer.Typer(
     help=f"Sales of cards, top-ups and their register; your key is read from {TOKEN_VARIABLE}. 售卡与充值",
@@ -27,6 +27,8 @@ Key = Annotated[str | None, typer.Option(help="The Idempotency-Key; by default o
 Body = Annotated[str | None, typer.Option(help="A file with all of it as the API takes it; - reads standard input.")]
 Why = Annotated[str, typer.Option(help="Why; the trail keeps it.")]
 ApprovalId = Annotated[str | None, typer.Option(help="appr_… that allows it, where one is needed.")]
+
+PROBLEMS_PRINTED = 20
 
 REGISTER = (
     "id", "status", "created_at", "buyer", "channel", "customer_id", "agent_id", "real_name_rule", "alerts",
@@ -218,6 +220,32 @@ def register(
         print_json({"file": str(out), "purchases": len(lines)})
     else:
         print(f"{out}: {len(lines)}")
+
+
+@sale_app.command("upload-list")
+def upload_list(
+    file: Annotated[Path, typer.Argument(help="CSV or .xlsx with the columns name and document.")],
+    name: Annotated[str, typer.Option(help="What the list is called; it takes the place of the one before.")],
+    source: Annotated[str, typer.Option(help="Where it comes from.")],
+    listed_on: Annotated[str, typer.Option(help="Its day, such as 2026-01-31.")],
+    action: Annotated[BuyerListAction, typer.Option(help="What becomes of a purchase.")] = BuyerListAction.REFUSE,
+    as_json: AsJson = False,
+) -> None:
+    """Check a list of people whom nothing is sold to, and keep it; two put it into force. 上传名单"""
+    content = file.read_bytes()
+    told = at_the_desk(
+        lambda desk: desk.ask(
+            "POST", "/v1/buyer-lists", content, name=name, source=source, listed_on=listed_on, action=action
+        )
+    )
+    for problem in told.get("problems", ())[:PROBLEMS_PRINTED]:
+        note(f"{file}:{problem['line']}: {problem['column']} {problem['en']} / {problem['zh']}")
+    if told["buyer_list"] is None:
+        raise CommandError(f"{told['bad_line_count']} lines are bad; nothing is kept. / 存在错误行，未保存。", told)
+    if as_json:
+        print_json(told)
+    else:
+        print(f"{told['buyer_list']['id']} · {told['line_count']}")
 
 
 async def _purchaser(desk: Desk, path: str, reason: str) -> list[str]:
