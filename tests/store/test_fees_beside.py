@@ -115,7 +115,7 @@ async def test_a_card_is_sold_with_its_fee_and_the_fee_goes_back_with_it(town: T
     await audits_hold(town.conninfo)
     back = await sales.refund_sale(
         app.pool, town.hand(), slots=SLOTS, book_id=town.book_id, sale_id=sale.id, reason="退", by=BY,
-        key=key_of(town),
+        key=key_of(town), rules_of=town.apps[0].policy.rules,
     )  # fmt: skip
     assert isinstance(back, Sale), back.message()
     assert await fees_of(town) == 0

@@ -304,7 +304,7 @@ async def test_nothing_new_comes_after_the_stop_and_cards_are_used_to_the_last_d
     assert waits.status is sales.SaleStatus.PAID
     back = await sales.refund_sale(
         app.pool, town.hand(), slots=SLOTS, book_id=town.book_id, sale_id=paid.id, reason="终止", by=BY,
-        key=key_of(town),
+        key=key_of(town), rules_of=town.apps[0].policy.rules,
     )  # fmt: skip
     assert isinstance(back, Sale)
     after = await town.count("cards_card"), await town.count("ledger_transaction"), await town.count("sales_sale")

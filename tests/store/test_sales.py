@@ -143,7 +143,7 @@ async def delivered(town: Town, *lines: NewLine, **more: Any) -> Sale:
 async def refund(town: Town, sale: Sale, *, key: RequestKey | None = None, process: int = 0) -> Sale | Refusal:
     return await sales.refund_sale(
         town.apps[process].pool, town.hand(process), slots=SLOTS, book_id=town.book_id, sale_id=sale.id,
-        reason="退货", by=BY, key=key or key_of(town),
+        reason="退货", by=BY, key=key or key_of(town), rules_of=town.apps[process].policy.rules,
     )  # fmt: skip
 
 
@@ -843,7 +843,15 @@ async def test_another_book_sees_nothing(town: Town) -> None:
         await sales.get_sale(app.pool, book_id=other, slots=SLOTS, sale_id=sale.id, kind=SaleKind.SALE),
         await sales.list_sale_cards(app.pool, book_id=other, slots=SLOTS, sale_id=sale.id, limit=1),
         await sales.refund_sale(
-            app.pool, town.hand(), slots=SLOTS, book_id=other, sale_id=sale.id, reason="x", by=BY, key=key_of(town)
+            app.pool,
+            town.hand(),
+            slots=SLOTS,
+            book_id=other,
+            sale_id=sale.id,
+            reason="x",
+            by=BY,
+            key=key_of(town),
+            rules_of=app.policy.rules,
         ),
     ):
         assert isinstance(result, Refusal)

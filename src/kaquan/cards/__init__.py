@@ -9,7 +9,7 @@ fee for a service. Every change of a card leaves an event in the same commit. It
 from kaquan.cards.accept import change_acceptance
 from kaquan.cards.adopt import adopt_cards, block_adopted_cards, hold_cards
 from kaquan.cards.balance import PocketBalance, list_balances
-from kaquan.cards.change import activate_card, block_card, programme_of, unblock_card
+from kaquan.cards.change import Permission, activate_card, block_card, programme_of, unblock_card
 from kaquan.cards.change_programme import Approved, ProgrammeChange, change_programme
 from kaquan.cards.charge import charge_fee
 from kaquan.cards.close import end_card, has_transfer, note_extension, note_release, plan_closing, touch_pockets
@@ -135,6 +135,7 @@ __all__ = [
     "NewProgramme",
     "OfferedGift",
     "OperatingMode",
+    "Permission",
     "PinState",
     "PinStatus",
     "Pocket",

@@ -46,6 +46,7 @@ class Prefix(StrEnum):
     TOP_UP = "top"
     SALE_PAYMENT = "spay"
     PROGRAMME_END = "pend"
+    BUYER_LIST = "blst"
 
 
 class Ids(Protocol):

@@ -2455,6 +2455,38 @@ COMMENT ON TABLE sales_item IS 'A card of a purchase: what is to be on it, what 
 
 COMMENT ON COLUMN sales_item.failure IS 'The code for which it could not be delivered; it is tried again when somebody asks';
 
+CREATE TABLE sales_list (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    source text NOT NULL,
+    listed_on date NOT NULL,
+    action text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    entry_count integer NOT NULL,
+    sha256 text NOT NULL COLLATE pg_catalog."C",
+    key_id text NOT NULL COLLATE pg_catalog."C",
+    made_by text NOT NULL COLLATE pg_catalog."C",
+    made_at timestamp with time zone NOT NULL,
+    applied_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT sales_list_action CHECK ((action = ANY (ARRAY['refuse'::text, 'review'::text]))),
+    CONSTRAINT sales_list_status CHECK ((status = ANY (ARRAY['checked'::text, 'active'::text, 'ended'::text])))
+);
+
+COMMENT ON COLUMN sales_list.key_id IS 'The look-up key of its entries: when that is gone the list is uploaded again';
+
+CREATE TABLE sales_list_entry (
+    book_id integer NOT NULL,
+    list_id uuid NOT NULL,
+    line integer NOT NULL,
+    name_lookup uuid,
+    document_lookup uuid,
+    CONSTRAINT sales_list_entry_says CHECK (((name_lookup IS NOT NULL) OR (document_lookup IS NOT NULL)))
+);
+
+COMMENT ON TABLE sales_list_entry IS 'Keyed hashes of what a line says: nobody reads a list here';
+
 CREATE TABLE sales_payment (
     book_id integer NOT NULL,
     sale_id uuid NOT NULL,
@@ -2510,12 +2542,14 @@ CREATE TABLE sales_sale (
     version integer DEFAULT 0 NOT NULL,
     fee_fen bigint DEFAULT 0 NOT NULL,
     expires_at timestamp with time zone,
+    review text COLLATE pg_catalog."C",
     CONSTRAINT sales_sale_amounts CHECK (((card_count > 0) AND (price_fen > 0) AND (price_fen <= face_fen) AND (fee_fen >= 0) AND ((unregistered_fen >= 0) AND (unregistered_fen <= face_fen)) AND ((paid_fen >= 0) AND (paid_fen <= (price_fen + fee_fen))))),
     CONSTRAINT sales_sale_buyer CHECK ((buyer = ANY (ARRAY['person'::text, 'organisation'::text]))),
     CONSTRAINT sales_sale_channel CHECK ((channel = ANY (ARRAY['counter'::text, 'remote'::text]))),
     CONSTRAINT sales_sale_ended CHECK (((status = ANY (ARRAY['refunded'::text, 'cancelled'::text])) = (ended_at IS NOT NULL))),
     CONSTRAINT sales_sale_kind CHECK ((kind = ANY (ARRAY['sale'::text, 'top_up'::text]))),
     CONSTRAINT sales_sale_paid CHECK (((status = ANY (ARRAY['open'::text, 'cancelled'::text])) OR ((paid_fen = (price_fen + fee_fen)) AND (paid_at IS NOT NULL)))),
+    CONSTRAINT sales_sale_review CHECK (((review = ANY (ARRAY['pending'::text, 'cleared'::text])) AND ((review <> 'pending'::text) OR (paid_fen = 0)))),
     CONSTRAINT sales_sale_status CHECK ((status = ANY (ARRAY['open'::text, 'paid'::text, 'delivered'::text, 'refunded'::text, 'cancelled'::text])))
 )
 WITH (fillfactor='85');
@@ -2535,6 +2569,8 @@ COMMENT ON COLUMN sales_sale.keep_until IS 'Until when what is personal of it is
 COMMENT ON COLUMN sales_sale.fee_fen IS 'Paid beside the price of the value, for the service: it never comes onto a card';
 
 COMMENT ON COLUMN sales_sale.expires_at IS 'When it ends if nothing of it is paid by then; null: never';
+
+COMMENT ON COLUMN sales_sale.review IS 'The buyer is on a list that asks for it: pending until two have looked';
 
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_once UNIQUE NULLS NOT DISTINCT (programme_id, merchant_id, store_id);
@@ -2863,6 +2899,12 @@ ALTER TABLE ONLY sales_buyer
 ALTER TABLE ONLY sales_item
     ADD CONSTRAINT sales_item_pkey PRIMARY KEY (slot, card_id, sale_id);
 
+ALTER TABLE ONLY sales_list_entry
+    ADD CONSTRAINT sales_list_entry_pkey PRIMARY KEY (book_id, list_id, line);
+
+ALTER TABLE ONLY sales_list
+    ADD CONSTRAINT sales_list_pkey PRIMARY KEY (book_id, id);
+
 ALTER TABLE ONLY sales_payment
     ADD CONSTRAINT sales_payment_key UNIQUE (book_id, key_hash);
 
@@ -2968,6 +3010,12 @@ CREATE INDEX policy_change_newest ON policy_change USING btree (book_id, id);
 CREATE INDEX sales_item_by_sale ON sales_item USING btree (slot, sale_id, card_id);
 
 CREATE UNIQUE INDEX sales_item_sold ON sales_item USING btree (slot, card_id) WHERE ((kind = 'sale'::text) AND (status <> 'released'::text));
+
+CREATE INDEX sales_list_entry_document ON sales_list_entry USING btree (book_id, document_lookup) WHERE (document_lookup IS NOT NULL);
+
+CREATE INDEX sales_list_entry_name ON sales_list_entry USING btree (book_id, name_lookup) WHERE (name_lookup IS NOT NULL);
+
+CREATE UNIQUE INDEX sales_list_in_force ON sales_list USING btree (book_id, name) WHERE (status = 'active'::text);
 
 CREATE INDEX sales_sale_by_buyer ON sales_sale USING btree (book_id, customer_id, created_at) WHERE (customer_id IS NOT NULL);
 
@@ -3388,6 +3436,11 @@ GRANT UPDATE(failure) ON TABLE sales_item TO kaquan_app;
 GRANT UPDATE(load_id) ON TABLE sales_item TO kaquan_app;
 GRANT UPDATE(refund_id) ON TABLE sales_item TO kaquan_app;
 GRANT UPDATE(delivered_at) ON TABLE sales_item TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE sales_list TO kaquan_app;
+GRANT UPDATE(status) ON TABLE sales_list TO kaquan_app;
+GRANT UPDATE(applied_at) ON TABLE sales_list TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE sales_list TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE sales_list_entry TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE sales_payment TO kaquan_app;
 GRANT UPDATE(accounts_sealed) ON TABLE sales_payment TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE sales_sale TO kaquan_app;
@@ -3401,3 +3454,4 @@ GRANT UPDATE(ended_at) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(end_reason) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(end_key_hash) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(version) ON TABLE sales_sale TO kaquan_app;
+GRANT UPDATE(review) ON TABLE sales_sale TO kaquan_app;

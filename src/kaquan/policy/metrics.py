@@ -237,6 +237,10 @@ class Metric(StrEnum):
         "near_limit_purchases_per_day", Subject.SALE, Operator.AT_MOST, Unit.COUNT,
         "Purchases of one day just below the real-name line before somebody looks", "单日接近实名起点的购卡次数上限",
     )
+    SALE_REFUND_APPROVAL_FROM = (
+        "sale_refund_approval_from_fen", Subject.SALE, Operator.FROM, Unit.FEN,
+        "Price of a sale from which two people take it back", "退售须双人审批的售价起点",
+    )
     CASH_REFUSED_FROM = (
         "cash_refused_from_fen", Subject.SALE, Operator.FROM, Unit.FEN,
         "One purchase from which cash is refused and only a transfer taken", "一次购卡须转账、不得收现的起点金额",

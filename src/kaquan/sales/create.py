@@ -43,6 +43,7 @@ from kaquan.sales.outcomes import (
     missing,
 )
 from kaquan.sales.register import prefix_of, seal_purchaser
+from kaquan.sales.screen import screen
 from kaquan.sales.types import (
     MAX_LINES,
     MAX_SALE_CARDS,
@@ -52,6 +53,7 @@ from kaquan.sales.types import (
     LineFacts,
     NewLine,
     NewSale,
+    Review,
     RulesOf,
     Sale,
     SaleFacts,
@@ -102,9 +104,10 @@ async def create_sale(
     """A new sale, open: its cards are set aside. Under the same ``key`` it is one sale.
 
     Every reason of the rules why it may not be is in the refusal. Purchases that one buyer makes at one moment are
-    judged one after the other. Refused: ``not_found``, ``invalid_field``, ``programme_stopped``,
-    ``face_value_not_allowed``, ``fee_not_agreed``, ``card_not_for_sale``, ``not_enough_cards``,
-    ``number_space_too_small``, what :func:`kaquan.sales.check.check_sale` refuses, ``busy``.
+    judged one after the other.
+    Refused: ``not_found``, ``invalid_field``, ``programme_stopped``, ``face_value_not_allowed``, ``fee_not_agreed``,
+    ``card_not_for_sale``, ``not_enough_cards``, ``number_space_too_small``, ``buyer_listed``,
+    ``buyer_list_unreadable``, what :func:`kaquan.sales.check.check_sale` refuses, ``busy``.
     """
     first = await made_under(pool, book_id=book_id, key=key)
     if first is not None:
@@ -127,6 +130,9 @@ async def create_sale(
         check = check_sale(rules, facts)
         if (refused := first_of(check.refusals)) is not None:
             return refused
+        review = await screen(pool, keyring, book_id=book_id, people=people)
+        if isinstance(review, Refusal):
+            return review
         if made is None:
             cards = await _make_cards(pool, press, clock, chosen)
             if isinstance(cards, Refusal):
@@ -141,6 +147,7 @@ async def create_sale(
             SaleKind.SALE, new, issuer, chosen[0].programme, facts, check, people, keyring,
             id_=ids.new(), lines=[_line(one) for one in chosen], keep=keep_until(rules, facts, at=at), by=by, key=key,
             at=at, book_id=book_id, expires_at=at + timedelta(seconds=new.expires_in_s),
+            review=review,
         )  # fmt: skip
         items = [
             new_item(sale, card_id, slot=slot_of(card_id, press.slots), line=position, of=line)
@@ -238,6 +245,7 @@ def new_sale(
     status: SaleStatus = SaleStatus.OPEN,
     paid_fen: int = 0,
     expires_at: datetime | None = None,
+    review: Review | None = None,
 ) -> Sale:
     """A purchase as it is written down. Who buys is sealed into it where a rule asks for their name."""
     asked = check.real_name is not None
@@ -277,6 +285,7 @@ def new_sale(
         version=0,
         expires_at=expires_at,
         fee_fen=sum(line.fee_fen * line.card_count for line in lines),
+        review=review,
     )
 
 

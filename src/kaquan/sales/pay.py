@@ -21,6 +21,7 @@ from kaquan.sales.law import line_facts
 from kaquan.sales.outcomes import (
     IDEMPOTENCY_KEY_REUSED,
     PAYMENT_EXCEEDS_SALE,
+    SALE_IN_REVIEW,
     SALE_STATUS_FORBIDS,
     invalid,
     missing,
@@ -31,6 +32,7 @@ from kaquan.sales.types import (
     DayFacts,
     NewPayment,
     Payment,
+    Review,
     RulesOf,
     Sale,
     SaleFacts,
@@ -57,8 +59,8 @@ async def pay_sale(
 ) -> Sale | Refusal:
     """Record a payment, once for a key; one that pays the rest makes the sale paid, and it is delivered from then on.
 
-    Refused: ``not_found``, ``sale_status_forbids``, ``payment_exceeds_sale``, ``invalid_field``, ``programme_stopped``,
-    ``cash_refused``, ``credit_card_refused``, ``transfer_accounts_required``, ``busy``.
+    Refused: ``not_found``, ``sale_status_forbids``, ``sale_in_review``, ``payment_exceeds_sale``, ``invalid_field``,
+    ``programme_stopped``, ``cash_refused``, ``credit_card_refused``, ``transfer_accounts_required``, ``busy``.
     """
     for _ in range(MAX_PLANS):
         sale = await store.load_sale(pool, book_id=book_id, id_=sale_id)
@@ -70,6 +72,8 @@ async def pay_sale(
             return sale
         if sale.status is not SaleStatus.OPEN:
             return SALE_STATUS_FORBIDS.refuse("id", status=sale.status.value)
+        if sale.review is Review.PENDING:
+            return SALE_IN_REVIEW.refuse("id")
         left_fen = sale.due_fen - sale.paid_fen
         if new.amount_fen > left_fen:
             return PAYMENT_EXCEEDS_SALE.refuse("amount_fen", left_fen=left_fen)

@@ -19,6 +19,7 @@ from kaquan.cards import (
     Card,
     CardStatus,
     Hand,
+    Permission,
     Pocket,
     end_card,
     end_sale,
@@ -31,14 +32,18 @@ from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.ledger import Effect, Guard, Leg, Posting, RequestKey
 from kaquan.ledger import Item as LedgerItem
+from kaquan.parties import get_issuer
+from kaquan.parties.staff import Approve
 from kaquan.parties.trail import SYSTEM, Actor
+from kaquan.policy import show_source
 from kaquan.sales import store
 from kaquan.sales.create import MAX_PLANS
 from kaquan.sales.deliver import find_load
+from kaquan.sales.law import refund_approval
 from kaquan.sales.outcomes import SALE_CARD_USED, SALE_STATUS_FORBIDS, missing
 from kaquan.sales.register import end_action
 from kaquan.sales.store import PocketHeld
-from kaquan.sales.types import MAX_SALE_CARDS, Item, Sale, SaleKind, SaleStatus
+from kaquan.sales.types import MAX_SALE_CARDS, Item, RulesOf, Sale, SaleKind, SaleStatus
 
 _ACCOUNTS = ("load_clearing", "bonus_expense", FEES)
 EXPIRED = "expired"
@@ -130,18 +135,30 @@ async def refund_sale(
     reason: str,
     by: Actor,
     key: RequestKey,
+    rules_of: RulesOf,
+    approve: Approve | Refusal | None = None,
 ) -> Sale | Refusal:
     """Take a paid sale back whole: its cards are closed and empty. Under the same ``key`` it is one refund.
 
+    From the price on that the issuer's rules name, ``approve`` is asked in its commit, or refuses at once.
     Refused, and then nothing changed: ``not_found``, ``sale_status_forbids``, ``sale_card_used`` when a card holds
-    anything but what was sold, or is blocked, lost, given away or replaced, ``busy``.
+    anything but what was sold, or is blocked, lost, given away or replaced, what ``approve`` refuses, ``busy``.
     """
+    permission = Permission(None)
     for _ in range(MAX_PLANS):
         sale = await _load(pool, book_id=book_id, sale_id=sale_id)
         if isinstance(sale, Refusal) or (sale.status in _ENDED and sale.end_key_hash == key.key_hash):
             return sale
         if sale.status not in (SaleStatus.PAID, SaleStatus.DELIVERED):
             return SALE_STATUS_FORBIDS.refuse("id", status=sale.status.value)
+        issuer = await get_issuer(pool, book_id=book_id, id_=sale.issuer_id)
+        assert not isinstance(issuer, Refusal), "issuers are never removed"
+        fact = refund_approval(rules_of(book_id, issuer.id), issuer, sale, at=hand.clock.now())
+        if fact is not None and isinstance(approve, Refusal):
+            cited = {"rule": fact.rule_id, "source": show_source(fact.rule)}
+            return approve.outcome.refuse(approve.field, **approve.details, **cited)
+        if fact is not None and not isinstance(approve, Refusal):
+            permission = Permission(approve)
         taken = await _take_all(pool, hand, slots, sale)
         if isinstance(taken, Refusal):
             return taken
@@ -151,6 +168,7 @@ async def refund_sale(
         posted = await store.post_together(
             pool,
             store.change_sale(sale, after),
+            permission.claim,
             *(_close(hand, sale, one) for one in taken),
             *_postings(hand, taken, book_id=book_id),
             *(_touch(one) for one in taken),
@@ -162,6 +180,8 @@ async def refund_sale(
         )
         if posted is store.Posted.DONE:
             return after
+        if permission.refused is not None:
+            return permission.refused
     return BUSY.refuse()
 
 

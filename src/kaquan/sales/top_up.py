@@ -18,8 +18,9 @@ from kaquan.sales.create import MAX_PLANS, made_under, new_item, new_sale, post_
 from kaquan.sales.deliver import deliver_sale
 from kaquan.sales.facts import facts_of, load_day, load_issuer, load_people
 from kaquan.sales.law import keep_until, line_facts
-from kaquan.sales.outcomes import TOP_UP_NOT_LOADED, invalid
+from kaquan.sales.outcomes import SALE_IN_REVIEW, TOP_UP_NOT_LOADED, invalid
 from kaquan.sales.pay import make_payment, tender_of
+from kaquan.sales.screen import screen
 from kaquan.sales.types import Line, NewTopUp, RulesOf, Sale, SaleKind, SaleStatus
 from kaquan.vault import Keyring
 
@@ -103,6 +104,9 @@ async def _write(
         check = check_sale(rules, facts)
         if (refused := first_of(check.refusals)) is not None:
             return refused
+        review = await screen(pool, keyring, book_id=book_id, people=people)
+        if review is not None:  # a top-up is paid at once: there is no time to look at it
+            return review if isinstance(review, Refusal) else SALE_IN_REVIEW.refuse("customer_id")
         kept = Line(
             programme_id=programme.id, batch_id=None, card_count=1, face_fen=new.face_fen, price_fen=price_fen,
             fee_fen=new.fee_fen,

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from kaquan.imports import LineProblem
 from kaquan.kit.paging import DEFAULT_LIMIT
 from kaquan.parties.customers import Personal
 from kaquan.parties.identity import IdentityLevel
@@ -61,6 +62,30 @@ class ItemStatus(StrEnum):
     DELIVERED = "delivered"
     REFUNDED = "refunded"
     RELEASED = "released"
+
+
+class Review(StrEnum):
+    """Of a sale whose buyer is on a list that asks for it."""
+
+    PENDING = "pending"
+    """It is not paid before somebody has looked."""
+    CLEARED = "cleared"
+
+
+class BuyerListAction(StrEnum):
+    """What becomes of a purchase of somebody on a list."""
+
+    REFUSE = "refuse"
+    REVIEW = "review"
+
+
+class BuyerListStatus(StrEnum):
+    """Where a list is."""
+
+    CHECKED = "checked"
+    """Kept, and not in force yet."""
+    ACTIVE = "active"
+    ENDED = "ended"
 
 
 class PayMethod(StrEnum):
@@ -195,6 +220,8 @@ class Sale(msgspec.Struct, frozen=True):
     expires_at: datetime | None
     """When it ends if nothing of it is paid by then; None: never."""
     fee_fen: int = 0
+    review: Review | None = None
+    """Whether somebody must look at it, or has; None: nobody."""
 
     @property
     def due_fen(self) -> int:
@@ -292,6 +319,52 @@ class SaleSearch(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: UUID | None = None
     card_id: UUID | None = None
     reference: str | None = None
+
+
+class BuyerList(msgspec.Struct, frozen=True):
+    """A list of names, with what becomes of their purchases. ``key_id`` is the look-up key that it is kept under."""
+
+    book_id: int
+    id: UUID
+    name: str
+    source: str
+    listed_on: date
+    action: BuyerListAction
+    status: BuyerListStatus
+    entry_count: int
+    sha256: str
+    key_id: str
+    made_by: str
+    made_at: datetime
+    applied_at: datetime | None
+    ended_at: datetime | None
+
+
+class ListLine(NamedTuple):
+    """A good line of a list, in clear. It leaves no trace in a ``repr``."""
+
+    line: int
+    name: str | None
+    document: str | None
+
+    def __repr__(self) -> str:
+        return f"ListLine({self.line})"
+
+
+class ListEntry(NamedTuple):
+    """What is kept of a line: look-ups, which tell nobody what it said."""
+
+    line: int
+    name: UUID | None
+    document: UUID | None
+
+
+class CheckedList(NamedTuple):
+    """A file that was checked whole."""
+
+    lines: list[ListLine]
+    problems: list[LineProblem]
+    sha256: str
 
 
 # --- what is judged

@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from kaquan.doors.bench import bench_app
+from kaquan.doors.cli.commands.api import api
 from kaquan.doors.cli.commands.approval import approval_app
 from kaquan.doors.cli.commands.audit import audit
 from kaquan.doors.cli.commands.backup import backup_app
@@ -22,11 +23,11 @@ from kaquan.doors.cli.commands.policy import policy_app
 from kaquan.doors.cli.commands.production import production_app
 from kaquan.doors.cli.commands.programme import programme_app
 from kaquan.doors.cli.commands.receipt import receipt_app
+from kaquan.doors.cli.commands.sale import sale_app
 from kaquan.doors.cli.commands.serve import serve
 from kaquan.doors.cli.commands.vault import vault_app
-from kaquan.doors.cli.failures import RefusedCommandError, sentence_of
+from kaquan.doors.cli.failures import CommandError, sentence_of
 from kaquan.doors.cli.output import AsJson, complain, print_json
-from kaquan.doors.http.problems import problem_of
 from kaquan.doors.logs import configure_logs
 from kaquan.migrations import newest_revision
 
@@ -39,7 +40,9 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(demo)
 app.command()(audit)
+app.command()(api)
 app.add_typer(card_app, name="card")
+app.add_typer(sale_app, name="sale")
 db_app.add_typer(backup_app)
 app.add_typer(db_app, name="db")
 app.add_typer(key_app, name="key")
@@ -78,7 +81,7 @@ def main() -> None:
         sentence = sentence_of(error)
         if sentence is None:
             raise
-        if isinstance(error, RefusedCommandError) and "--json" in sys.argv:
-            sentence = msgspec.json.encode(problem_of(error.refusal)).decode()
+        if isinstance(error, CommandError) and error.document is not None and "--json" in sys.argv:
+            sentence = msgspec.json.encode(error.document).decode()
         complain(sentence)
         sys.exit(1)

@@ -1,6 +1,9 @@
 """From an error to the one sentence that an operator is told."""
 
 import errno
+from typing import Any
+
+import msgspec
 
 from kaquan.audit import UnknownAuditError
 from kaquan.doors.cli.demo.furnish import DemoError
@@ -16,15 +19,14 @@ from kaquan.vault import KeyringError
 
 
 class CommandError(Exception):
-    """A command cannot do what it was asked; the message says why and what to do."""
+    """A command cannot do what it was asked; the message says why and what to do.
 
+    ``document`` is the problem document of a refusal, as a client of the API would get it.
+    """
 
-class RefusedCommandError(CommandError):
-    """A room refused what a command asked of it."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(f"{refusal.message('en')} / {refusal.message('zh')}")
-        self.refusal = refusal
+    def __init__(self, message: str, document: Any = None) -> None:
+        super().__init__(message)
+        self.document = document
 
 
 _PLAIN = (
@@ -52,7 +54,10 @@ _NO_ANSWER = "The database does not answer: {text} / 数据库连接失败。"
 
 def refused(refusal: Refusal) -> CommandError:
     """A refusal of a room as a command tells it."""
-    return RefusedCommandError(refusal)
+    from kaquan.doors.http.problems import problem_of  # most commands do without the framework that this loads
+
+    document = msgspec.to_builtins(problem_of(refusal))
+    return CommandError(f"{refusal.message('en')} / {refusal.message('zh')}", document)
 
 
 def sentence_of(error: BaseException) -> str | None:

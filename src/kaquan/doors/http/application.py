@@ -15,6 +15,7 @@ from litestar.response import Response
 from kaquan.doors.http.adjustments import AdjustmentController
 from kaquan.doors.http.audit_trail import AuditTrailController
 from kaquan.doors.http.auth import guard, show_request_id
+from kaquan.doors.http.buyer_lists import BUYER_LIST_CONTROLLERS
 from kaquan.doors.http.card_life import CARD_LIFE_CONTROLLERS
 from kaquan.doors.http.cards import CARD_CONTROLLERS
 from kaquan.doors.http.closing import CLOSING_CONTROLLERS
@@ -64,6 +65,7 @@ CONTROLLERS: list[type[Controller]] = [
     *PAYMENT_CONTROLLERS,
     AdjustmentController,
     *SALE_CONTROLLERS,
+    *BUYER_LIST_CONTROLLERS,
     *LIMIT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     LogController,

@@ -46,7 +46,7 @@ from kaquan.doors.http.fields import (
     TransactionId,
     uuid_of,
 )
-from kaquan.doors.http.four_eyes import APPROVED, four_eyes, payload_of
+from kaquan.doors.http.four_eyes import APPROVED, always_two, four_eyes, payload_of
 from kaquan.doors.http.once import answer_once
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
@@ -59,7 +59,7 @@ from kaquan.kit.outcomes import BUSY, NOT_FOUND, Refusal
 from kaquan.kit.paging import Page
 from kaquan.ledger import Answer, RequestKey
 from kaquan.parties import Scope
-from kaquan.parties.outcomes import APPROVAL_REQUIRED, FOUR_EYES
+from kaquan.parties.outcomes import FOUR_EYES
 from kaquan.parties.staff import ApprovalKind
 
 T = TypeVar("T")
@@ -659,7 +659,8 @@ class ClosingController(Controller):
         card_id, app = uuid_of(subject), app_of(request)
         body = await read_bytes(request)
         asked = decode_body(body, ReleaseRequest)
-        approve = four_eyes(
+        # nobody but people can tell whose it is
+        approve = always_two(
             request,
             kind=ApprovalKind.VALUE_RELEASE,
             subject=subject,
@@ -670,9 +671,7 @@ class ClosingController(Controller):
         async def work(key: RequestKey) -> Answer | Refusal:
             if isinstance(approve, Refusal):
                 return approve
-            if approve is None or asked.approval_id is None:
-                # nobody but people can tell whose it is
-                return APPROVAL_REQUIRED.refuse("approval_id", kind=ApprovalKind.VALUE_RELEASE.value)
+            assert asked.approval_id is not None, "it was asked for"
             return await closing.release_value(
                 **_who(request),
                 keyring=app.keyring,

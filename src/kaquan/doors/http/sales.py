@@ -19,6 +19,7 @@ from kaquan.doors.http.closing import AccountNumber
 from kaquan.doors.http.customers import DocumentBody
 from kaquan.doors.http.fields import (
     AmountFen,
+    ApprovalId,
     BatchId,
     CardId,
     Code,
@@ -35,6 +36,7 @@ from kaquan.doors.http.fields import (
     TransactionId,
     uuid_of,
 )
+from kaquan.doors.http.four_eyes import APPROVED, always_two, four_eyes
 from kaquan.doors.http.once import answer_once
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
@@ -48,6 +50,7 @@ from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, read_cursor
 from kaquan.ledger import Answer, RequestKey
 from kaquan.parties import Scope
 from kaquan.parties.customers import Personal
+from kaquan.parties.staff import ApprovalKind
 from kaquan.policy import Buyer, Channel
 from kaquan.sales import (
     DEFAULT_OPEN_S,
@@ -58,6 +61,7 @@ from kaquan.sales import (
     ItemStatus,
     PayMethod,
     Revealed,
+    Review,
     Sale,
     SaleKind,
     SaleSearch,
@@ -135,6 +139,19 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reason: Reason
 
 
+class TakingBack(Ending, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``approval_id``: an operator needs another's approval of the ``reason`` from the price on that the issuer's rules
+    name (``sale_refund_approval_from_fen``)."""
+
+    approval_id: ApprovalId | None = None
+
+
+class Clearing(Ending, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The approval (kind ``sale_review``) is of the ``reason``."""
+
+    approval_id: ApprovalId | None = None
+
+
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``retry``: also the cards that could not be delivered before."""
 
@@ -200,6 +217,7 @@ class PurchaseView(msgspec.Struct, frozen=True, kw_only=True):
     paid_fen: int
     real_name_rule: str | None
     alerts: list[str]
+    review: Review | None
     keep_until: datetime | None
     created_at: datetime
     expires_at: datetime | None
@@ -287,9 +305,8 @@ def _show(prefix: Prefix, id_: UUID | None) -> str | None:
 
 _SAME = (
     "status", "currency", "channel", "buyer", "contract_version", "reference", "card_count", "face_fen", "price_fen",
-    "fee_fen", "paid_fen", "real_name_rule", "keep_until", "created_at", "expires_at", "paid_at", "delivered_at",
-    "ended_at",
-    "end_reason",
+    "fee_fen", "paid_fen", "real_name_rule", "review", "keep_until", "created_at", "expires_at", "paid_at",
+    "delivered_at", "ended_at", "end_reason",
 )  # fmt: skip
 
 
@@ -465,6 +482,8 @@ _RULES = [
     refused.CARD_CAP_EXCEEDED,
     refused.REAL_NAME_REQUIRED,
     refused.CONTRACT_REQUIRED,
+    refused.BUYER_LISTED,
+    refused.BUYER_LIST_UNREADABLE,
 ]
 _MONEY = [refused.CASH_REFUSED, refused.CREDIT_CARD_REFUSED, refused.TRANSFER_ACCOUNTS_REQUIRED]
 
@@ -565,7 +584,13 @@ class SaleController(Controller):
             body=NewPayment,
             answer=SaleView,
             status=201,
-            refusals=_refusals(refused.SALE_STATUS_FORBIDS, PROGRAMME_STOPPED, refused.PAYMENT_EXCEEDS_SALE, *_MONEY),
+            refusals=_refusals(
+                refused.SALE_STATUS_FORBIDS,
+                refused.SALE_IN_REVIEW,
+                PROGRAMME_STOPPED,
+                refused.PAYMENT_EXCEEDS_SALE,
+                *_MONEY,
+            ),
             takes_key=True,
         ),
     )
@@ -634,13 +659,46 @@ class SaleController(Controller):
         return await _once(request, Ending, lambda _: _sale_id(request), work)
 
     @post(
+        "/{id:str}/clear",
+        **operation(
+            Scope.SALES_REFUND,
+            path={"id": SaleId},
+            body=Clearing,
+            answer=SaleView,
+            refusals=[NOT_FOUND, BUSY, refused.SALE_NOT_IN_REVIEW, *APPROVED],
+        ),
+    )
+    async def clear_sale(self, request: ApiRequest) -> Response[bytes]:
+        """Let a sale go on whose buyer is on a list that asks for a look, as another operator approved."""
+        app, subject = app_of(request), read_path(request, SaleId)
+        asked = await read_body(request, Clearing)
+        approve = always_two(
+            request,
+            kind=ApprovalKind.SALE_REVIEW,
+            subject=subject,
+            payload={"reason": asked.reason},
+            approval_id=asked.approval_id,
+        )
+        if isinstance(approve, Refusal):
+            return problem_response(approve)
+        done = await sales.clear_sale(
+            app.pool,
+            hand_of(request),
+            book_id=request.user.book_id,
+            sale_id=uuid_of(subject),
+            approve=approve,
+            by=actor_of(request),
+        )
+        return answer(done, show_sale)
+
+    @post(
         "/{id:str}/refund",
         **operation(
             Scope.SALES_REFUND,
             path={"id": SaleId},
-            body=Ending,
+            body=TakingBack,
             answer=SaleView,
-            refusals=_refusals(refused.SALE_STATUS_FORBIDS, refused.SALE_CARD_USED),
+            refusals=_refusals(refused.SALE_STATUS_FORBIDS, refused.SALE_CARD_USED, *APPROVED),
             takes_key=True,
         ),
     )
@@ -648,12 +706,25 @@ class SaleController(Controller):
         """Take a sale back whole: its cards, none of which was used, are closed for ever and empty."""
         app = app_of(request)
 
-        async def work(asked: Ending, key: RequestKey) -> Sale | Refusal:
+        async def work(asked: TakingBack, key: RequestKey) -> Sale | Refusal:
             return await sales.refund_sale(
-                app.pool, hand_of(request), **_about(request), reason=asked.reason, by=actor_of(request), key=key
+                app.pool,
+                hand_of(request),
+                **_about(request),
+                reason=asked.reason,
+                by=actor_of(request),
+                key=key,
+                rules_of=app.policy.rules,
+                approve=four_eyes(
+                    request,
+                    kind=ApprovalKind.SALE_REFUND,
+                    subject=read_path(request, SaleId),
+                    payload={"reason": asked.reason},
+                    approval_id=asked.approval_id,
+                ),
             )
 
-        return await _once(request, Ending, lambda _: _sale_id(request), work)
+        return await _once(request, TakingBack, lambda _: _sale_id(request), work)
 
     @post(
         "/{id:str}/purchaser",
@@ -676,7 +747,14 @@ class TopUpController(Controller):
             body=NewTopUp,
             answer=TopUpView,
             status=201,
-            refusals=_refusals(*UNUSABLE.values(), PROGRAMME_STOPPED, refused.TOP_UP_NOT_LOADED, *_RULES, *_MONEY),
+            refusals=_refusals(
+                *UNUSABLE.values(),
+                PROGRAMME_STOPPED,
+                refused.TOP_UP_NOT_LOADED,
+                refused.SALE_IN_REVIEW,
+                *_RULES,
+                *_MONEY,
+            ),
             takes_key=True,
         )
     )

@@ -10,6 +10,7 @@ import typer
 from rich import box
 from rich.table import Table
 
+from kaquan.doors.cli.asking import TOKEN_VARIABLE
 from kaquan.doors.cli.failures import CommandError, refused
 from kaquan.doors.cli.output import AsJson, print_json, results
 from kaquan.doors.cli.prepare import settings_of_command, with_pool
@@ -20,9 +21,6 @@ from kaquan.kit.outcomes import Refusal
 from kaquan.parties import Directory, Principal, Scope
 from kaquan.parties.staff import Approval, ApprovalSearch, ApprovalStatus, approve, list_approvals, reject
 from kaquan.parties.trail import Actor
-
-TOKEN_VARIABLE = "KAQUAN_OPERATOR_TOKEN"  # noqa: S105  (the name of a variable)
-"""Who decides proves who they are by their own key, as over HTTP; not on the command line, which others can see."""
 
 approval_app = typer.Typer(
     help=f"Proposals that need a second person; your key is read from {TOKEN_VARIABLE}. 审批", no_args_is_help=True

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 import typer
 
 from kaquan.app import read_slots_of
-from kaquan.doors.cli.commands.approval import TOKEN_VARIABLE, sign_in
+from kaquan.doors.cli.asking import TOKEN_VARIABLE
+from kaquan.doors.cli.commands.approval import sign_in
 from kaquan.doors.cli.failures import CommandError, refused
 from kaquan.doors.cli.output import AsJson, print_json
 from kaquan.doors.cli.prepare import settings_of_command, with_pool

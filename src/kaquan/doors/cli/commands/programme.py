@@ -17,7 +17,8 @@ from kaquan.cards import get_programme
 from kaquan.cards.ending import EndSearch, NewEnd, ProgrammeEnd, end_programme, get_end, list_ends, withdraw_end
 from kaquan.closing import ending
 from kaquan.closing.ending import Liability, RefundFile, ToldSearch, Which
-from kaquan.doors.cli.commands.approval import TOKEN_VARIABLE, sign_in
+from kaquan.doors.cli.asking import TOKEN_VARIABLE
+from kaquan.doors.cli.commands.approval import sign_in
 from kaquan.doors.cli.failures import CommandError, refused
 from kaquan.doors.cli.output import AsJson, print_json, results
 from kaquan.doors.cli.prepare import settings_of_command, with_pool
