@@ -15,8 +15,7 @@ import httptools
 from tests.town import Town, keyring_file
 
 from kaquan import parties
-from kaquan.doors.cli.serving import free_port
-from kaquan.doors.http.serve import Processes
+from kaquan.doors.http.serve import Processes, free_port
 from kaquan.doors.load import Caller, read_address
 from kaquan.parties import IssuedKey, Mode, Scope
 from kaquan.settings import Settings

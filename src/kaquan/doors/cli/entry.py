@@ -25,6 +25,7 @@ from kaquan.doors.cli.commands.vault import vault_app
 from kaquan.doors.cli.failures import sentence_of
 from kaquan.doors.cli.output import AsJson, complain, print_json
 from kaquan.doors.logs import configure_logs
+from kaquan.doors.simulate import simulate_business
 from kaquan.migrations import newest_revision
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(demo)
 app.command()(audit)
+app.command("simulate")(simulate_business)
 app.add_typer(card_app, name="card")
 db_app.add_typer(backup_app)
 app.add_typer(db_app, name="db")
