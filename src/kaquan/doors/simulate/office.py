@@ -35,7 +35,7 @@ class ViolationError(Exception):
 
 
 class Told(NamedTuple):
-    """A final answer. ``unsure``: an earlier sending of the same request was not answered."""
+    """A final answer. ``unsure``: the same request may have arrived besides the one that was answered."""
 
     status: int
     body: dict[str, Any]
@@ -49,11 +49,13 @@ class Told(NamedTuple):
 
 
 class Town(NamedTuple):
-    """What exists before the first payment. ``closed`` are programmes by what is tried with their cards."""
+    """What exists before the first payment: terminals; programmes whose cards are loaded directly, sold, or limited;
+    the cards of the tills."""
 
     terminals: list[str]
     direct: str
     sold: str
+    limited: str
     cards: list[str]
 
 
@@ -133,15 +135,15 @@ class Office:
             self.violated(f"answered {answer.status}: {answer.body.decode(errors='replace')[:300]}")
 
     async def insist(self, line: Line, request: bytes, *, once: bool = True) -> Told:
-        """The final answer to a request, however often it must be sent. Raises ViolationError if there is none in time."""
-        began, unsure, answer = time.monotonic(), False, None
+        """The final answer to a request, however often it must be sent; ViolationError if there is none in time."""
+        began, answer = time.monotonic(), None
+        line.doubtful = False
         while time.monotonic() < began + PATIENCE_S:
             answer = await line.send(request, once=once)
             if is_final(answer):
                 self.heard(answer, began=began)
                 body = msgspec.json.decode(answer.body) if answer.body else {}
-                return Told(answer.status, body, answer, unsure)
-            unsure = unsure or answer is None
+                return Told(answer.status, body, answer, line.doubtful)
             await asyncio.sleep(0.1)
         raise ViolationError(f"no answer in {PATIENCE_S:.0f} s: {request[:80]!r}, the last was {answer}")
 
@@ -220,7 +222,14 @@ class Office:
                     "/v1/programmes", code="sold", name="售卡", number_prefix="888802", activation="paid_sale",
                     denominations_fen=[20_000, 50_000], max_balance_fen=100_000, **common,
                 )  # fmt: skip
-                for programme in (direct, sold):
+                limited = await make(
+                    "/v1/programmes", code="limited", name="限额卡", number_prefix="888803", **common
+                )  # fmt: skip
+                await make(
+                    "/v1/limits", programme_id=limited["id"], name="a year", movement="spend", scope="card",
+                    metric="amount", period="year", maximum=1_000,
+                )  # fmt: skip
+                for programme in (direct, sold, limited):
                     accepted = [{"merchant_id": merchant["id"]} for merchant in merchants]
                     await make(f"/v1/programmes/{programme['id']}/acceptance", add=accepted)
                 await asyncio.sleep(1.5)  # every process has learned of them by then
@@ -230,7 +239,7 @@ class Office:
                     await make(f"/v1/cards/{card}/activate")
                     await make("/v1/loads", card_id=card, amount_fen=load_fen)
                     made.append(card)
-                self.town = Town(terminals, direct["id"], sold["id"], made)
+                self.town = Town(terminals, direct["id"], sold["id"], limited["id"], made)
 
 
 def code_of(answer: Answered) -> str:

@@ -15,7 +15,7 @@ from kaquan.doors.simulate.report import AuditSeen, Report, write_report
 from kaquan.doors.simulate.stories import Stories
 from kaquan.doors.simulate.tills import Tills
 from kaquan.doors.simulate.wire import wire_to
-from kaquan.evidence import compare_checkpoint, get_keys, open_checkpoint
+from kaquan.evidence import compare_checkpoint, get_head, get_keys, open_checkpoint
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import open_pool
 from kaquan.kit.ids import Ids
@@ -28,6 +28,8 @@ AUDIT_SHARE = 20
 """Audits during a run take at most one part in so many of its time."""
 
 KEPT_CHECKPOINTS = 200
+LOG_S = 90.0
+"""Within this time after the last transaction the log holds all of them."""
 
 VICTIMS = (Victim.SERVER, Victim.POSTGRES, Victim.WORKER, Victim.SERVER, Victim.BACKEND, Victim.POSTGRES, Victim.WORKER)
 """What is killed, in turn."""
@@ -64,6 +66,8 @@ async def simulate(plan: Plan, ground: Ground, results: Path, *, chance: Random,
         if others is not None:
             raise
         report.violations += [str(violation) for violation in _leaves(expected)]
+    finally:
+        run.write()
     report.finished = True
     run.write()
     return report
@@ -88,6 +92,9 @@ class _Run:
         try:
             for number in range(self.plan.kills):
                 await self._round(tills, stories, VICTIMS[number % len(VICTIMS)])
+                for task in telling:
+                    if task.done():
+                        task.result()
                 if self.report.violations:
                     return
             stories.stopping = True
@@ -98,8 +105,8 @@ class _Run:
             await asyncio.gather(*telling, return_exceptions=True)
         async with wire_to(self.ground.servers[0].settings.port) as line:
             await stories.check(line)
-        await self._audit()
         await self._log_goes_on()
+        await self._audit()
 
     async def _round(self, tills: Tills, stories: Stories, victim: Victim) -> None:
         seconds = self.plan.minutes * 60 / self.plan.kills
@@ -112,6 +119,7 @@ class _Run:
             await stories.check(line, at_most=10)
         self.report.rounds += 1
         await self._keep_checkpoint()
+        self.report.transactions = await asyncio.to_thread(store.count_transactions, self.ground.conninfo)
         if time.monotonic() - self._audited_at > AUDIT_SHARE * self._audit_s:
             await self._audit()
         self.write()
@@ -140,6 +148,7 @@ class _Run:
             answer = await line.send(b"GET /log/checkpoint HTTP/1.1\r\nHost: localhost\r\n\r\n")
         if answer is not None and answer.status == 200:
             self.checkpoints.append(answer.body.decode())
+            self.report.log_size = int(self.checkpoints[-1].splitlines()[1])
         if len(self.checkpoints) > KEPT_CHECKPOINTS:
             self.checkpoints.remove(self.chance.choice(self.checkpoints))
 
@@ -147,6 +156,11 @@ class _Run:
         """The log begins with every checkpoint that it ever gave out, and in the end holds every transaction."""
         self.report.transactions = await asyncio.to_thread(store.count_transactions, self.ground.conninfo)
         async with open_pool(self.ground.conninfo) as pool:
+            give_up = time.monotonic() + LOG_S
+            while ((head := await get_head(pool)) is None) or head.size < self.report.transactions:
+                if time.monotonic() > give_up:
+                    raise ViolationError(f"the log lacks transactions after {LOG_S:.0f} s: {head}")
+                await asyncio.sleep(0.5)
             keys = await get_keys(pool)
             for note in self.checkpoints:
                 found = await compare_checkpoint(pool, open_checkpoint(note, keys))

@@ -30,7 +30,12 @@ def is_final(answer: Answered | None) -> TypeGuard[Answered]:
 
 
 class Line(Protocol):
-    """What requests are sent over."""
+    """What requests are sent over.
+
+    ``doubtful`` is set when a request may have arrived besides the one that was answered; whoever asks clears it.
+    """
+
+    doubtful: bool
 
     async def send(self, request: bytes, *, once: bool = True) -> Answered | None:
         """The answer, or None when nobody knows what became of the request.
@@ -48,6 +53,7 @@ class Wire(Line):
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._body = b""
         self._complete = False
+        self.doubtful = False
 
     def on_body(self, body: bytes) -> None:
         self._body += body
@@ -71,6 +77,7 @@ class Wire(Line):
                     parser.feed_data(data)
                 return Answered(parser.get_status_code(), self._body)
         except (OSError, TimeoutError):
+            self.doubtful = True
             await self.close()
             return None
 
@@ -111,14 +118,16 @@ class FaultyLine(Line):
         self._port, self._wire, self._chance = port, wire, chance
         self._on_fault, self._on_violation = on_fault, on_violation
         self._late: list[asyncio.Task[Answered | None]] = []
+        self.doubtful = False
 
     async def send(self, request: bytes, *, once: bool = True) -> Answered | None:
         fault = self._chance.choices(list(FAULTS), list(FAULTS.values()))[0]
         if fault == "late" and not once:
             fault = "delay"  # without a key it would be another request
         if fault == "none":
-            return await self._wire.send(request)
+            return await self._straight(request)
         self._on_fault(fault)
+        self.doubtful = self.doubtful or fault != "delay"
         if fault == "lost_answer":
             await self._apart(request)
             return None
@@ -134,7 +143,12 @@ class FaultyLine(Line):
                 self._on_violation(f"one key, two answers: {one} and {other}")
             return one if is_final(one) else other
         await asyncio.sleep(self._chance.uniform(0, 0.1))
-        return await self._wire.send(request)
+        return await self._straight(request)
+
+    async def _straight(self, request: bytes) -> Answered | None:
+        answer = await self._wire.send(request)
+        self.doubtful = self.doubtful or answer is None
+        return answer
 
     async def arrive(self) -> None:
         """Wait for what is still on its way."""
