@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from random import Random
 
-import msgspec
 import pytest
 
 from kaquan.doors.simulate import Ground, Plan, simulate
@@ -30,10 +29,11 @@ def test_whatever_goes_wrong_the_books_are_right(folder: Path) -> None:
     with ground.open():
         report = asyncio.run(simulate(plan, ground, folder, chance=chance, clock=SystemClock(), ids=SystemIds()))
     assert report.violations == []
-    assert (report.finished, report.rounds, report.kills) == (True, 2, (1, 1))
+    assert (report.finished, report.rounds) == (True, 2)
+    assert (report.killed("server"), report.killed("postgres")) == (1, 1)
     assert report.answers["201"] > 20, "the clients could do nothing: nothing was shown"
     assert all(audit.holds for audit in report.audits)
     assert report.log_size >= report.transactions > 20
     assert report.checks["keys"] > 20
-    assert read_report(folder / "report.json") == msgspec.structs.replace(report)
+    assert read_report(folder / "report.json") == report
     assert (folder / "report.md").read_text() == to_markdown(report)

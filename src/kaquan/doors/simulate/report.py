@@ -42,11 +42,9 @@ class Report(msgspec.Struct, kw_only=True):
     transactions: int = 0
     violations: list[str] = msgspec.field(default_factory=list)
 
-    @property
-    def kills(self) -> tuple[int, int]:
-        """How often a process of ours and how often PostgreSQL was killed."""
-        ours = sum(self.faults[f"killed_{victim}"] for victim in ("server", "worker"))
-        return ours, sum(self.faults[f"killed_{victim}"] for victim in ("postgres", "backend"))
+    def killed(self, *victims: str) -> int:
+        """How often one of these was killed."""
+        return sum(self.faults[f"killed_{victim}"] for victim in victims)
 
 
 def write_report(report: Report, folder: Path) -> None:
@@ -67,7 +65,6 @@ def read_report(path: Path) -> Report:
 
 def to_markdown(report: Report) -> str:
     """Tables of everything in the report."""
-    processes, databases = report.kills
     state = "finished" if report.finished else "still running"
     lines = [
         f"Seed {report.seed}, begun {report.started_at:%Y-%m-%d %H:%M} UTC, {state} at {report.written_at:%H:%M}: "
@@ -81,8 +78,9 @@ def to_markdown(report: Report) -> str:
                 ("answers", f"{sum(report.answers.values()):,}"),
                 ("transactions in the ledger", f"{report.transactions:,}"),
                 ("entries of the log", f"{report.log_size:,}"),
-                ("processes killed (-9)", f"{processes:,}"),
-                ("PostgreSQL killed (-9)", f"{databases:,}"),
+                ("processes killed (-9)", f"{report.killed('server', 'worker'):,}"),
+                ("PostgreSQL killed (-9)", f"{report.killed('postgres'):,}"),
+                ("sessions of PostgreSQL killed (-9)", f"{report.killed('backend'):,}"),
                 *_latency(report.latency),
                 *(
                     (f"back after a killed {victim}, median / longest", f"{_median(times):.1f} / {max(times):.1f} s")
