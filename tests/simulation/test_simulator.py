@@ -22,7 +22,7 @@ SEED = int(os.environ.get("KAQUAN_SEED") or time.time_ns() % 2**32)
 @pytest.mark.skipif(bool(os.environ.get("KAQUAN_TEST_DATABASE_URL")), reason="kills its own server, not yours")
 def test_whatever_goes_wrong_the_books_are_right(folder: Path) -> None:
     chance = Random(SEED)
-    plan = Plan(seed=SEED, minutes=0.08, kills=2, rate_per_s=200)
+    plan = Plan(seed=SEED, minutes=0.06, kills=2, rate_per_s=200)
     print(plan.command)  # shown when it fails
     bin_dir = os.environ.get("KAQUAN_TEST_BIN_DIR")
     ground = Ground(folder, chance, bin_dir=None if bin_dir is None else Path(bin_dir))

@@ -60,7 +60,7 @@ def write_report(report: Report, folder: Path) -> None:
 
 def read_report(path: Path) -> Report:
     """A report that was written before."""
-    return msgspec.json.decode(path.read_bytes(), type=Report)
+    return msgspec.json.decode(path.read_bytes(), type=Report, dec_hook=lambda type_, value: type_(value))
 
 
 def to_markdown(report: Report) -> str:

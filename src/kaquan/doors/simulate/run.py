@@ -27,6 +27,9 @@ STORYTELLERS = 4
 AUDIT_SHARE = 20
 """Audits during a run take at most one part in so many of its time."""
 
+PATIENT_MINUTES = 0.5
+"""A shorter run does not wait for workers, who look for some things every minute only."""
+
 KEPT_CHECKPOINTS = 200
 LOG_S = 90.0
 """Within this time after the last transaction the log holds all of them."""
@@ -87,7 +90,10 @@ class _Run:
 
     async def go(self) -> None:
         """Every round, and the end."""
-        tills, stories = Tills(self.office, load_fen=LOAD_FEN), Stories(self.office)
+        tills, stories = (
+            Tills(self.office, load_fen=LOAD_FEN),
+            Stories(self.office, patient=self.plan.minutes >= PATIENT_MINUTES),
+        )
         telling = [asyncio.create_task(stories.tell()) for _ in range(STORYTELLERS)]
         try:
             for number in range(self.plan.kills):
