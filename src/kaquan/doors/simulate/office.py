@@ -156,7 +156,7 @@ class Office:
 
     async def read(self, line: Line, path: str) -> dict[str, Any]:
         """What is at an address."""
-        told = await self.insist(line, self.build(path, None, key=None, get=True))
+        told = await self.insist(line, self.build(path, None, key=None, get=True), once=False)
         if told.status != 200:
             raise ViolationError(f"GET {path}: {told.status} {told.code}")
         return told.body
