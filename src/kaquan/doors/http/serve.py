@@ -77,6 +77,7 @@ class Processes:
             "KAQUAN_HOME": str(settings.home),
             "KAQUAN_HOST": settings.host,
             "KAQUAN_PORT": str(settings.port),
+            **({} if settings.clock_offset is None else {"KAQUAN_CLOCK_OFFSET": str(settings.clock_offset)}),
         }
         self._running: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
         self._stopping = False

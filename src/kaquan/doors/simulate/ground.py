@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from kaquan.doors.http.serve import Processes, ServeError, free_port
 from kaquan.doors.simulate import store
@@ -23,20 +25,39 @@ from kaquan.vault import Keyring
 SLOTS = (3, 40)
 """Two, so that value moves between slots."""
 
-READY_S = 60.0
+READY_S = 120.0
 DOWN_S = 0.5
 """How long a killed database is away at the most before it is started again."""
+
+JUMP_S = 45.0
+"""By how much the clock of a server is wrong at the most, either way."""
+
+HARD_S = 2.0
+"""How long commits are slow, or the disk takes no more, at the most."""
+
+SLOW_COMMIT_US = 100_000
+"""By how much every commit is delayed then: what PostgreSQL allows."""
+
+PRLIMIT = shutil.which("prlimit")
+"""The program that limits the files of other processes; Linux has it."""
+
+FULL_BYTES = 1 << 20
+"""No file of the database may be written beyond this size while its disk is full."""
 
 _PROBE = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-class Victim(StrEnum):
-    """What is killed, with SIGKILL: a server process, a worker, the database server, one session of it."""
+class Blow(StrEnum):
+    """What is done to an installation, as the report calls it."""
 
-    SERVER = "server"
-    POSTGRES = "postgres"
-    WORKER = "worker"
-    BACKEND = "backend"
+    SERVER = "killed_server"
+    WORKER = "killed_worker"
+    POSTGRES = "killed_postgres"
+    BACKEND = "killed_backend"
+    CLOCK = "clock_jump"
+    COMMITS = "slow_commits"
+    DISK = "full_disk"
+    DEPLOY = "deploy"
 
 
 class GroundError(Exception):
@@ -48,7 +69,9 @@ class Served:
 
     def __init__(self, home: Path, *, processes: int = 2, jobs: bool = False) -> None:
         self._jobs = jobs
-        self.settings = Settings(home=home, port=free_port("127.0.0.1"), workers=processes, pool_size=4)
+        self.settings = Settings(
+            home=home, port=free_port("127.0.0.1"), workers=processes, pool_size=4, clock_offset=home / "clock-offset"
+        )
         home.mkdir()
 
     @contextmanager
@@ -92,6 +115,25 @@ class Served:
         pids = self._processes.pids
         os.kill(pids[-1] if worker else chance.choice(pids[: self.settings.processes]), signal.SIGKILL)
 
+    def shift_clock(self, seconds: float) -> None:
+        """From now on the clock of its processes is wrong by so much."""
+        assert self.settings.clock_offset is not None
+        new = self.settings.clock_offset.with_suffix(".new")
+        new.write_text(str(seconds))
+        new.replace(self.settings.clock_offset)
+
+    async def restart(self) -> None:
+        """Stop its processes in order, one after the other, each when the one before serves again."""
+        for place in range(len(self._processes.pids)):
+            pid = self._processes.pids[place]
+            os.kill(pid, signal.SIGTERM)
+            give_up = time.monotonic() + READY_S
+            while place >= len(self._processes.pids) or self._processes.pids[place] == pid:
+                if time.monotonic() > give_up:
+                    raise GroundError(f"A process did not stop: {pid}")
+                await asyncio.sleep(0.05)
+            await self.ready()
+
 
 class Ground:
     """Everything that a simulation runs on, in ``folder``, which must be empty and open to the database's user."""
@@ -121,16 +163,65 @@ class Ground:
         for server in self.servers:
             await server.ready()
 
-    async def kill(self, victim: Victim) -> None:
-        """Kill one thing; the database is started again after a moment."""
-        if victim is Victim.SERVER or victim is Victim.WORKER:
-            self._chance.choice(self.servers).kill(self._chance, worker=victim is Victim.WORKER)
-        elif victim is Victim.BACKEND:  # the database server ends every session then, and recovers
+    async def strike(self, blow: Blow) -> None:
+        """Do one of these things to it; afterwards, and after a moment, it can work again."""
+        server = self._chance.choice(self.servers)
+        if blow is Blow.SERVER or blow is Blow.WORKER:
+            server.kill(self._chance, worker=blow is Blow.WORKER)
+        elif blow is Blow.BACKEND:  # the database server ends every session then, and recovers
             backends = await asyncio.to_thread(store.read_backends, self.conninfo)
             os.kill(self._chance.choice(backends), signal.SIGKILL)
-        else:
-            pid = self.postgres.status().pid
-            assert pid is not None
-            os.kill(pid, signal.SIGKILL)
+        elif blow is Blow.POSTGRES:
+            os.kill(self._postmaster(), signal.SIGKILL)
             await asyncio.sleep(self._chance.uniform(0, DOWN_S))
             await asyncio.to_thread(self.postgres.start)
+        elif blow is Blow.CLOCK:
+            server.shift_clock(self._chance.uniform(-JUMP_S, JUMP_S))
+        elif blow is Blow.COMMITS:
+            await asyncio.to_thread(store.delay_commits, self.conninfo, delay_us=SLOW_COMMIT_US)
+            await asyncio.sleep(self._chance.uniform(0.5, 1) * HARD_S)
+            await asyncio.to_thread(store.delay_commits, self.conninfo, delay_us=0)
+        elif blow is Blow.DISK:
+            await self._fill_disk()
+        else:
+            await asyncio.to_thread(migrate, self.conninfo, slots=SLOTS)
+            for one in self.servers:
+                await one.restart()
+
+    def _postmaster(self) -> int:
+        pid = self.postgres.status().pid
+        assert pid is not None
+        return pid
+
+    async def _fill_disk(self) -> None:
+        """Let the database write nothing more for a time, and start it again if it could not live with that.
+
+        The limit on the size of files is that of its processes: what is refused to them is refused as by a full disk.
+        """
+        await asyncio.to_thread(self._limit_files, str(FULL_BYTES))
+        await asyncio.sleep(self._chance.uniform(0.5, 1) * HARD_S)
+        await asyncio.to_thread(self._limit_files, "unlimited")
+        await asyncio.to_thread(self.postgres.start)
+
+    def _limit_files(self, size: str) -> None:
+        """How large the database server, its sessions and those to come may write files."""
+        owner = self.postgres.data.stat()
+        account: dict[str, Any] = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+        for pid in self._database_processes():  # one that has ended meanwhile needs no limit
+            subprocess.run(  # noqa: S603
+                [str(PRLIMIT), "--pid", str(pid), f"--fsize={size}:"],
+                capture_output=True,
+                check=False,
+                **(account if os.geteuid() == 0 else {}),
+            )
+
+    def _database_processes(self) -> list[int]:
+        """The database server, then its sessions and what else works for it."""
+        pid = self.postgres.status().pid
+        if pid is None:
+            return []
+        try:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        except OSError:
+            return []
+        return [pid, *map(int, children.split())]

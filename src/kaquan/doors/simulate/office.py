@@ -14,7 +14,7 @@ import msgspec
 
 from kaquan.doors.http.fields import uuid_of
 from kaquan.doors.load import Caller, read_address
-from kaquan.doors.simulate.ground import Ground
+from kaquan.doors.simulate.ground import Blow, Ground
 from kaquan.doors.simulate.report import Report
 from kaquan.doors.simulate.wire import Answered, FaultyLine, Line, is_final, wire_to
 from kaquan.kit.clock import Clock
@@ -71,7 +71,7 @@ class Office:
         self._rate_per_s = rate_per_s
         self._quiet = quiet
         self._keys = 0
-        self._killed: tuple[str, float] | None = None
+        self._struck: tuple[str, float] | None = None
         self.callers: dict[str, Caller] = {}
         self.town: Town
 
@@ -115,10 +115,10 @@ class Office:
             yield line
             await line.arrive()
 
-    def killed(self, victim: str) -> None:
-        """Remember when something was killed, until a request that begins after it is answered with success."""
-        self.report.faults[f"killed_{victim}"] += 1
-        self._killed = victim, time.monotonic()
+    def struck(self, blow: Blow) -> None:
+        """Remember when something was done to the installation, until a request that begins later is answered well."""
+        self.report.faults[blow.value] += 1
+        self._struck = blow.value, time.monotonic()
 
     def heard(self, answer: Answered, *, began: float) -> None:
         """Count a final answer to a request that was first sent at ``began``."""
@@ -127,10 +127,10 @@ class Office:
         self.report.answers[str(answer.status)] += 1
         if answer.status >= 400:
             self.report.refusals[code_of(answer)] += 1
-        elif self._killed is not None and began > self._killed[1]:
-            victim, at = self._killed
-            self.report.recovery_s.setdefault(victim, []).append(round(now - at, 3))
-            self._killed = None
+        elif self._struck is not None and began > self._struck[1]:
+            blow, at = self._struck
+            self.report.recovery_s.setdefault(blow, []).append(round(now - at, 3))
+            self._struck = None
         if answer.status >= 500:
             self.violated(f"answered {answer.status}: {answer.body.decode(errors='replace')[:300]}")
 

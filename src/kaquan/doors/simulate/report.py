@@ -42,9 +42,9 @@ class Report(msgspec.Struct, kw_only=True):
     transactions: int = 0
     violations: list[str] = msgspec.field(default_factory=list)
 
-    def killed(self, *victims: str) -> int:
-        """How often one of these was killed."""
-        return sum(self.faults[f"killed_{victim}"] for victim in victims)
+    def count(self, *faults: str) -> str:
+        """How often these things were done, as people read it."""
+        return f"{sum(self.faults[fault] for fault in faults):,}"
 
 
 def write_report(report: Report, folder: Path) -> None:
@@ -78,15 +78,11 @@ def to_markdown(report: Report) -> str:
                 ("answers", f"{sum(report.answers.values()):,}"),
                 ("transactions in the ledger", f"{report.transactions:,}"),
                 ("entries of the log", f"{report.log_size:,}"),
-                ("processes killed (-9)", f"{report.killed('server', 'worker'):,}"),
-                ("PostgreSQL killed (-9)", f"{report.killed('postgres'):,}"),
-                ("sessions of PostgreSQL killed (-9)", f"{report.killed('backend'):,}"),
+                ("processes killed (-9)", report.count("killed_server", "killed_worker")),
+                ("PostgreSQL killed (-9)", report.count("killed_postgres")),
+                ("sessions of PostgreSQL killed (-9)", report.count("killed_backend")),
                 *_latency(report.latency),
-                *(
-                    (f"back after a killed {victim}, median / longest", f"{_median(times):.1f} / {max(times):.1f} s")
-                    for victim, times in sorted(report.recovery_s.items())
-                    if times
-                ),
+                *_recovery(report.recovery_s),
                 ("violations", str(len(report.violations))),
             ],
         ),
@@ -111,6 +107,17 @@ def _latency(latency: Latency | None) -> list[tuple[str, str]]:
     return [
         (f"answer time, {name} (faults and kills included)", f"{value:,.1f} ms")
         for name, value in (("median", latency.p50_ms), ("99 %", latency.p99_ms))
+    ]
+
+
+def _recovery(recovery_s: dict[str, list[float]]) -> list[tuple[str, str]]:
+    """How long it took from each blow to the first success of a request that began after it."""
+    return [
+        (
+            f"answers again after {blow.replace('_', ' ')}, median / longest",
+            f"{_median(times):.1f} / {max(times):.1f} s",
+        )
+        for blow, times in sorted(recovery_s.items())
     ]
 
 

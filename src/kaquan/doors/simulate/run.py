@@ -9,7 +9,7 @@ from random import Random
 from kaquan.audit import AuditReport, run_audits
 from kaquan.doors.load import latency_of
 from kaquan.doors.simulate import store
-from kaquan.doors.simulate.ground import Ground, GroundError, Victim
+from kaquan.doors.simulate.ground import PRLIMIT, Blow, Ground, GroundError
 from kaquan.doors.simulate.office import Office, ViolationError
 from kaquan.doors.simulate.report import AuditSeen, Report, write_report
 from kaquan.doors.simulate.stories import Stories
@@ -34,8 +34,11 @@ KEPT_CHECKPOINTS = 200
 LOG_S = 90.0
 """Within this time after the last transaction the log holds all of them."""
 
-VICTIMS = (Victim.SERVER, Victim.POSTGRES, Victim.WORKER, Victim.SERVER, Victim.BACKEND, Victim.POSTGRES, Victim.WORKER)
-"""What is killed, in turn."""
+KILLS = (Blow.SERVER, Blow.POSTGRES, Blow.WORKER, Blow.SERVER, Blow.BACKEND, Blow.POSTGRES, Blow.WORKER)
+"""What is killed, in turn, one in each round."""
+
+HARDSHIPS = (Blow.CLOCK, Blow.COMMITS, Blow.DEPLOY, Blow.CLOCK, *([Blow.DISK] if PRLIMIT else []))
+"""What happens besides, in turn, after the kill."""
 
 
 class Plan:
@@ -97,7 +100,7 @@ class _Run:
         telling = [asyncio.create_task(stories.tell()) for _ in range(STORYTELLERS)]
         try:
             for number in range(self.plan.kills):
-                await self._round(tills, stories, VICTIMS[number % len(VICTIMS)])
+                await self._round(tills, stories, number)
                 for task in telling:
                     if task.done():
                         task.result()
@@ -114,11 +117,16 @@ class _Run:
         await self._log_goes_on()
         await self._audit()
 
-    async def _round(self, tills: Tills, stories: Stories, victim: Victim) -> None:
+    async def _round(self, tills: Tills, stories: Stories, number: int) -> None:
         seconds = self.plan.minutes * 60 / self.plan.kills
-        killing = asyncio.create_task(self._kill(victim, after_s=seconds * self.chance.uniform(0.1, 0.6)))
+        striking = asyncio.create_task(
+            self._strike(
+                (KILLS[number % len(KILLS)], seconds * self.chance.uniform(0.1, 0.4)),
+                (HARDSHIPS[number % len(HARDSHIPS)], seconds * self.chance.uniform(0.2, 0.4)),
+            )
+        )
         await tills.work(seconds, lanes=TILLS)
-        await killing
+        await striking
         await self.ground.ready()
         await tills.check()
         async with wire_to(self.chance.choice(self.ground.servers).settings.port) as line:
@@ -130,11 +138,13 @@ class _Run:
             await self._audit()
         self.write()
 
-    async def _kill(self, victim: Victim, *, after_s: float) -> None:
-        await asyncio.sleep(after_s)
-        await self.office.pause()
-        self.office.killed(victim.value)
-        await self.ground.kill(victim)
+    async def _strike(self, *blows: tuple[Blow, float]) -> None:
+        """One blow after the other, each so many seconds after the one before."""
+        for blow, after_s in blows:
+            await asyncio.sleep(after_s)
+            await self.office.pause()
+            self.office.struck(blow)
+            await self.ground.strike(blow)
 
     async def _audit(self) -> None:
         """Every audit, the log's too."""

@@ -27,3 +27,11 @@ def read_backends(conninfo: str) -> Sequence[int]:
     """The process ids of the sessions of the application."""
     with connect_sync(conninfo) as connection:
         return [row[0] for row in connection.execute(_QUERIES["read_backends"]).fetchall()]
+
+
+def delay_commits(conninfo: str, *, delay_us: int) -> None:
+    """Let every commit on the server wait so long before it is flushed; 0: no longer than it must."""
+    with connect_sync(conninfo, autocommit=True) as connection:
+        for name, value in (("commit_delay", delay_us), ("commit_siblings", 0)):
+            connection.execute(f"ALTER SYSTEM SET {name} = {value}" if delay_us else f"ALTER SYSTEM RESET {name}")
+        connection.execute("SELECT pg_reload_conf()")

@@ -14,8 +14,6 @@ ANSWER_S = 15.0
 FAULTS = {"none": 60, "lost_answer": 8, "duplicate": 8, "delay": 8, "late": 8, "reset": 8}
 """What becomes of a request, in so many of a hundred cases."""
 
-_TRY_AGAIN = (b'"code":"busy"', b'"code":"request_in_progress"', b'"code":"receipt_not_ready"')
-
 
 class Answered(NamedTuple):
     """An answer as its client read it."""
@@ -26,7 +24,7 @@ class Answered(NamedTuple):
 
 def is_final(answer: Answered | None) -> TypeGuard[Answered]:
     """Whether this is what became of a request; otherwise the same request, sent again, tells later."""
-    return answer is not None and answer.status != 503 and not any(code in answer.body for code in _TRY_AGAIN)
+    return answer is not None and b'"retryable":true' not in answer.body
 
 
 class Line(Protocol):
