@@ -67,6 +67,10 @@ def to_markdown(report: Report) -> str:
     """Tables of everything in the report."""
     state = "finished" if report.finished else "still running"
     lines = [
+        "# A run of the simulator",
+        "",
+        "<!-- made by `kaquan simulate --show REPORT`; see explanation/simulator.md -->",
+        "",
         f"Seed {report.seed}, begun {report.started_at:%Y-%m-%d %H:%M} UTC, {state} at {report.written_at:%H:%M}: "
         f"**{len(report.violations)} violations**.",
         "",
@@ -92,11 +96,11 @@ def to_markdown(report: Report) -> str:
         ("Answers", report.answers), ("Refusals", report.refusals), ("Checks", report.checks),
     ):  # fmt: skip
         rows = [(name.replace("_", " "), f"{count:,}") for name, count in counts.most_common()]
-        lines += ["", f"**{title}**", "", *_table(("kind", "count"), rows)]
+        lines += ["", f"## {title}", "", *_table(("kind", "count"), rows)]
     audits = [(one.name, "holds" if one.holds else "**does not hold**", f"{one.checked:,}") for one in report.audits]
-    lines += ["", "**Audits at the end**", "", *_table(("audit", "result", "checked"), audits)]
+    lines += ["", "## Audits at the end", "", *_table(("audit", "result", "checked"), audits)]
     if report.violations:
-        lines += ["", "**Violations**", "", *(f"- {violation}" for violation in report.violations)]
+        lines += ["", "## Violations", "", *(f"- {violation}" for violation in report.violations)]
         lines += ["", "```console", f"$ {report.reproduce}", "```"]
     return "\n".join([*lines, ""])
 
