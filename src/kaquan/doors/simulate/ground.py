@@ -1,6 +1,7 @@
 """A database server and two installations on it, each with server processes and a worker: all of it may be killed."""
 
 import asyncio
+import math
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ from typing import Any
 
 from kaquan.doors.http.serve import Processes, ServeError, free_port
 from kaquan.doors.simulate import store
-from kaquan.doors.simulate.wire import Answered, Wire, wire_to
+from kaquan.doors.simulate.wire import ANSWER_S, Answered, Wire, wire_to
 from kaquan.kit.embedded import EmbeddedPostgres
 from kaquan.migrations import migrate
 from kaquan.settings import Settings
@@ -143,6 +144,7 @@ class Ground:
         self.postgres = EmbeddedPostgres(folder / "postgres", bin_dir=bin_dir)
         self.servers = [Served(folder / f"home-{number}", processes=processes, jobs=True) for number in range(2)]
         self.conninfo: str
+        self._full_until = 0.0
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -198,10 +200,17 @@ class Ground:
 
         The limit on the size of files is that of its processes: what is refused to them is refused as by a full disk.
         """
+        self._full_until = math.inf
         await asyncio.to_thread(self._limit_files, str(FULL_BYTES))
         await asyncio.sleep(self._chance.uniform(0.5, 1) * HARD_S)
         await asyncio.to_thread(self._limit_files, "unlimited")
         await asyncio.to_thread(self.postgres.start)
+        self._full_until = time.monotonic() + ANSWER_S
+
+    @property
+    def is_full(self) -> bool:
+        """Whether an answer that comes now may be of a time at which the disk was full."""
+        return time.monotonic() < self._full_until
 
     def _limit_files(self, size: str) -> None:
         """How large the database server, its sessions and those to come may write files."""

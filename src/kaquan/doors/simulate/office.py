@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import msgspec
 
@@ -134,13 +134,24 @@ class Office:
         if answer.status >= 500:
             self.violated(f"answered {answer.status}: {answer.body.decode(errors='replace')[:300]}")
 
+    def is_final(self, answer: Answered | None) -> TypeGuard[Answered]:
+        """Whether this is what became of a request.
+
+        A file that may not grow is no full disk to PostgreSQL, which has no name for it: what fails of that is an
+        internal error, whose client is told to ask again, and does.
+        """
+        if answer is not None and answer.status == 500 and self.ground.is_full:
+            self.report.checks["internal_errors_on_a_full_disk"] += 1
+            return False
+        return is_final(answer)
+
     async def insist(self, line: Line, request: bytes, *, once: bool = True) -> Told:
         """The final answer to a request, however often it must be sent; ViolationError if there is none in time."""
         began, answer = time.monotonic(), None
         line.doubtful = False
         while time.monotonic() < began + PATIENCE_S:
             answer = await line.send(request, once=once)
-            if is_final(answer):
+            if self.is_final(answer):
                 self.heard(answer, began=began)
                 body = msgspec.json.decode(answer.body) if answer.body else {}
                 return Told(answer.status, body, answer, line.doubtful)

@@ -125,7 +125,7 @@ class _Run:
                 (HARDSHIPS[number % len(HARDSHIPS)], seconds * self.chance.uniform(0.2, 0.4)),
             )
         )
-        await tills.work(seconds, lanes=TILLS)
+        await tills.work(seconds, striking, lanes=TILLS)
         await striking
         await self.ground.ready()
         await tills.check()

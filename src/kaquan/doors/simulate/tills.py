@@ -2,15 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from asyncio import Future
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
 from kaquan.doors.simulate import store
 from kaquan.doors.simulate.office import Office, Told, ViolationError
-from kaquan.doors.simulate.wire import Answered, Line, is_final, wire_to
+from kaquan.doors.simulate.wire import Answered, Line, wire_to
+from kaquan.kit.ids import Prefix, show_id
 
 SPENDS = ("purchase", "authorization")
 ASKED_AGAIN = 200
@@ -53,6 +56,28 @@ def change_of(asked: Asked) -> int:
     return amount_fen - int(done["captured_fen"]) if asked.final else 0
 
 
+def find_wrong_key(requests: Sequence[Asked], made: Mapping[str, Sequence[UUID]]) -> str | None:
+    """What does not fit of the transactions that were ``made`` under each key: one made twice, one that was
+    acknowledged and is not there or is another, one that was refused and is there. None if all fits."""
+    if twice := {key: ids for key, ids in made.items() if len(ids) > 1}:
+        return f"keys that moved value more than once: {twice}"
+    for asked in requests:
+        if asked.answer is None:
+            continue
+        found = made.get(asked.key, ())
+        if len(found) != (asked.answer.status < 400):
+            return f"{asked.kind} {asked.key} was answered {asked.answer}, and has moved {found}"
+        # the answer to a capture or a void names the authorization
+        if asked.done is not None and asked.kind not in ("capture", "void") and asked.done["id"] != show(found[0]):
+            return f"{asked.kind} {asked.key} was told {asked.done['id']} and is {found[0].hex}"
+    return None
+
+
+def show(id_: UUID) -> str:
+    """A transaction as answers name it."""
+    return show_id(Prefix.TRANSACTION, id_)
+
+
 class Tills:
     """Made once; :meth:`work` is a round of them, :meth:`check` what must hold when everything has arrived."""
 
@@ -68,12 +93,12 @@ class Tills:
 
     # A round
 
-    async def work(self, seconds: float, *, lanes: int) -> None:
-        """Ask for a time; what could not be learned is left for :meth:`settle`."""
+    async def work(self, seconds: float, also: Future[None], *, lanes: int) -> None:
+        """Ask for a time, and until ``also`` is done; what could not be learned is left for :meth:`check`."""
         office = self.office
         self._prefix = f"round-{office.report.rounds}"
         self.asked = []
-        self._left = seconds
+        self._left, self._also = seconds, also
         ticking = asyncio.create_task(self._tick())
         try:
             async with asyncio.TaskGroup() as group:
@@ -82,6 +107,10 @@ class Tills:
                 group.create_task(self._warden(Random(office.chance.getrandbits(64))))
         finally:
             ticking.cancel()
+
+    @property
+    def _goes_on(self) -> bool:
+        return self._left > 0 or not self._also.done()
 
     async def _tick(self) -> None:
         """Time that passes while nothing is to be sent does not count."""
@@ -98,11 +127,11 @@ class Tills:
     async def _till(self, chance: Random) -> None:
         mine: list[Asked] = []
         async with self.office.line(chance) as line:
-            while self._left > 0:
+            while self._goes_on:
                 asked = self._next(chance, mine)
                 asked.stopped, began = self._stopped.get(asked.card), time.monotonic()
                 answer = await line.send(asked.request)
-                if is_final(answer):  # else not known, or not done; the same key tells later
+                if self.office.is_final(answer):  # else not known, or not done; the same key tells later
                     asked.answer = answer
                     self.office.heard(answer, began=began)
                     self._passed_nothing_stopped(asked)
@@ -165,7 +194,7 @@ class Tills:
         """
         office, doubtful = self.office, set[str]()
         async with office.line(chance) as line:
-            while self._left > 0:
+            while self._goes_on:
                 card = chance.choice(office.town.cards)
                 self._again.add(card)
                 stop, code, go = chance.choice([
@@ -217,18 +246,9 @@ class Tills:
         """No key moved value twice, and whoever was told so finds it moved."""
         office = self.office
         made = await asyncio.to_thread(store.read_made, office.ground.conninfo, prefix=f"{self._prefix}-")
-        if twice := {key: ids for key, ids in made.items() if len(ids) > 1}:
-            raise ViolationError(f"keys that moved value more than once: {twice}")
-        for asked in self.asked:
-            if asked.answer is None:
-                continue
-            office.report.checks["keys"] += 1
-            found = made.get(asked.key, [])
-            if len(found) != (asked.answer.status < 400):
-                raise ViolationError(f"{asked.kind} {asked.key} was answered {asked.answer}, and has moved {found}")
-            named = asked.done is not None and asked.kind not in ("capture", "void")
-            if asked.done is not None and named and asked.done["id"] != f"txn_{found[0].hex}":
-                raise ViolationError(f"{asked.kind} {asked.key} was told {asked.done['id']} and is {found[0].hex}")
+        office.report.checks["keys"] += sum(asked.answer is not None for asked in self.asked)
+        if (wrong := find_wrong_key(self.asked, made)) is not None:
+            raise ViolationError(wrong)
 
     async def _ask_again(self, requests: Sequence[Asked]) -> None:
         """Each request once more under its key: the answer is the first one, byte for byte, if that was heard."""
