@@ -9,7 +9,7 @@ from kaquan.cards import SYSTEM, CardFinder, Hand, Programmes, check_chosen_pin
 from kaquan.closing import RulesOf, refund_rules
 from kaquan.evidence import Sequencer
 from kaquan.guesses import Guard
-from kaquan.kit.clock import Clock, SystemClock
+from kaquan.kit.clock import Clock, ShiftedClock, SystemClock
 from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, open_pool
 from kaquan.kit.ids import Ids, SystemIds
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
@@ -99,6 +99,9 @@ class App:
             slots = await read_slots(connection)
         # the desk keeps its sessions
         await pool.resize(2, settings.pool_size + LANES * len(slots))
+        if clock is None and settings.clock_offset is not None:
+            clock = ShiftedClock(settings.clock_offset)
+            ids = ids or SystemIds(clock)
         app = cls(settings, pool, keyring, slots, clock=clock or SystemClock(), ids=ids or SystemIds())
         await app.refresh()
         app.desk.start()

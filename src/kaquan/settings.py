@@ -60,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True):
     """The kind of provider that checks customers. The sandbox knows invented people and serves test books only."""
     identity_timeout_ms: int = 5_000
     """How long an identity provider may take to answer."""
+    clock_offset: Path | None = None
+    """For simulations: a file that says by how many seconds the clock of this server is wrong."""
     approval_hours: int = 72
     """How long a proposal waits for its approval and execution unless it says otherwise."""
 

@@ -109,8 +109,9 @@ async def test_two_workers_share_the_jobs_and_take_over_from_a_killed_one(town: 
         connection.execute(
             "WITH killed AS ("
             " INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour') RETURNING id) "
-            "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, args, status, worker_id) "
-            "SELECT 'default', 'issue_batches', 'issue_batches', '{\"timestamp\": 0}', 'doing', id FROM killed"
+            "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, queueing_lock, args, status, worker_id) "
+            "SELECT 'default', 'issue_batches', 'issue_batches', 'issue_batches', '{\"timestamp\": 0}', 'doing', id"
+            " FROM killed"
         )
     stop = asyncio.Event()
     async with asyncio.timeout(60), asyncio.TaskGroup() as workers:

@@ -117,6 +117,8 @@ def describe_failure(error: BaseException) -> str:
 
 def is_outage(error: BaseException) -> bool:
     """Whether the database was away, busy or full, so that the same work may succeed later."""
+    if isinstance(error, psycopg.Error) and error.diag.severity_nonlocalized == "PANIC":
+        return True  # whatever it is about, the server ends every session and starts anew
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeout)
 
 

@@ -69,7 +69,8 @@ async def pay_sale(
         for first in await store.load_payments(pool, book_id=book_id, key_hash=key.key_hash):
             if first.request_hash != key.request_hash:
                 return IDEMPOTENCY_KEY_REUSED.refuse("Idempotency-Key")
-            return sale
+            # as it is with this payment, which may have come after the sale was looked at
+            return await store.load_sale(pool, book_id=book_id, id_=sale_id) or sale
         if sale.status is not SaleStatus.OPEN:
             return SALE_STATUS_FORBIDS.refuse("id", status=sale.status.value)
         if sale.review is Review.PENDING:

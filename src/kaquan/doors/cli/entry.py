@@ -29,6 +29,7 @@ from kaquan.doors.cli.commands.vault import vault_app
 from kaquan.doors.cli.failures import CommandError, sentence_of
 from kaquan.doors.cli.output import AsJson, complain, print_json
 from kaquan.doors.logs import configure_logs
+from kaquan.doors.simulate import simulate_business
 from kaquan.migrations import newest_revision
 
 app = typer.Typer(
@@ -41,6 +42,7 @@ app.command()(serve)
 app.command()(demo)
 app.command()(audit)
 app.command()(api)
+app.command("simulate")(simulate_business)
 app.add_typer(card_app, name="card")
 app.add_typer(sale_app, name="sale")
 db_app.add_typer(backup_app)

@@ -6,6 +6,8 @@ from datetime import timedelta
 import structlog
 from procrastinate import App as Jobs
 from procrastinate import PsycopgConnector
+from procrastinate.exceptions import UniqueViolation
+from procrastinate.jobs import Status
 
 from kaquan.app import App
 from kaquan.audit import run_audits
@@ -214,8 +216,12 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @jobs.periodic(cron=EVERY_MINUTE)
     @jobs.task(name="revive_jobs", queueing_lock="revive_jobs")
     async def revive_jobs(timestamp: int) -> None:
-        # What a killed worker was doing still holds its lock: give it to another worker.
+        # What a killed worker was doing still holds its lock: give it to another worker, unless the next of its kind
+        # waits already, which does the same.
         for job in await jobs.job_manager.get_stalled_jobs():
-            await jobs.job_manager.retry_job(job)
+            try:
+                await jobs.job_manager.retry_job(job)
+            except UniqueViolation:
+                await jobs.job_manager.finish_job(job, Status.FAILED, delete_job=True)
 
     return jobs
