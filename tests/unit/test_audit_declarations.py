@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from kaquan.audit import UnknownAuditError, find_audits, invariants, run_audits
-from kaquan.audit.invariants.evidence import judge_leaves
+from kaquan.audit.invariants.leaves import judge_leaves
 from kaquan.audit.run import show_finding
 from kaquan.evidence import LeafEntry, LeafFacts, commit_private, leaf_hash
 

@@ -33,6 +33,7 @@ from kaquan.cards.look_up import (
     list_cards,
     list_pockets,
     list_programmes,
+    list_tenures,
     list_terms,
 )
 from kaquan.cards.loss import LossCause, card_found, put_losses_into_effect, report_loss
@@ -86,6 +87,7 @@ from kaquan.cards.types import (
     Replacement,
     Restriction,
     Search,
+    Tenure,
     TermsVersion,
     Transfer,
     TransferKind,
@@ -141,6 +143,7 @@ __all__ = [
     "Replacement",
     "Restriction",
     "Search",
+    "Tenure",
     "TermsVersion",
     "Transfer",
     "TransferKind",
@@ -187,6 +190,7 @@ __all__ = [
     "list_events",
     "list_pockets",
     "list_programmes",
+    "list_tenures",
     "list_terms",
     "note_extension",
     "offer_gift",

@@ -67,4 +67,4 @@ WHERE (level, number) IN (SELECT * FROM unnest(%(levels)s::smallint[], %(numbers
 SELECT log_index FROM evidence_entry WHERE slot = %(slot)s AND transaction_id = %(id)s;
 
 -- name: read_leaf
-SELECT leaf_hash, salt FROM evidence_leaf WHERE slot = %(slot)s AND transaction_id = %(id)s;
+SELECT leaf_hash, salt, commitment FROM evidence_leaf WHERE slot = %(slot)s AND transaction_id = %(id)s;

@@ -13,10 +13,11 @@ from kaquan.kit.outcomes import NOT_FOUND, Refusal
 
 
 class StoredLeaf(NamedTuple):
-    """A leaf: its hash, and the salt of what it commits to."""
+    """A leaf: its hash, and the salt of what it commits to, or, once that is erased, the commitment alone."""
 
     hash: bytes
     salt: bytes | None
+    commitment: bytes | None
 
 
 class Inclusion(NamedTuple):

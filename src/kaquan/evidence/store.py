@@ -172,7 +172,7 @@ async def find_entry(connection: Connection, *, slot: int, id_: UUID) -> int | N
     return int(rows[0][0]) if rows else None
 
 
-async def read_leaf(connection: Connection, *, slot: int, id_: UUID) -> tuple[bytes, bytes | None] | None:
-    """The hash of a leaf, and the salt that opens its commitment."""
+async def read_leaf(connection: Connection, *, slot: int, id_: UUID) -> tuple[bytes, bytes | None, bytes | None] | None:
+    """The hash of a leaf, the salt that opens its commitment, and the commitment where that salt is erased."""
     rows = await _rows(connection, "read_leaf", slot=slot, id=id_)
-    return (rows[0][0], rows[0][1]) if rows else None
+    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None

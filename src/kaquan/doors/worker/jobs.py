@@ -30,6 +30,7 @@ from kaquan.ledger import forget_answers, take_checkpoints
 from kaquan.notices.courier import send_due
 from kaquan.parties.customers import erase_retained
 from kaquan.parties.staff import expire_approvals
+from kaquan.payments.erase import erase_openings
 from kaquan.payments.expire import expire_overdue
 from kaquan.payments.reserve import settle_left
 from kaquan.sales import deliver_sales, erase_purchasers
@@ -177,6 +178,10 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @periodic(EVERY_NIGHT)
     async def erase_retained_data() -> int:
         return await erase_retained(app.pool, app.clock, app.ids)
+
+    @periodic(EVERY_10_MINUTES)
+    async def erase_openings_due() -> int:
+        return await erase_openings(app.pool, app.clock, slots=app.slots)
 
     @periodic(EVERY_NIGHT)
     async def erase_register() -> int:

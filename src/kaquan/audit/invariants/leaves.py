@@ -18,7 +18,7 @@ def judge_leaves(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
     """What is wrong with leaves: missing, of no transaction, or not the hash of the transaction as it is."""
     wrong: list[Row] = []
     for (
-        slot, leaf_of, found, salt, id_, book_id, kind, related_id, place_id, effective_at, recorded_at,
+        slot, leaf_of, found, salt, commitment, id_, book_id, kind, related_id, place_id, effective_at, recorded_at,
         reference, request_key, entries,
     ) in rows:  # fmt: skip
         if id_ is None:
@@ -26,7 +26,6 @@ def judge_leaves(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
         elif found is None:
             wrong.append(_row(slot, id_, "leaf", "one of its id", None))
         else:
-            commitment = None
             if salt is not None:
                 commitment = commit_private(salt, reference=reference, request_key=request_key)
             legs = _read_entries(entries) if entries is not None else []
@@ -52,7 +51,7 @@ def _row(slot: int, transaction_id: object, what: str, expected: object, actual:
 
 
 AUDIT = Audit(
-    name="evidence",
+    name="leaves",
     proves_en="Every transaction has its evidence leaf, the leaf is the hash of the transaction, and there "
     "are no others.",
     proves_zh="每笔交易都有其存证叶，叶值与交易内容的哈希一致，且没有多余的叶。",
@@ -63,7 +62,7 @@ AUDIT = Audit(
     count_sql="SELECT count(*) FROM evidence_leaf",
     # In the order of the keys, which lets PostgreSQL merge three indexes as the rows are fetched.
     sql="""
-(SELECT t.slot, l.transaction_id, l.leaf_hash, l.salt, t.id, t.book_id, t.kind::text, t.related_id,
+(SELECT t.slot, l.transaction_id, l.leaf_hash, l.salt, l.commitment, t.id, t.book_id, t.kind::text, t.related_id,
         t.place_id, t.effective_at, t.recorded_at, t.reference, t.request_key, e.entries
  FROM ledger_transaction AS t
  LEFT JOIN evidence_leaf AS l ON l.slot = t.slot AND l.transaction_id = t.id
@@ -77,7 +76,7 @@ AUDIT = Audit(
  ) AS e ON e.slot = t.slot AND e.transaction_id = t.id
  ORDER BY t.slot, t.id)
 UNION ALL
-SELECT l.slot, l.transaction_id, l.leaf_hash, l.salt, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+SELECT l.slot, l.transaction_id, l.leaf_hash, l.salt, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        NULL
 FROM evidence_leaf AS l
 WHERE NOT EXISTS (SELECT FROM ledger_transaction AS t WHERE t.slot = l.slot AND t.id = l.transaction_id)
