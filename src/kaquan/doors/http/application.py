@@ -18,6 +18,7 @@ from kaquan.doors.http.auth import guard, show_request_id
 from kaquan.doors.http.card_life import CARD_LIFE_CONTROLLERS
 from kaquan.doors.http.cards import CARD_CONTROLLERS
 from kaquan.doors.http.closing import CLOSING_CONTROLLERS
+from kaquan.doors.http.custody import EvidenceController
 from kaquan.doors.http.customers import CustomerController
 from kaquan.doors.http.enquiries import EnquiryController
 from kaquan.doors.http.imports import ImportController
@@ -66,6 +67,7 @@ CONTROLLERS: list[type[Controller]] = [
     *LIMIT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     LogController,
+    EvidenceController,
     PolicyController,
     *CLOSING_CONTROLLERS,
     *NOTICE_CONTROLLERS,
