@@ -15,6 +15,8 @@ from tests.contract.api import Api, problem
 from tests.contract.test_cli import document, environment, kaquan, sentence
 from tests.contract.test_http_log import sequence
 from tests.contract.test_http_payments_read import NOBODY, Shop, shop
+from tests.contract.test_http_sales import made as paid
+from tests.contract.test_http_sales import order, programme
 from tests.store.test_audit import Till
 from tests.store.test_evidence_log import IDS
 from tests.unit.test_custody_bundle import single_file
@@ -55,7 +57,7 @@ async def test_a_card_has_its_chain_of_custody(api: Api, shop: Shop) -> None:
     facts = [event for event in events if event[0] == "kaquan-fact/1"]
     assert [(fact[2], fact[3]) for fact in facts] == [(shop.card_id, "activated")]
     entries = [event for event in events if event[0] == "kaquan-leaf/1"]
-    assert {f"txn_{entry[2]}" for entry in entries} == {paid["id"] for paid in shop.paid.values()}
+    assert {f"txn_{entry[2]}" for entry in entries} == {payment["id"] for payment in shop.paid.values()}
     assert sorted(entry[4] for entry in entries) == ["authorization", "load", "purchase", "refund"]
 
 
@@ -67,9 +69,9 @@ async def test_a_transaction_has_what_goes_back_to_it(api: Api, shop: Shop) -> N
         assert {f"txn_{event[2]}" for event in events} == {shop.paid["purchases"]["id"], shop.paid["refunds"]["id"]}
 
 
-async def test_a_batch_and_a_sale_have_theirs(api: Api, shop: Shop, database: str) -> None:
-    programme = (await shop.get("/v1/programmes"))["data"][0]
-    body = {"programme_id": programme["id"], "name": "b1", "form": "digital", "card_count": 2}
+async def test_a_batch_has_its_own(api: Api, shop: Shop, database: str) -> None:
+    red = (await shop.get("/v1/programmes"))["data"][0]
+    body = {"programme_id": red["id"], "name": "b1", "form": "digital", "card_count": 2}
     batch = await shop.client.post("/v1/batches", json=body)
     assert batch.status_code == 201, batch.text
     await sequence(api)
@@ -78,13 +80,27 @@ async def test_a_batch_and_a_sale_have_theirs(api: Api, shop: Shop, database: st
     assert (found["entries"], [event[3] for event in events]) == (0, ["created"])
 
 
+async def test_a_sale_has_its_own(api: Api, live: httpx.AsyncClient) -> None:
+    sold = await programme(live)
+    sale = await paid(live, "/v1/sales", **order(sold, 2))
+    await paid(live, f"/v1/sales/{sale['id']}/payments", amount_fen=96_000, method="cash")
+    await paid(live, f"/v1/sales/{sale['id']}/deliver")
+    await sequence(api)
+    found, events = await verified(api, await live.get(f"/v1/evidence/object?object={sale['id']}"))
+    assert (found["entries"], found["facts"]) == (2, 6)
+    assert sorted(event[3] for event in events if event[0] == "kaquan-fact/1") == [
+        "created", "delivered", "item", "item", "paid", "payment",
+    ]  # fmt: skip
+    assert {event[4] for event in events if event[0] == "kaquan-leaf/1"} == {"load"}
+
+
 async def test_a_period_shows_its_book_and_hides_the_others(api: Api, shop: Shop) -> None:
     await sequence(api)
     now = api.app.clock.now()
     response = await shop.client.get("/v1/evidence/period", params=period(now - DAY, now + DAY))
     found, events = await verified(api, response)
     assert {f"txn_{event[2]}" for event in events if event[0] == "kaquan-leaf/1"} == {
-        paid["id"] for paid in shop.paid.values()
+        payment["id"] for payment in shop.paid.values()
     }
     assert found["size"] == found["entries"] + found["hidden"]
     (book,) = {event[3] for event in events if event[0] == "kaquan-leaf/1"}
