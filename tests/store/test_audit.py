@@ -581,7 +581,7 @@ async def test_all_audits_speak_of_one_moment_and_leave_payments_alone(book: Boo
 
     report = await run_audits(book.conninfo, names=["zero_sum", "counters"], progress=pay_meanwhile)
     assert report.holds
-    assert told == [("zero_sum", 0, 2), ("counters", 1, 2), ("", 2, 2)]
+    assert told == [("zero_sum", 0, 2), ("counters", 0, 2), ("", 2, 2)]  # two at once
     assert [result.checked for result in report.audits] == [15, 17]
     assert report.as_of.utcoffset() == timedelta(0)
     assert (await run_audits(book.conninfo, names=["zero_sum"])).audits[0].checked == 30
@@ -600,5 +600,5 @@ async def test_a_pool_serves_as_well_and_gets_its_connection_back_as_it_was(book
 
 async def test_an_audit_cannot_write(book: Book) -> None:
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-        async with store.open_snapshot(book.conninfo) as (connection, _):
+        async with store.open_snapshot(book.conninfo) as ((connection,), _):
             await connection.execute("INSERT INTO cards_number VALUES (0, gen_random_uuid(), 0, gen_random_uuid())")
