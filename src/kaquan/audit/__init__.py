@@ -6,6 +6,8 @@ nothing, and trusts no counter that it can add up again. A run keeps its snapsho
 meanwhile are cleaned up after it.
 """
 
+from kaquan.audit.follow import Followed, follow_log
+from kaquan.audit.published import check_published
 from kaquan.audit.run import UnknownAuditError, find_audits, run_audits
 from kaquan.audit.types import Audit, AuditReport, AuditResult, Finding
 
@@ -14,7 +16,10 @@ __all__ = [
     "AuditReport",
     "AuditResult",
     "Finding",
+    "Followed",
     "UnknownAuditError",
+    "check_published",
     "find_audits",
+    "follow_log",
     "run_audits",
 ]

@@ -10,9 +10,11 @@ import psycopg
 from psycopg import sql
 
 from kaquan.audit.types import Row
-from kaquan.kit.db import Connection, Pool, app_conninfo
+from kaquan.kit.db import Connection, Pool, app_conninfo, load_queries
 
 _CHUNK = 5_000
+
+_SQL = load_queries(__package__)
 
 # Whole tables are read, so joins by hash or merge are right whatever the statistics of a young database say.
 _BEGIN = (
@@ -101,3 +103,14 @@ async def stream_chunks(connection: Connection, statement: str) -> AsyncIterator
                 yield chunk
             finally:
                 chunk = await upcoming
+
+
+async def read_named(connection: Connection, query: str, **params: Any) -> list[tuple[Any, ...]]:
+    """The rows of a statement of this room."""
+    return await read_rows(connection, _SQL[query], **params)
+
+
+async def write_anchor(pool: Pool, *, size: int, note: str, at: datetime) -> None:
+    """Remember how far the log was audited; never less far than is remembered."""
+    async with pool.connection() as connection:
+        await connection.execute(_SQL["write_anchor"], {"size": size, "note": note, "at": at})
