@@ -16,7 +16,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from tests.store.test_audit import Till
+from tests.store.test_audit import AT, IDS, Till
 from tests.store.test_evidence_log import FIRST, SECOND
 from tests.town import HandClock
 
@@ -24,7 +24,9 @@ from kaquan.audit import Finding, Followed, check_published, follow_log, run_aud
 from kaquan.evidence import Checkpoint, Sequencer, sign_note
 from kaquan.evidence.tiles import grow
 from kaquan.kit.db import open_pool
-from kaquan.kit.ids import SystemIds
+from kaquan.ledger import Effect, Item, Leg, Posting
+from kaquan.ledger.store import _SQL as SQL
+from kaquan.ledger.store import batch_params
 from kaquan.migrations import migrate
 from kaquan.vault import LogSigner
 
@@ -52,11 +54,16 @@ class Book:
             till = Till(owner, book_id=1, slot=0, currency="CNY")
             till.load(100_000, 0)
             async with open_pool(self.conninfo) as pool:
-                sequencer = Sequencer(pool, self.clock, SystemIds(), (0,), directory=self.folder)
+                sequencer = Sequencer(pool, self.clock, IDS, (0,), directory=self.folder)
                 for size, signers in ((100, (FIRST,)), (OLD, SIGNERS), (270, SIGNERS), (NEW, SIGNERS)):
                     # the keys have leaves of their own
-                    while self.row(owner, "SELECT count(*) FROM evidence_leaf")[0] < size - (size == OLD):
-                        till.purchase(principal_fen=7, bonus_fen=0)
+                    (there,) = self.row(owner, "SELECT count(*) FROM evidence_leaf")
+                    missing = size - there - (size in (100, OLD))
+                    if size == OLD:
+                        self.move(owner, till, missing)
+                    else:
+                        for _ in range(missing):
+                            till.purchase(principal_fen=7, bonus_fen=0)
                     while (step := await sequencer.step(signers)).leaves or step.more:
                         pass
                     self.clock.move(timedelta(minutes=2))
@@ -66,6 +73,14 @@ class Book:
             for table in TABLES:
                 owner.execute(f"CREATE TABLE kept_{table} AS SELECT * FROM {table}".encode())
         shutil.copytree(self.folder, self.kept)
+
+    @staticmethod
+    def move(owner: psycopg.Connection[Any], till: Till, count: int) -> None:
+        """Many transactions at once."""
+        legs = [Leg(Effect.POST, till.expense, None, till.payable, None, 3)]
+        items = [Item(1, Posting(IDS.new(), "fee", AT, legs)) for _ in range(count)]
+        params = batch_params(items, slot=0, recorded_at=AT)
+        assert set(owner.execute(SQL["post_batch"], params).fetchall()[0][0]) == {0}
 
     @staticmethod
     def row(owner: psycopg.Connection[Any], statement: str) -> tuple[Any, ...]:
@@ -140,7 +155,7 @@ class Edit(NamedTuple):
     sql: str
     audit: str
     what: str
-    index: int | None
+    at: int | None
     seen: str
 
 
@@ -161,6 +176,7 @@ def leaf(index: int, change: str) -> str:
 
 
 NEXT, TURN, WHOLE = "at once", "in turn", "whole"
+SOON = "'02a20148-f98f-7000-877f-8531b7374843'"
 ROW = "'01a20148-f98f-7000-877f-8531b7374843'"
 _COPY = (
     f"INSERT INTO ledger_transaction SELECT slot, {ROW}, book_id, kind, related_id, place_id, NULL, effective_at,"
@@ -168,17 +184,17 @@ _COPY = (
     f" INSERT INTO ledger_entry SELECT slot, {ROW}, leg, effect, debit_account, debit_lot, credit_account, credit_lot,"
     f" amount_fen, debit_balance_after, credit_balance_after FROM ledger_entry WHERE transaction_id = {id_at(40)}"
 )
+_TAIL = "(SELECT transaction_id FROM evidence_entry WHERE log_index >= 275)"
 _CUT = (
-    "DELETE FROM ledger_entry WHERE transaction_id IN (SELECT transaction_id FROM evidence_entry WHERE log_index >= 275);"
-    " DELETE FROM ledger_transaction WHERE id IN (SELECT transaction_id FROM evidence_entry WHERE log_index >= 275);"
-    " DELETE FROM evidence_leaf WHERE transaction_id IN"
-    " (SELECT transaction_id FROM evidence_entry WHERE log_index >= 275);"
-    " DELETE FROM evidence_entry WHERE log_index >= 275"
+    f"DELETE FROM ledger_entry WHERE transaction_id IN {_TAIL}; DELETE FROM ledger_transaction WHERE id IN {_TAIL};"
+    f" DELETE FROM evidence_leaf WHERE transaction_id IN {_TAIL}; DELETE FROM evidence_entry WHERE log_index >= 275"
 )
+_MIN = "(SELECT min(size) FROM evidence_checkpoint)"
 _BACK = (
-    "DELETE FROM evidence_entry WHERE log_index >= 100; DELETE FROM evidence_tile WHERE number > 0 OR level > 0;"
-    " UPDATE evidence_tile SET hashes = substr(hashes, 1, 3200); DELETE FROM evidence_checkpoint WHERE size > 100;"
-    " UPDATE evidence_log SET (size, root, note) = (SELECT size, root, note FROM evidence_checkpoint WHERE size = 100)"
+    f"DELETE FROM evidence_checkpoint WHERE size > {_MIN}; DELETE FROM evidence_entry WHERE log_index >= {_MIN};"
+    " DELETE FROM evidence_tile WHERE number > 0 OR level > 0;"
+    f" UPDATE evidence_tile SET hashes = substr(hashes, 1, 32 * {_MIN}::integer);"
+    " UPDATE evidence_log SET (size, root, note) = (SELECT size, root, note FROM evidence_checkpoint)"
 )
 
 EDITS: dict[str, Edit] = {
@@ -199,7 +215,7 @@ EDITS: dict[str, Edit] = {
     "another place": Edit(tx(54, f"place_id = {ROW}"), "leaves", "leaf_hash", 54, TURN),
     "another relation": Edit(tx(55, f"related_id = {ROW}"), "leaves", "leaf_hash", 55, TURN),
     "another book": Edit(tx(56, "book_id = 2"), "leaves", "leaf_hash", 56, TURN),
-    "another id": Edit(tx(57, f"id = {ROW}"), "leaves", "transaction of the leaf", 57, NEXT),
+    "another id": Edit(tx(57, f"id = {ROW}"), "leaves", "leaf", None, TURN),
     "an old transaction removed": Edit(
         f"DELETE FROM ledger_entry WHERE transaction_id = {id_at(58)};"
         f" DELETE FROM ledger_transaction WHERE id = {id_at(58)}",
@@ -210,7 +226,8 @@ EDITS: dict[str, Edit] = {
         f" DELETE FROM ledger_transaction WHERE id = {id_at(270)}",
         "leaves", "transaction of the leaf", 270, NEXT,
     ),
-    "a transaction inserted": Edit(_COPY, "leaves", "leaf", None, NEXT),
+    "a transaction inserted": Edit(_COPY.replace(ROW, SOON), "leaves", "leaf", None, NEXT),
+    "a transaction inserted into the past": Edit(_COPY, "leaves", "leaf", None, WHOLE),
     "a transaction inserted with a leaf": Edit(
         f"{_COPY}; INSERT INTO evidence_leaf (slot, transaction_id, leaf_hash) SELECT 0, {ROW}, leaf_hash"
         f" FROM evidence_leaf WHERE transaction_id = {id_at(40)}",
@@ -238,7 +255,7 @@ EDITS: dict[str, Edit] = {
     ),
     # balances
     "another balance after": Edit(
-        entry(70, "debit_balance_after = debit_balance_after + 1"), "running_balance", "debit_balance_after", 70, WHOLE
+        entry(70, "debit_balance_after = debit_balance_after + 1"), "running_balance", "balance", 70, WHOLE
     ),
     "another balance": Edit(
         "UPDATE ledger_account SET credits_posted = credits_posted + 1000 WHERE kind = 'card_principal'",
@@ -273,7 +290,9 @@ EDITS: dict[str, Edit] = {
         " UPDATE evidence_entry SET log_index = 273 WHERE log_index = 9999",
         "log", "leaf_hash", 272, NEXT,
     ),
-    "an entry of the log removed": Edit("DELETE FROM evidence_entry WHERE log_index = 92", "log", "log_index", 93, NEXT),
+    "an entry of the log removed": Edit(
+        "DELETE FROM evidence_entry WHERE log_index = 92", "log", "log_index", 93, NEXT
+    ),
     "the tail cut off": Edit(_CUT, "log", "entries under the checkpoint", 275, NEXT),
     # tiles
     "a hash in a full tile": Edit(
@@ -344,17 +363,18 @@ async def test_an_edit_is_found_and_named(book: Book, name: str) -> None:
     seen, followed = await seen_by(book)
     shown = [(audit, finding.what, index_of(finding)) for audit, finding in found[:4]]
     if edit.audit:
-        assert shown[0][:2] == (edit.audit, edit.what), (shown, seen)
-        if edit.index is not None:
-            assert shown[0][2] == edit.index, shown
+        assert shown[0][0] == edit.audit, (shown, seen)
+        assert shown[0][1].startswith(edit.what), (shown, seen)
+        if edit.at is not None:
+            assert shown[0][2] == edit.at, shown
     else:
         assert shown == []
         assert followed is not None
         assert followed.findings[0].what == edit.what
     told = None if followed is None else [(one.what, index_of(one)) for one in followed.findings[:3]]
     assert seen == edit.seen, told
-    if followed is not None and edit.index is not None and edit.audit == "leaves":
-        assert index_of(followed.findings[0]) == edit.index, told
+    if followed is not None and edit.at is not None and edit.audit == "leaves":
+        assert index_of(followed.findings[0]) == edit.at, told
 
 
 async def test_a_forged_log_is_found(book: Book) -> None:
@@ -364,7 +384,8 @@ async def test_a_forged_log_is_found(book: Book) -> None:
         leaves = [
             row[0]
             for row in owner.execute(
-                "SELECT leaf_hash FROM evidence_entry JOIN evidence_leaf USING (slot, transaction_id) ORDER BY log_index"
+                "SELECT leaf_hash FROM evidence_entry JOIN evidence_leaf USING (slot, transaction_id)"
+                " ORDER BY log_index"
             )
         ]
         leaves[77] = b"f" * 32
