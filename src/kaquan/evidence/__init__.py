@@ -37,12 +37,14 @@ from kaquan.evidence.read import (
 )
 from kaquan.evidence.receipt import Opening, Verified, verify_receipt, write_receipt
 from kaquan.evidence.sequence import LogError, Sequencer, Taken
+from kaquan.evidence.store import SEQUENCER_LOCK
 from kaquan.evidence.tiles import Tile, read_path
 from kaquan.evidence.tree import hash_leaf, split_range
 
 __all__ = [
     "RECEIPT_CONTRADICTED",
     "RECEIPT_NOT_READY",
+    "SEQUENCER_LOCK",
     "Checkpoint",
     "Comparison",
     "Inclusion",

@@ -14,7 +14,7 @@ from kaquan.kit.db import Connection, load_queries
 
 _SQL = load_queries(__package__)
 
-_LOCK = 0x6B61_7175_616E_0001
+SEQUENCER_LOCK = 0x6B61_7175_616E_0001
 """The advisory lock of the sequencer in a database: any number that nobody else takes."""
 
 
@@ -63,7 +63,7 @@ async def one_writer(connection: Connection) -> AsyncIterator[bool]:
             # backlogs are long, and young tables have no statistics: their indexes are right whatever these say
             for setting in ("statement_timeout = 0", "enable_seqscan = off", "enable_hashjoin = off", "jit = off"):
                 await connection.execute(f"SET LOCAL {setting}".encode())
-            row = await (await connection.execute(_SQL["try_lock"], {"lock": _LOCK})).fetchone()
+            row = await (await connection.execute(_SQL["try_lock"], {"lock": SEQUENCER_LOCK})).fetchone()
             yield row is not None and bool(row[0])
     except psycopg.errors.SerializationFailure:
         raise LostRaceError from None

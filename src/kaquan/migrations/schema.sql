@@ -1,4 +1,4 @@
--- The schema at revision 0019, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0023, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -639,6 +639,41 @@ BEGIN
     AND (m.year_max_count IS NULL OR o.year_count <= m.year_max_count);
 END $$;
 
+CREATE FUNCTION payments_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) RETURNS TABLE(erased uuid)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $_$
+DECLARE
+  v_ids uuid[];
+BEGIN
+  WITH gone AS (
+    UPDATE evidence_leaf l SET commitment = e.commitment, salt = NULL
+    FROM unnest(p_ids, p_entries, p_commitments) AS e (id, entry, commitment)
+    WHERE l.slot = p_slot AND l.transaction_id = e.id AND l.salt IS NOT NULL
+      AND l.leaf_hash = sha256('\x00'::bytea || e.entry)
+      AND position(convert_to(encode(e.commitment, 'hex'), 'UTF8') IN e.entry) > 0
+      AND EXISTS (SELECT FROM ledger_transaction t WHERE t.slot = p_slot AND t.id = e.id AND t.book_id = p_book)
+    RETURNING l.transaction_id
+  )
+  SELECT array_agg(transaction_id) INTO v_ids FROM gone;
+  -- What the product itself wrote there names nobody: the sale that a load delivers, the quote that a closing pays.
+  UPDATE ledger_transaction t
+  SET reference = CASE WHEN t.kind = 'closing' OR t.reference ~ '^(sale|top)_[0-9a-f]{32}$' THEN t.reference END,
+      request_key = NULL, request_hash = NULL
+  WHERE t.slot = p_slot AND t.id = ANY (v_ids);
+  UPDATE payments_payment p SET reference = t.reference
+  FROM ledger_transaction t
+  WHERE p.slot = p_slot AND p.id = ANY (v_ids) AND t.slot = p_slot AND t.id = p.id
+    AND p.reference IS DISTINCT FROM t.reference;
+  RETURN QUERY SELECT unnest(v_ids);
+END $_$;
+
+ALTER FUNCTION payments_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) OWNER TO kaquan_ledger;
+
 CREATE FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -1139,6 +1174,17 @@ END $$;
 
 ALTER FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) OWNER TO kaquan_ledger;
 
+CREATE TABLE audit_anchor (
+    id smallint NOT NULL,
+    size bigint NOT NULL,
+    note text NOT NULL,
+    verified_at timestamp with time zone NOT NULL,
+    CONSTRAINT audit_anchor_only_one CHECK ((id = 0))
+)
+WITH (fillfactor='10');
+
+COMMENT ON TABLE audit_anchor IS 'Up to which size, with which root, the log was audited entry by entry; note says it, signed';
+
 CREATE TABLE cards_acceptance (
     book_id integer NOT NULL,
     programme_id uuid NOT NULL,
@@ -1541,6 +1587,7 @@ CREATE TABLE evidence_leaf (
     leaf_hash bytea NOT NULL,
     salt bytea,
     written_by xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    commitment bytea,
     CONSTRAINT evidence_leaf_hash_is_sha256 CHECK ((octet_length(leaf_hash) = 32))
 );
 
@@ -1549,6 +1596,8 @@ COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of 
 COMMENT ON COLUMN evidence_leaf.salt IS 'Opens the commitment to the private fields of the transaction; null where there are none, or once they are forgotten';
 
 COMMENT ON COLUMN evidence_leaf.written_by IS 'The transaction of this database that wrote the leaf';
+
+COMMENT ON COLUMN evidence_leaf.commitment IS 'SHA-256 over the salt and the private fields, once both are erased; before, it is computed from them';
 
 CREATE TABLE evidence_log (
     id smallint NOT NULL,
@@ -1930,6 +1979,7 @@ CREATE TABLE parties_customer (
     retained_until timestamp with time zone,
     retained_by text,
     version integer DEFAULT 1 NOT NULL,
+    openings_erased_at timestamp with time zone,
     CONSTRAINT parties_customer_document_kind CHECK ((document_kind = ANY (ARRAY['resident_id'::text, 'social_credit_code'::text]))),
     CONSTRAINT parties_customer_erased CHECK (((forgotten_at IS NULL) OR (retained_until IS NOT NULL) OR ((name IS NULL) AND (phone IS NULL) AND (document IS NULL)))),
     CONSTRAINT parties_customer_forgotten CHECK (((forgotten_at IS NULL) OR ((phone_lookup IS NULL) AND (phone_last4 IS NULL) AND (document_lookup IS NULL) AND (document_last4 IS NULL) AND (level = 'none'::text)))),
@@ -1941,6 +1991,8 @@ CREATE TABLE parties_customer (
 COMMENT ON TABLE parties_customer IS 'A person or an organisation. name, phone and document are sealed by the key ring; *_lookup and *_last4 are keyed HMACs';
 
 COMMENT ON COLUMN parties_customer.retained_by IS 'The rule that asks to keep what a forgotten customer''s record still holds';
+
+COMMENT ON COLUMN parties_customer.openings_erased_at IS 'When the private fields of the transactions of somebody forgotten were erased; null while they are there';
 
 CREATE TABLE parties_identity_attempt (
     book_id integer NOT NULL,
@@ -2403,6 +2455,9 @@ COMMENT ON COLUMN sales_sale.purchaser_sealed IS 'Name, document and phone of bu
 
 COMMENT ON COLUMN sales_sale.keep_until IS 'Until when what is personal of it is kept, by the rules of its day; then it is erased and the rest stays';
 
+ALTER TABLE ONLY audit_anchor
+    ADD CONSTRAINT audit_anchor_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_once UNIQUE NULLS NOT DISTINCT (programme_id, merchant_id, store_id);
 
@@ -2504,6 +2559,9 @@ ALTER TABLE ONLY evidence_key
 
 ALTER TABLE ONLY evidence_leaf
     ADD CONSTRAINT evidence_leaf_pkey PRIMARY KEY (slot, transaction_id);
+
+ALTER TABLE evidence_leaf
+    ADD CONSTRAINT evidence_leaf_salt_or_commitment CHECK (((commitment IS NULL) OR ((salt IS NULL) AND (octet_length(commitment) = 32)))) NOT VALID;
 
 ALTER TABLE ONLY evidence_log
     ADD CONSTRAINT evidence_log_pkey PRIMARY KEY (id);
@@ -2795,6 +2853,8 @@ CREATE INDEX parties_customer_by_phone ON parties_customer USING btree (book_id,
 
 CREATE INDEX parties_customer_by_phone_last4 ON parties_customer USING btree (book_id, phone_last4, id) WHERE (phone_last4 IS NOT NULL);
 
+CREATE INDEX parties_customer_openings ON parties_customer USING btree (forgotten_at) WHERE ((forgotten_at IS NOT NULL) AND (retained_until IS NULL) AND (openings_erased_at IS NULL));
+
 CREATE INDEX parties_customer_retained_until ON parties_customer USING btree (retained_until) WHERE (retained_until IS NOT NULL);
 
 CREATE INDEX payments_limit_programme_name ON payments_limit USING btree (book_id, programme_id, id);
@@ -2926,6 +2986,8 @@ REVOKE ALL ON FUNCTION payments_add_v1(p_ring bigint[], p_amount bigint) FROM PU
 GRANT ALL ON FUNCTION payments_add_v1(p_ring bigint[], p_amount bigint) TO kaquan_ledger;
 REVOKE ALL ON FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_status smallint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_status smallint[]) TO kaquan_ledger;
+REVOKE ALL ON FUNCTION payments_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) FROM PUBLIC;
@@ -2958,6 +3020,7 @@ REVOKE ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book 
 GRANT ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book integer, p_owner uuid, p_version bigint, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text, p_rules jsonb, p_endings jsonb, p_leaf bytea) TO kaquan_app;
 REVOKE ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE audit_anchor TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance_trade TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_adjustment TO kaquan_app;
@@ -3034,6 +3097,8 @@ GRANT SELECT,INSERT ON TABLE evidence_key TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_key TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_leaf TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_leaf TO kaquan_app;
+GRANT UPDATE(salt) ON TABLE evidence_leaf TO kaquan_ledger;
+GRANT UPDATE(commitment) ON TABLE evidence_leaf TO kaquan_ledger;
 GRANT SELECT,INSERT,UPDATE ON TABLE evidence_log TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_log TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE evidence_tile TO kaquan_ledger;
@@ -3067,6 +3132,9 @@ GRANT SELECT ON TABLE ledger_slot TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_slot TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE ledger_transaction TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_transaction TO kaquan_app;
+GRANT UPDATE(reference) ON TABLE ledger_transaction TO kaquan_ledger;
+GRANT UPDATE(request_key) ON TABLE ledger_transaction TO kaquan_ledger;
+GRANT UPDATE(request_hash) ON TABLE ledger_transaction TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE notices_attempt TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE notices_delivery TO kaquan_app;
 GRANT UPDATE(status) ON TABLE notices_delivery TO kaquan_app;
@@ -3109,6 +3177,7 @@ GRANT UPDATE(forgotten_at) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(retained_until) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(retained_by) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(version) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(openings_erased_at) ON TABLE parties_customer TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_identity_attempt TO kaquan_app;
 GRANT UPDATE(result) ON TABLE parties_identity_attempt TO kaquan_app;
 GRANT UPDATE(code) ON TABLE parties_identity_attempt TO kaquan_app;
@@ -3169,6 +3238,7 @@ GRANT SELECT ON TABLE payments_payment TO kaquan_app;
 GRANT UPDATE(status) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(captured_fen) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(refunded_fen) ON TABLE payments_payment TO kaquan_ledger;
+GRANT UPDATE(reference) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(version) ON TABLE payments_payment TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE payments_place_rule TO kaquan_app;
 GRANT UPDATE(ended_at) ON TABLE payments_place_rule TO kaquan_app;

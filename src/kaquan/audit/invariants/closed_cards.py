@@ -21,10 +21,7 @@ WITH held AS (
   SELECT o.slot, o.card_id, sum(e.amount_fen) AS fen
   FROM closing_closure AS o
   JOIN ledger_transaction AS t ON t.slot = o.slot AND t.id = o.transaction_id AND t.book_id = o.book_id
-    AND t.kind = 'closing' AND (t.reference = encode(o.quote_hash, 'hex') OR EXISTS (
-      -- erased with the rest of what the holder could be known by
-      SELECT FROM evidence_leaf AS l
-      WHERE l.slot = t.slot AND l.transaction_id = t.id AND l.commitment IS NOT NULL AND t.reference IS NULL))
+    AND t.kind = 'closing' AND t.reference = encode(o.quote_hash, 'hex')
   JOIN ledger_entry AS e ON e.slot = o.slot AND e.transaction_id = t.id
   JOIN ledger_account AS a ON a.slot = e.slot AND a.id = e.credit_account AND a.kind = 'refund_payable'
   GROUP BY o.slot, o.card_id

@@ -24,11 +24,7 @@ WITH paid AS (
   FROM sales_item AS i
   JOIN sales_sale AS s ON s.book_id = i.book_id AND s.id = i.sale_id
   JOIN payments_payment AS p ON p.slot = i.slot AND p.card_id = i.card_id AND p.book_id = i.book_id AND p.kind = 'load'
-    AND (p.reference = CASE s.kind WHEN 'sale' THEN 'sale_' ELSE 'top_' END || replace(s.id::text, '-', '')
-      OR p.id = i.load_id AND p.reference IS NULL AND EXISTS (
-        -- erased with the rest of what the holder could be known by
-        SELECT FROM evidence_leaf AS l
-        WHERE l.slot = p.slot AND l.transaction_id = p.id AND l.commitment IS NOT NULL))
+    AND p.reference = CASE s.kind WHEN 'sale' THEN 'sale_' ELSE 'top_' END || replace(s.id::text, '-', '')
   GROUP BY i.slot, i.card_id, i.sale_id
 ), back AS (
   SELECT i.slot, i.card_id, i.sale_id, sum(e.amount_fen) AS fen

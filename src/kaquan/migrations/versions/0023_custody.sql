@@ -34,9 +34,15 @@ BEGIN
     RETURNING l.transaction_id
   )
   SELECT array_agg(transaction_id) INTO v_ids FROM gone;
-  UPDATE ledger_transaction SET reference = NULL, request_key = NULL, request_hash = NULL
-  WHERE slot = p_slot AND id = ANY (v_ids);
-  UPDATE payments_payment SET reference = NULL WHERE slot = p_slot AND id = ANY (v_ids) AND reference IS NOT NULL;
+  -- What the product itself wrote there names nobody: the sale that a load delivers, the quote that a closing pays.
+  UPDATE ledger_transaction t
+  SET reference = CASE WHEN t.kind = 'closing' OR t.reference ~ '^(sale|top)_[0-9a-f]{32}$' THEN t.reference END,
+      request_key = NULL, request_hash = NULL
+  WHERE t.slot = p_slot AND t.id = ANY (v_ids);
+  UPDATE payments_payment p SET reference = t.reference
+  FROM ledger_transaction t
+  WHERE p.slot = p_slot AND p.id = ANY (v_ids) AND t.slot = p_slot AND t.id = p.id
+    AND p.reference IS DISTINCT FROM t.reference;
   RETURN QUERY SELECT unnest(v_ids);
 END $$;
 
