@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -219,6 +220,15 @@ def test_bundles_by_command(server: str, tmp_path_factory: pytest.TempPathFactor
         assert single_file.Reader(stream, key, lambda event: None).read()["hidden"] == 0
     told = kaquan("evidence", "export", str(folder / "two"), "--object", purchase, env=env)
     assert "2 entries" in told.stdout
+
+    report = document("audit", "evidence", env=env)
+    assert report["holds"]
+    assert [audit["name"] for audit in report["audits"]][:2] == ["leaves", "log"]
+    unpublished = {**env, "KAQUAN_LOG_DIRECTORY": str(folder / "published")}
+    failed = kaquan("audit", "evidence", "--json", env=unpublished)
+    assert failed.returncode == 1
+    (published,) = [audit for audit in json.loads(failed.stdout)["audits"] if not audit["holds"]]
+    assert (published["name"], published["findings"][0]["what"]) == ("published", "checkpoint")
 
     # nothing is overwritten, and no half file is left
     before = one.read_bytes()

@@ -10,7 +10,7 @@ import psycopg
 
 from kaquan.evidence.key_leaf import KeyLeafFacts, key_leaf_hash
 from kaquan.evidence.tiles import Growth
-from kaquan.kit.db import Connection, load_queries
+from kaquan.kit.db import Connection, load_queries, numbers_literal
 
 _SQL = load_queries(__package__)
 
@@ -145,8 +145,9 @@ async def append(
         connection,
         "append",
         size=grown.size - len(leaves),
-        slots=list(slots),
-        ids=list(ids),
+        # as literals: the driver would pack them one by one
+        slots=numbers_literal(slots),
+        ids="{" + ",".join([id_.hex for id_ in ids]) + "}",
         levels=[level for level, _ in places],
         numbers=[number for _, number in places],
         hashes=[grown.tiles[place] for place in places],
