@@ -22,7 +22,7 @@ from uuid import UUID
 import msgspec
 
 from kaquan.audit import store
-from kaquan.audit.invariants.leaves import judge_leaves
+from kaquan.audit.invariants.leaves import ENTRY_RECORDS, judge_leaves
 from kaquan.audit.run import FINDINGS_SHOWN, show_finding
 from kaquan.audit.types import Finding, Row
 from kaquan.evidence import (
@@ -239,7 +239,7 @@ class _Turn:
         """Go through entries, and the tiles over them; lay them into ``tree`` if there is one."""
         for start in range(begin, end, _AT_ONCE):
             until = min(start + _AT_ONCE, end)
-            rows = await store.read_named(self._connection, "entry_records", begin=start, end=until)
+            rows = await store.read_rows(self._connection, ENTRY_RECORDS, begin=start, end=until)
             numbers = range(start // WIDTH, -(-until // WIDTH))
             tiles = await self._read_tiles(0, numbers)
             above = await self._read_tiles(1, range(numbers[0] // WIDTH, numbers[-1] // WIDTH + 1))

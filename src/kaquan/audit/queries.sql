@@ -12,31 +12,6 @@ SELECT size, root, note FROM evidence_checkpoint WHERE size > %(begin)s AND size
 -- name: last_checkpoint
 SELECT max(size) FROM evidence_checkpoint WHERE size > %(begin)s AND size <= %(end)s;
 
--- name: entry_records
--- Entries with their leaves, and with what the leaves were made of, as the audit ``leaves`` has it; the first column is their
--- index, the last one whether they are of no transaction, and rightly so.
-SELECT n.log_index, n.slot, n.transaction_id, l.leaf_hash, l.salt, l.commitment, t.id, t.reference, t.request_key,
-       convert_to(
-         '["kaquan-leaf/1",' || t.slot || ',"' || encode(uuid_send(t.id), 'hex') || '",' || t.book_id || ',"' || t.kind
-         || '",' || coalesce('"' || encode(uuid_send(t.related_id), 'hex') || '"', 'null')
-         || ',' || coalesce('"' || encode(uuid_send(t.place_id), 'hex') || '"', 'null')
-         || ',' || (date_part('epoch', t.effective_at) * 1e6)::bigint
-         || ',' || (date_part('epoch', t.recorded_at) * 1e6)::bigint || ',', 'UTF8') AS before,
-       convert_to(',[' || coalesce((
-         SELECT string_agg(
-           '[' || e.leg || ',"' || e.effect || '",' || e.debit_account || ',' || coalesce(e.debit_lot::text, 'null')
-           || ',' || e.credit_account || ',' || coalesce(e.credit_lot::text, 'null') || ',' || e.amount_fen || ']',
-           ',' ORDER BY e.leg)
-         FROM ledger_entry AS e WHERE e.slot = n.slot AND e.transaction_id = n.transaction_id), '') || ']]', 'UTF8') AS after,
-       t.id IS NULL AND (
-         EXISTS (SELECT FROM policy_decision AS d WHERE d.slot = n.slot AND d.change_id = n.transaction_id)
-         OR EXISTS (SELECT FROM evidence_key AS k WHERE k.slot = n.slot AND k.id = n.transaction_id)) AS other
-FROM evidence_entry AS n
-LEFT JOIN evidence_leaf AS l ON l.slot = n.slot AND l.transaction_id = n.transaction_id
-LEFT JOIN ledger_transaction AS t ON t.slot = n.slot AND t.id = n.transaction_id
-WHERE n.log_index >= %(begin)s AND n.log_index < %(end)s
-ORDER BY n.log_index;
-
 -- name: without_leaf
 -- Transactions with ids from a time on that have no leaf.
 SELECT t.slot, t.id FROM ledger_transaction AS t

@@ -43,6 +43,41 @@ def _row(slot: int, transaction_id: object, what: str, expected: object, actual:
     }
 
 
+_BEFORE = """
+convert_to(
+  '["kaquan-leaf/1",' || t.slot || ',"' || encode(uuid_send(t.id), 'hex') || '",' || t.book_id || ',"' || t.kind
+  || '",' || coalesce('"' || encode(uuid_send(t.related_id), 'hex') || '"', 'null')
+  || ',' || coalesce('"' || encode(uuid_send(t.place_id), 'hex') || '"', 'null')
+  || ',' || (extract(epoch FROM t.effective_at) * 1000000)::bigint
+  || ',' || (extract(epoch FROM t.recorded_at) * 1000000)::bigint || ',', 'UTF8')
+"""
+"""The canonical bytes of a transaction before its commitment; see ``kaquan.evidence.leaf``."""
+
+_ENTRIES = """
+string_agg(
+  '[' || leg || ',"' || effect || '",' || debit_account || ',' || coalesce(debit_lot::text, 'null')
+  || ',' || credit_account || ',' || coalesce(credit_lot::text, 'null') || ',' || amount_fen || ']', ',' ORDER BY leg)
+"""
+"""Its entries, as they stand behind the commitment."""
+
+ENTRY_RECORDS = f"""
+SELECT n.log_index, n.slot, n.transaction_id, l.leaf_hash, l.salt, l.commitment, t.id, t.reference, t.request_key,
+       {_BEFORE},
+       convert_to(',[' || coalesce((
+         SELECT {_ENTRIES} FROM ledger_entry AS e WHERE e.slot = n.slot AND e.transaction_id = n.transaction_id
+       ), '') || ']]', 'UTF8'),
+       t.id IS NULL AND (
+         EXISTS (SELECT FROM policy_decision AS d WHERE d.slot = n.slot AND d.change_id = n.transaction_id)
+         OR EXISTS (SELECT FROM evidence_key AS k WHERE k.slot = n.slot AND k.id = n.transaction_id))
+FROM evidence_entry AS n
+LEFT JOIN evidence_leaf AS l ON l.slot = n.slot AND l.transaction_id = n.transaction_id
+LEFT JOIN ledger_transaction AS t ON t.slot = n.slot AND t.id = n.transaction_id
+WHERE n.log_index >= %(begin)s AND n.log_index < %(end)s
+ORDER BY n.log_index
+"""
+"""Entries of the log in its order: index, a row for :func:`judge_leaves`, and whether they are of no transaction, and
+rightly so."""
+
 AUDIT = Audit(
     name="leaves",
     proves_en="Every transaction has its evidence leaf, the leaf is the hash of the transaction, and there "
@@ -54,24 +89,15 @@ AUDIT = Audit(
     counts="leaves",
     count_sql="SELECT count(*) FROM evidence_leaf",
     # In the order of the keys, which lets PostgreSQL merge three indexes as the rows are fetched.
-    sql="""
+    sql=f"""
 (SELECT t.slot, l.transaction_id, l.leaf_hash, l.salt, l.commitment, t.id, t.reference, t.request_key,
-        convert_to(
-          '["kaquan-leaf/1",' || t.slot || ',"' || encode(uuid_send(t.id), 'hex') || '",' || t.book_id || ',"' || t.kind
-          || '",' || coalesce('"' || encode(uuid_send(t.related_id), 'hex') || '"', 'null')
-          || ',' || coalesce('"' || encode(uuid_send(t.place_id), 'hex') || '"', 'null')
-          -- microseconds: exact in a double until the year 2255
-          || ',' || (date_part('epoch', t.effective_at) * 1e6)::bigint
-          || ',' || (date_part('epoch', t.recorded_at) * 1e6)::bigint || ',', 'UTF8') AS before,
-        convert_to(',[' || coalesce(e.entries, '') || ']]', 'UTF8') AS after
+        {_BEFORE},
+        convert_to(',[' || coalesce(e.entries, '') || ']]', 'UTF8')
  FROM ledger_transaction AS t
  LEFT JOIN evidence_leaf AS l ON l.slot = t.slot AND l.transaction_id = t.id
  LEFT JOIN (
    SELECT slot, transaction_id,
-          string_agg(
-            '[' || leg || ',"' || effect || '",' || debit_account || ',' || coalesce(debit_lot::text, 'null')
-            || ',' || credit_account || ',' || coalesce(credit_lot::text, 'null') || ',' || amount_fen || ']',
-            ',' ORDER BY leg) AS entries
+          {_ENTRIES} AS entries
    FROM ledger_entry GROUP BY slot, transaction_id
  ) AS e ON e.slot = t.slot AND e.transaction_id = t.id
  ORDER BY t.slot, t.id)
