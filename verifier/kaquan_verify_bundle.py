@@ -9,7 +9,7 @@ and only if, all that is in it is proven. What is wrong first is named: an event
 
 What is checked:
   1. the leaves of the log are laid side by side, entries and hashes over what is not shown, without a gap;
-  2. each checkpoint is signed by the key and has the size and the root of the tree laid so far (RFC 9162, 2.1.1);
+  2. each checkpoint is signed by the key, or by one of several, and has the size and the root of the tree laid so far;
   3. the events follow each other as they were written;
   4. the whole file is signed by the key.
 """
@@ -69,9 +69,9 @@ def read_key(text: str) -> tuple:
     return name, expected, raw[1:]
 
 
-def open_note(note: str, key: tuple) -> list:
-    """The lines of the text that the key has signed (C2SP signed-note)."""
-    name, key_id, public = key
+def open_note(note: str, keys: list) -> list:
+    """The lines of the text that one of the keys, or more, have signed (C2SP signed-note)."""
+    known = {(name, key_id): public for name, key_id, public in keys}
     text, blank, tail = note.rpartition("\n\n")
     lines = tail.split("\n")
     if not blank or not tail or lines.pop() != "" or not 0 < len(lines) <= 16:
@@ -87,15 +87,16 @@ def open_note(note: str, key: tuple) -> list:
         signature = decode(value)
         if len(signature) < 5:
             raise Invalid("a signature is cut off")
-        if (signer, signature[:4]) != (name, key_id):
-            continue  # of a key that we do not know
+        public = known.pop((signer, signature[:4]), None)
+        if public is None:
+            continue  # of a key that we do not know, or have seen
         try:
             Ed25519PublicKey.from_public_bytes(public).verify(signature[4:], text.encode())
         except (InvalidSignature, ValueError):
             raise Invalid("a signature is not of this key") from None
         signed += 1
-    if signed != 1:
-        raise Invalid("a note is not signed by this key" if not signed else "a signature is there twice")
+    if not signed:
+        raise Invalid("a note is not signed by this key")
     return text.split("\n")[:-1]
 
 
@@ -127,8 +128,8 @@ class Tree:
 class Reader:
     """Reads a bundle from the front."""
 
-    def __init__(self, stream, key: tuple, show) -> None:
-        self.stream, self.key, self.show = stream, key, show
+    def __init__(self, stream, keys: list, show) -> None:
+        self.stream, self.keys, self.log, self.show = stream, keys, keys[0][0], show
         self.whole = hashlib.sha256()
         self.tree = Tree()
         self.last, self.check, self.hidden = "-", "", 0
@@ -149,7 +150,7 @@ class Reader:
             raise Invalid("this is no bundle")
         word, rest = self.line()
         head = read_json(rest, dict)
-        if word != "head" or head.get("log") != self.key[0]:
+        if word != "head" or head.get("log") != self.log:
             raise Invalid("the bundle is of another log")
         self.old_size = head["old_size"]
         while True:
@@ -207,8 +208,8 @@ class Reader:
 
     def checkpoint(self, after: str, note: bytes) -> None:
         self.stand_behind(after, "a checkpoint")
-        lines = open_note(read_text(note), self.key)
-        if len(lines) != 3 or lines[0] != self.key[0]:
+        lines = open_note(read_text(note), self.keys)
+        if len(lines) != 3 or lines[0] != self.log:
             raise Invalid("what is signed is no checkpoint of this log")
         size, root = number(lines[1]), decode(lines[2])
         if size != self.tree.size:
@@ -229,8 +230,8 @@ class Reader:
         text = read_text(self.stream.read(MAX_LINE))
         if not text.startswith("\n") or self.stream.read(1):
             raise Invalid("there is no last signature")
-        lines = open_note(text[1:], self.key)
-        if lines != [FORMAT, self.key[0], base64.b64encode(digest).decode()]:
+        lines = open_note(text[1:], self.keys)
+        if lines != [FORMAT, self.log, base64.b64encode(digest).decode()]:
             raise Invalid("the bundle is not the one that was signed")
         return {**head, **told, "checkpoints": self.checkpoints}
 
@@ -269,15 +270,15 @@ def moment(microseconds: int) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Verify a bundle of kaquan offline.")
     parser.add_argument("bundle", help="the file")
-    parser.add_argument("--key", required=True, help="public key of the log: name+id+base64")
+    parser.add_argument("--key", required=True, action="append", help="public key of the log; may be given again")
     parser.add_argument("--list", action="store_true", help="print every event: proven once the end is reached")
     parser.add_argument("--json", action="store_true", help="print what was proven as one JSON document")
     asked = parser.parse_args()
     show = (lambda event: print(describe(event))) if asked.list and not asked.json else (lambda event: None)
     try:
-        key = read_key(asked.key)
+        keys = [read_key(text) for text in asked.key]
         with open(asked.bundle, "rb") as stream:
-            found = Reader(stream, key, show).read()
+            found = Reader(stream, keys, show).read()
     except OSError as error:
         print(f"{asked.bundle}: {error.strerror}", file=sys.stderr)
         return 1

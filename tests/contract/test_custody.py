@@ -41,7 +41,7 @@ async def verified(api: Api, response: httpx.Response) -> tuple[dict[str, Any], 
     assert int(response.headers["content-length"]) == len(response.content)
     key = (await api.client().get("/log/keys")).text.split()[-1]
     events: list[Any] = []
-    found = single_file.Reader(io.BytesIO(response.content), single_file.read_key(key), events.append).read()
+    found = single_file.Reader(io.BytesIO(response.content), [single_file.read_key(key)], events.append).read()
     return found, events
 
 
@@ -212,12 +212,12 @@ def test_bundles_by_command(server: str, tmp_path_factory: pytest.TempPathFactor
     done = document("evidence", "export", str(one), "--object", purchase, env=env)
     assert (done["entries"], done["facts"], done["bytes"]) == (2, 0, one.stat().st_size)
     with one.open("rb") as stream:
-        assert single_file.Reader(stream, key, lambda event: None).read()["entries"] == 2
+        assert single_file.Reader(stream, [key], lambda event: None).read()["entries"] == 2
     times = ("--from", "2020-01-01T00:00:00+08:00", "--to", "2099-01-01T00:00:00+08:00")
     done = document("evidence", "export", str(all_), *times, env=env)
     assert (done["entries"], done["hidden"], done["old_size"], done["size"]) == (4, 0, 0, 4)
     with all_.open("rb") as stream:
-        assert single_file.Reader(stream, key, lambda event: None).read()["hidden"] == 0
+        assert single_file.Reader(stream, [key], lambda event: None).read()["hidden"] == 0
     told = kaquan("evidence", "export", str(folder / "two"), "--object", purchase, env=env)
     assert "2 entries" in told.stdout
 

@@ -68,7 +68,8 @@ class Made:
             hidden += max(0, mark - max(laid, old))
             laid = mark
             if mark in (*kept, size) or (old and mark == old):
-                self.lines.append(bundle.checkpoint(self.checkpoint(mark)))
+                signers = how.get("kept_signers", self.signers) if mark in kept else self.signers
+                self.lines.append(bundle.checkpoint(self.checkpoint(mark, signers)))
             if mark in shown:
                 self.lines.append(bundle.entry(name(mark), mark, content(mark)))
                 laid = mark + 1
@@ -77,9 +78,9 @@ class Made:
     def read(self, node: Any) -> bytes:
         return perfect_root(self.leaves[node.number << node.height : (node.number + 1) << node.height])
 
-    def checkpoint(self, size: int) -> str:
+    def checkpoint(self, size: int, signers: list[LogSigner]) -> str:
         root = root_of_range(0, size, self.read)
-        return sign_note(Checkpoint(NAME, size, root).text, NAME, self.signers)
+        return sign_note(Checkpoint(NAME, size, root).text, NAME, signers)
 
     @property
     def bytes(self) -> bytes:
@@ -89,9 +90,11 @@ class Made:
         return [n for n, line in enumerate(self.lines) if line.startswith(word.encode())][turn]
 
 
-def read(raw: bytes) -> dict[str, Any]:
+def read(raw: bytes, keys: tuple[LogKey, ...] = (KEY,)) -> dict[str, Any]:
     events: list[Any] = []
-    found: dict[str, Any] = single_file.Reader(io.BytesIO(raw), single_file.read_key(KEY.text), events.append).read()
+    found: dict[str, Any] = single_file.Reader(
+        io.BytesIO(raw), [single_file.read_key(key.text) for key in keys], events.append
+    ).read()
     return {**found, "shown": len(events)}
 
 
@@ -208,9 +211,15 @@ def test_a_bundle_written_anew_with_an_altered_entry_is_refused() -> None:
     bundle = Bundle(NAME)
     lines = [bundle.begin({"log": NAME, "old_size": 0, "size": 5, "object": "x"})]
     lines += [bundle.entry(name(n), n, content(n, 9 if n == 2 else 100)) for n in range(5)]
-    lines.append(bundle.checkpoint(true.checkpoint(5)))
+    lines.append(bundle.checkpoint(true.checkpoint(5, [SIGNER])))
     raw = b"".join(lines) + bundle.end(hidden=0, signers=[SIGNER])
     assert "are not those that were signed" in refusal(raw)
+
+
+def test_a_period_in_which_the_key_was_changed_needs_both() -> None:
+    raw = Made(9, [4, 8], old=2, kept=(3,), kept_signers=[OTHER]).bytes
+    assert "not signed by this key" in refusal(raw)
+    assert read(raw, (KEY, LogKey(NAME, OTHER.public)))["entries"] == 2
 
 
 def test_facts_that_nobody_signed_are_refused() -> None:
