@@ -36,6 +36,7 @@ from kaquan.cards.look_up import (
     list_cards,
     list_pockets,
     list_programmes,
+    list_tenures,
     list_terms,
 )
 from kaquan.cards.loss import LossCause, card_found, put_losses_into_effect, report_loss
@@ -92,6 +93,7 @@ from kaquan.cards.types import (
     Replacement,
     Restriction,
     Search,
+    Tenure,
     TermsVersion,
     Transfer,
     TransferKind,
@@ -151,6 +153,7 @@ __all__ = [
     "Replacement",
     "Restriction",
     "Search",
+    "Tenure",
     "TermsVersion",
     "Transfer",
     "TransferKind",
@@ -202,6 +205,7 @@ __all__ = [
     "list_events",
     "list_pockets",
     "list_programmes",
+    "list_tenures",
     "list_terms",
     "mark_sold",
     "note_extension",

@@ -355,6 +355,34 @@ JOIN cards_card c ON c.slot = e.slot AND c.id = e.card_id
 WHERE e.slot = %(slot)s AND e.book_id = %(book_id)s AND e.kind = 'registered'
   AND e.details ->> 'customer_id' = %(customer_hex)s;
 
+-- name: tenures
+-- Which cards somebody has or had, and from when until when. Whose card it was first held it, unregistered, before.
+WITH card AS (
+  SELECT c.id, c.customer_id, c.registered_at FROM cards_card c
+  WHERE c.slot = %(slot)s AND c.book_id = %(book_id)s AND c.customer_id = %(customer_id)s
+  UNION
+  SELECT c.id, c.customer_id, c.registered_at FROM cards_event e
+  JOIN cards_card c ON c.slot = e.slot AND c.id = e.card_id
+  WHERE e.slot = %(slot)s AND e.book_id = %(book_id)s AND e.kind = 'registered'
+    AND e.details ->> 'customer_id' = %(customer_hex)s
+  UNION
+  SELECT c.id, c.customer_id, c.registered_at FROM cards_gift g
+  JOIN cards_card c ON c.slot = g.slot AND c.id = g.card_id
+  WHERE g.slot = %(slot)s AND g.book_id = %(book_id)s AND g.claimed_by = %(customer_id)s
+), holder AS (
+  SELECT e.card_id, e.at, (e.details ->> 'customer_id')::uuid AS customer_id FROM cards_event e
+  WHERE e.slot = %(slot)s AND e.card_id IN (SELECT id FROM card) AND e.kind IN ('registered', 'unbound')
+  UNION
+  SELECT g.card_id, g.ended_at, g.claimed_by FROM cards_gift g
+  WHERE g.slot = %(slot)s AND g.card_id IN (SELECT id FROM card) AND g.status = 'claimed'
+  UNION
+  SELECT id, registered_at, customer_id FROM card WHERE customer_id IS NOT NULL
+), tenure AS (
+  SELECT card_id, customer_id, CASE WHEN row_number() OVER w > 1 THEN at END AS begins, lead(at) OVER w AS ends
+  FROM holder WINDOW w AS (PARTITION BY card_id ORDER BY at NULLS FIRST)
+)
+SELECT card_id, begins, ends FROM tenure WHERE customer_id = %(customer_id)s ORDER BY card_id, begins NULLS FIRST;
+
 -- name: cards_by_customer
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,

@@ -36,6 +36,7 @@ from kaquan.cards.types import (
     ProgrammeTerms,
     Restriction,
     Search,
+    Tenure,
     TermsVersion,
     Transfer,
     TransferKind,
@@ -450,6 +451,12 @@ async def load_terms_of_customer(
         for programme_id, version in await _read(pool, "terms_of_customer", {**params, "slot": slot}):
             found.add((programme_id, version))
     return sorted(found)
+
+
+async def load_tenures(pool: Pool, *, book_id: int, slots: Sequence[int], customer_id: UUID) -> list[Tenure]:
+    """Every card that somebody has or had, and when."""
+    params = {"book_id": book_id, "customer_id": customer_id, "customer_hex": customer_id.hex}
+    return [Tenure(slot, *row) for slot in slots for row in await _read(pool, "tenures", {**params, "slot": slot})]
 
 
 class _NotDoneError(Exception):

@@ -439,6 +439,15 @@ class Event(msgspec.Struct, frozen=True):
     details: dict[str, Any]
 
 
+class Tenure(msgspec.Struct, frozen=True):
+    """When a card was somebody's: from ``begins`` (None: since it was made) to before ``ends`` (None: it still is)."""
+
+    slot: int
+    card_id: UUID
+    begins: datetime | None
+    ends: datetime | None
+
+
 class TransferKind(StrEnum):
     """Why balance goes from one card to another."""
 

@@ -9,7 +9,17 @@ It knows nothing of cards or money rules, and no posting ever waits for it.
 from kaquan.evidence.check import Comparison, compare_checkpoint
 from kaquan.evidence.key_leaf import KeyLeafFacts, key_bytes, key_leaf_hash
 from kaquan.evidence.leaf import LeafEntry, LeafFacts, canonical_bytes, commit_private, leaf_hash, private_bytes
-from kaquan.evidence.note import Checkpoint, LogKey, NoteError, open_checkpoint, open_note, read_key, sign_note
+from kaquan.evidence.note import (
+    Checkpoint,
+    LogKey,
+    NoteError,
+    Signer,
+    encode,
+    open_checkpoint,
+    open_note,
+    read_key,
+    sign_note,
+)
 from kaquan.evidence.outcomes import RECEIPT_CONTRADICTED, RECEIPT_NOT_READY
 from kaquan.evidence.policy_leaf import PolicyLeafFacts, PolicyLeafRule, policy_bytes, policy_leaf_hash
 from kaquan.evidence.read import (
@@ -21,16 +31,20 @@ from kaquan.evidence.read import (
     get_tile,
     prove_growth,
     prove_leaf,
+    read_head,
     read_leaf,
+    read_nodes,
 )
 from kaquan.evidence.receipt import Opening, Verified, verify_receipt, write_receipt
 from kaquan.evidence.sequence import LogError, Sequencer, Taken
+from kaquan.evidence.store import SEQUENCER_LOCK
 from kaquan.evidence.tiles import Tile, read_path
-from kaquan.evidence.tree import hash_leaf
+from kaquan.evidence.tree import hash_leaf, split_range
 
 __all__ = [
     "RECEIPT_CONTRADICTED",
     "RECEIPT_NOT_READY",
+    "SEQUENCER_LOCK",
     "Checkpoint",
     "Comparison",
     "Inclusion",
@@ -44,6 +58,7 @@ __all__ = [
     "PolicyLeafFacts",
     "PolicyLeafRule",
     "Sequencer",
+    "Signer",
     "StoredLeaf",
     "Taken",
     "Tile",
@@ -51,6 +66,7 @@ __all__ = [
     "canonical_bytes",
     "commit_private",
     "compare_checkpoint",
+    "encode",
     "get_checkpoint",
     "get_head",
     "get_keys",
@@ -66,10 +82,13 @@ __all__ = [
     "private_bytes",
     "prove_growth",
     "prove_leaf",
+    "read_head",
     "read_key",
     "read_leaf",
+    "read_nodes",
     "read_path",
     "sign_note",
+    "split_range",
     "verify_receipt",
     "write_receipt",
 ]

@@ -56,7 +56,7 @@ SET server = excluded.server, horizon = excluded.horizon, walked_to = excluded.w
 
 -- name: append
 SELECT evidence_append_v1(
-  %(size)s, %(slots)b::smallint[], %(ids)b::uuid[], %(levels)s::smallint[], %(numbers)s::bigint[], %(hashes)b::bytea[],
+  %(size)s, %(slots)s::smallint[], %(ids)s::uuid[], %(levels)s::smallint[], %(numbers)s::bigint[], %(hashes)b::bytea[],
   %(root)s, %(note)s, %(at)s);
 
 -- name: read_tiles
@@ -67,4 +67,4 @@ WHERE (level, number) IN (SELECT * FROM unnest(%(levels)s::smallint[], %(numbers
 SELECT log_index FROM evidence_entry WHERE slot = %(slot)s AND transaction_id = %(id)s;
 
 -- name: read_leaf
-SELECT leaf_hash, salt FROM evidence_leaf WHERE slot = %(slot)s AND transaction_id = %(id)s;
+SELECT leaf_hash, salt, commitment FROM evidence_leaf WHERE slot = %(slot)s AND transaction_id = %(id)s;

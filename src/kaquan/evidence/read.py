@@ -7,16 +7,17 @@ from uuid import UUID
 from kaquan.evidence import store
 from kaquan.evidence.note import LogKey
 from kaquan.evidence.tiles import Tile, read_node, tile_of
-from kaquan.evidence.tree import HASH_BYTES, consistency_ranges, inclusion_ranges, prove, split_range
+from kaquan.evidence.tree import HASH_BYTES, Node, consistency_ranges, inclusion_ranges, prove, split_range
 from kaquan.kit.db import Connection, Pool
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
 
 
 class StoredLeaf(NamedTuple):
-    """A leaf: its hash, and the salt of what it commits to."""
+    """A leaf: its hash, and the salt of what it commits to, or, once that is erased, the commitment alone."""
 
     hash: bytes
     salt: bytes | None
+    commitment: bytes | None
 
 
 class Inclusion(NamedTuple):
@@ -88,6 +89,17 @@ async def read_tiles_under(connection: Connection, ranges: Sequence[tuple[int, i
     """The tiles out of which the hashes of these ranges of leaves are folded."""
     needed = {tile_of(node) for start, end in ranges for node in split_range(start, end)}
     return await store.read_tiles(connection, needed)
+
+
+async def read_head(connection: Connection) -> store.Head | None:
+    """The log as its newest checkpoint has it, in the snapshot of a session; None before it begins."""
+    return await store.read_log(connection)
+
+
+async def read_nodes(connection: Connection, nodes: Sequence[Node]) -> list[bytes]:
+    """The hashes of nodes that the log has."""
+    tiles = await store.read_tiles(connection, {tile_of(node) for node in nodes})
+    return [read_node(node, lambda level, number: tiles[level, number]) for node in nodes]
 
 
 async def _prove(connection: Connection, ranges: Sequence[tuple[int, int]]) -> list[bytes]:

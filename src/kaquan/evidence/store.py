@@ -10,11 +10,11 @@ import psycopg
 
 from kaquan.evidence.key_leaf import KeyLeafFacts, key_leaf_hash
 from kaquan.evidence.tiles import Growth
-from kaquan.kit.db import Connection, load_queries
+from kaquan.kit.db import Connection, load_queries, numbers_literal
 
 _SQL = load_queries(__package__)
 
-_LOCK = 0x6B61_7175_616E_0001
+SEQUENCER_LOCK = 0x6B61_7175_616E_0001
 """The advisory lock of the sequencer in a database: any number that nobody else takes."""
 
 
@@ -63,7 +63,7 @@ async def one_writer(connection: Connection) -> AsyncIterator[bool]:
             # backlogs are long, and young tables have no statistics: their indexes are right whatever these say
             for setting in ("statement_timeout = 0", "enable_seqscan = off", "enable_hashjoin = off", "jit = off"):
                 await connection.execute(f"SET LOCAL {setting}".encode())
-            row = await (await connection.execute(_SQL["try_lock"], {"lock": _LOCK})).fetchone()
+            row = await (await connection.execute(_SQL["try_lock"], {"lock": SEQUENCER_LOCK})).fetchone()
             yield row is not None and bool(row[0])
     except psycopg.errors.SerializationFailure:
         raise LostRaceError from None
@@ -145,8 +145,9 @@ async def append(
         connection,
         "append",
         size=grown.size - len(leaves),
-        slots=list(slots),
-        ids=list(ids),
+        # as literals: the driver would pack them one by one
+        slots=numbers_literal(slots),
+        ids="{" + ",".join([id_.hex for id_ in ids]) + "}",
         levels=[level for level, _ in places],
         numbers=[number for _, number in places],
         hashes=[grown.tiles[place] for place in places],
@@ -172,7 +173,7 @@ async def find_entry(connection: Connection, *, slot: int, id_: UUID) -> int | N
     return int(rows[0][0]) if rows else None
 
 
-async def read_leaf(connection: Connection, *, slot: int, id_: UUID) -> tuple[bytes, bytes | None] | None:
-    """The hash of a leaf, and the salt that opens its commitment."""
+async def read_leaf(connection: Connection, *, slot: int, id_: UUID) -> tuple[bytes, bytes | None, bytes | None] | None:
+    """The hash of a leaf, the salt that opens its commitment, and the commitment where that salt is erased."""
     rows = await _rows(connection, "read_leaf", slot=slot, id=id_)
-    return (rows[0][0], rows[0][1]) if rows else None
+    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None

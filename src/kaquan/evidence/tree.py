@@ -36,10 +36,12 @@ def hash_children(left: bytes, right: bytes) -> bytes:
 
 def perfect_root(hashes: Sequence[bytes]) -> bytes:
     """The node over 2**n neighbours of one height."""
-    row = list(hashes)
-    while len(row) > 1:
-        row = [hash_children(row[i], row[i + 1]) for i in range(0, len(row), 2)]
-    return row[0]
+    row = b"".join(hashes)
+    pair = 2 * HASH_BYTES
+    while len(row) > HASH_BYTES:
+        # hash_children over neighbours as they lie
+        row = b"".join([sha256(b"\x01" + row[i : i + pair]).digest() for i in range(0, len(row), pair)])
+    return row
 
 
 def split_range(start: int, end: int) -> list[Node]:

@@ -25,7 +25,8 @@ from kaquan.ledger.types import Transaction
 async def get_receipt(
     pool: Pool, *, book_id: int, slots: Sequence[int], transaction_id: UUID, opened: bool = False
 ) -> str | Refusal:
-    """The receipt of a transaction, with ``opened`` also the opening of its private fields if it has any.
+    """The receipt of a transaction, with ``opened`` also the opening of its private fields, if it has any that were not
+    erased.
 
     Refused: ``not_found``, ``receipt_not_ready`` before the next checkpoint, ``receipt_contradicted`` for a transaction
     that was altered: nothing is proven that is not so.
@@ -34,10 +35,11 @@ async def get_receipt(
     if isinstance(found, Refusal):
         return found
     leaf = await read_leaf(pool, slot=found.slot, id_=found.id)
-    opening = None
+    opening, commitment = None, None if leaf is None else leaf.commitment
     if leaf is not None and leaf.salt is not None:
         opening = Opening(leaf.salt, private_bytes(reference=found.reference, request_key=found.request_key))
-    entry = canonical_bytes(leaf_facts(found, None if opening is None else opening.commitment))
+        commitment = opening.commitment
+    entry = canonical_bytes(leaf_facts(found, commitment))
     if leaf is None or hash_leaf(entry) != leaf.hash:
         return RECEIPT_CONTRADICTED.refuse()
     inclusion = await prove_leaf(pool, slot=found.slot, id_=found.id)

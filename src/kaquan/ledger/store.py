@@ -428,6 +428,25 @@ async def read_transaction(
     return found[0] if found else None
 
 
+async def find_openings(
+    connection: Connection,
+    *,
+    book_id: int,
+    slot: int,
+    owner_id: UUID,
+    begins: datetime | None,
+    ends: datetime | None,
+    after_id: UUID | None,
+    limit: int,
+) -> list[tuple[Transaction, bytes]]:
+    """The next transactions of an owner's accounts, recorded from ``begins`` and before ``ends``, whose private fields
+    are not erased, by id behind ``after_id``; each with its salt."""
+    params = {"book_id": book_id, "slot": slot, "owner_id": owner_id, "begins": begins, "ends": ends}
+    rows = await list_rows(connection, _SQL["find_openings"], {**params, "after_id": after_id, "limit": limit})
+    found = await _with_entries(connection, [row[:-1] for row in rows])
+    return [(transaction, row[-1]) for transaction, row in zip(found, rows, strict=True)]
+
+
 async def list_transactions(
     connection: Connection, params: Params, *, owner_id: UUID | None, other_owner_id: UUID | None, slots: Sequence[int]
 ) -> list[Transaction]:

@@ -204,3 +204,7 @@ WHERE e.slot = %(slot)s AND p.kind = %(kind)s::payments_kind
   AND e.transaction_id < %(until_id)s  -- if until_id
   AND p.created_at < %(created_before)s  -- if created_before
 ORDER BY e.transaction_id DESC LIMIT %(limit)s;
+
+-- name: erase_openings
+SELECT erased FROM payments_erase_openings_v1(
+  %(slot)s::smallint, %(book_id)s, %(ids)s::uuid[], %(entries)s::bytea[], %(commitments)s::bytea[]);

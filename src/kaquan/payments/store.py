@@ -1,6 +1,6 @@
 """The payments room's statements; see ``queries.sql`` and migration 0005."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -356,6 +356,22 @@ def _place_rule(row: Sequence[Any]) -> PlaceRule:
         id_, book_id, programme_id, name, PlaceRuleKind(kind), Holder(holder), latitude_udeg, longitude_udeg, radius_m,
         max_speed_kmh, grace_m, hours, created_at, ended_at,
     )  # fmt: skip
+
+
+async def erase_openings(
+    connection: Connection, *, book_id: int, slot: int, entries: Mapping[UUID, tuple[bytes, bytes]]
+) -> list[UUID]:
+    """Erase the private fields and salts of transactions, given with their canonical bytes and the commitments in them.
+
+    Which were erased: not one whose leaf would no longer be that of its bytes."""
+    params = {
+        "book_id": book_id,
+        "slot": slot,
+        "ids": list(entries),
+        "entries": [entry for entry, _ in entries.values()],
+        "commitments": [commitment for _, commitment in entries.values()],
+    }
+    return [row[0] for row in await (await connection.execute(_SQL["erase_openings"], params)).fetchall()]
 
 
 async def load_place_rules(pool: Pool, params: Params) -> list[PlaceRule]:

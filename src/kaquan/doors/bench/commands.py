@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from kaquan.doors.bench import store
 from kaquan.doors.bench.cards import measure_cards
 from kaquan.doors.bench.engine import best_update, measure_engine
+from kaquan.doors.bench.evidence import measure_log, measure_purchases
 from kaquan.doors.bench.figures import Figure, Goal, Results, print_results, write_results
 from kaquan.doors.bench.growth import measure_growth
 from kaquan.doors.bench.http import measure_http
@@ -82,9 +83,24 @@ def cards(as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
     _bench("cards", [_cards], _settings(), as_json=as_json, results=results)
 
 
+@bench_app.command()
+def evidence(
+    seconds: Seconds = DEFAULT_SECONDS,
+    sustained: Annotated[
+        float, typer.Option(min=1.0, help="How long leaves are made at 8,000/s while the log is watched.")
+    ] = 300.0,
+    as_json: AsJson = False,
+    results: ResultsFolder = RESULTS,
+) -> None:
+    """Purchases with and without the sequencer, how soon a leaf is signed, and the audit of all."""
+    settings = _settings()
+    measures = [_with_and_without_log(settings, seconds), _log(sustained)]
+    _bench("evidence", measures, settings, as_json=as_json, results=results)
+
+
 @bench_app.command("all")
 def everything(seconds: Seconds = DEFAULT_SECONDS, as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
-    """All but growth, one after the other on one server."""
+    """All but growth and evidence, one after the other on one server."""
     settings = _settings()
     _bench(
         "all",
@@ -135,6 +151,33 @@ def _http(settings: Settings, seconds: float) -> Measure:
                     clock=SystemClock(),
                 )
             )
+
+    return measure
+
+
+def _with_and_without_log(settings: Settings, seconds: float) -> Measure:
+    def measure(stand: Stand) -> Measured:
+        with _new_keyring(stand) as (keyring, path):
+            return uvloop.run(
+                measure_purchases(
+                    stand,
+                    keyring,
+                    path,
+                    seconds=seconds,
+                    workers=settings.processes,
+                    ids=SystemIds(),
+                    clock=SystemClock(),
+                )
+            )
+
+    return measure
+
+
+def _log(seconds: float) -> Measure:
+    def measure(stand: Stand) -> Measured:
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        with _new_keyring(stand) as (_, path), Progress(*columns, console=_notes) as bar:
+            return uvloop.run(measure_log(stand, path, seconds=seconds, ids=SystemIds(), clock=SystemClock(), bar=bar))
 
     return measure
 

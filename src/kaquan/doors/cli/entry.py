@@ -15,6 +15,7 @@ from kaquan.doors.cli.commands.batch import batch_app
 from kaquan.doors.cli.commands.card import card_app
 from kaquan.doors.cli.commands.db import db_app
 from kaquan.doors.cli.commands.demo import demo
+from kaquan.doors.cli.commands.evidence import evidence_app
 from kaquan.doors.cli.commands.imports import import_app
 from kaquan.doors.cli.commands.key import key_app
 from kaquan.doors.cli.commands.log import log_app
@@ -57,6 +58,7 @@ app.add_typer(operator_app, name="operator")
 app.add_typer(approval_app, name="approval")
 app.add_typer(policy_app, name="policy")
 app.add_typer(log_app, name="log")
+app.add_typer(evidence_app, name="evidence")
 app.add_typer(receipt_app, name="receipt")
 app.add_typer(bench_app, name="bench")
 

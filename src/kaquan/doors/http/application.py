@@ -19,6 +19,7 @@ from kaquan.doors.http.buyer_lists import BUYER_LIST_CONTROLLERS
 from kaquan.doors.http.card_life import CARD_LIFE_CONTROLLERS
 from kaquan.doors.http.cards import CARD_CONTROLLERS
 from kaquan.doors.http.closing import CLOSING_CONTROLLERS
+from kaquan.doors.http.custody import EvidenceController
 from kaquan.doors.http.customers import CustomerController
 from kaquan.doors.http.enquiries import EnquiryController
 from kaquan.doors.http.imports import ImportController
@@ -69,6 +70,7 @@ CONTROLLERS: list[type[Controller]] = [
     *LIMIT_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     LogController,
+    EvidenceController,
     PolicyController,
     *CLOSING_CONTROLLERS,
     ProgrammeEndController,

@@ -341,7 +341,7 @@ class TransactionController(Controller):
             slots=app.slots,
             transaction_id=uuid_of(read_path(request, TransactionId)),
         )
-        return _answer_receipt(found)
+        return answer_receipt(found)
 
     @post(
         "/{id:str}/receipt/reveal",
@@ -364,10 +364,11 @@ class TransactionController(Controller):
             transaction_id=uuid_of(read_path(request, TransactionId)),
             by=actor_of(request),
         )
-        return _answer_receipt(found)
+        return answer_receipt(found)
 
 
-def _answer_receipt(found: str | Refusal) -> Response[bytes]:
+def answer_receipt(found: str | Refusal) -> Response[bytes]:
+    """A receipt as the text that it is."""
     return problem_response(found) if isinstance(found, Refusal) else Response(found.encode(), media_type="text/plain")
 
 

@@ -1,6 +1,6 @@
 """The jobs by name, with their times. All times are UTC."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -10,7 +10,8 @@ from procrastinate.exceptions import UniqueViolation
 from procrastinate.jobs import Status
 
 from kaquan.app import App
-from kaquan.audit import run_audits
+from kaquan.audit import find_audits, follow_log, run_audits
+from kaquan.audit.types import Finding
 from kaquan.cards import (
     SYSTEM,
     Hand,
@@ -40,6 +41,7 @@ from kaquan.ledger import forget_answers, take_checkpoints
 from kaquan.notices.courier import send_due
 from kaquan.parties.customers import erase_retained
 from kaquan.parties.staff import expire_approvals
+from kaquan.payments.erase import erase_openings
 from kaquan.payments.expire import expire_overdue
 from kaquan.payments.reserve import settle_left
 from kaquan.sales import deliver_sales, erase_purchasers, expire_sales
@@ -61,6 +63,18 @@ _log = structlog.get_logger("kaquan.worker")
 def connector(conninfo: str) -> PsycopgConnector:
     """The queue's own sessions: two for jobs and one that listens."""
     return PsycopgConnector(conninfo=app_conninfo(conninfo, schema=SCHEMA), min_size=1, max_size=2)
+
+
+def _tell(audit: str, findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        _log.error(
+            "an audit does not hold",
+            audit=audit,
+            what=finding.what,
+            expected=finding.expected,
+            actual=finding.actual,
+            **finding.ids,
+        )
 
 
 def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
@@ -173,20 +187,21 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
 
     @periodic(EVERY_HOUR)
     async def audit() -> int:
-        report = await run_audits(app.pool)
+        # the log and its leaves are followed as they grow; as a whole they are audited by command
+        names = [name for name in find_audits() if name not in ("leaves", "log")]
+        report = await run_audits(app.pool, names=names)
         AUDITED_AT.set(report.as_of.timestamp())
         for result in report.audits:
             AUDIT_FINDINGS.labels(result.name).set(result.finding_count)
-            for finding in result.findings:
-                _log.error(
-                    "an audit does not hold",
-                    audit=result.name,
-                    what=finding.what,
-                    expected=finding.expected,
-                    actual=finding.actual,
-                    **finding.ids,
-                )
+            _tell(result.name, result.findings)
         return sum(result.finding_count for result in report.audits)
+
+    @periodic(EVERY_10_MINUTES)
+    async def audit_evidence() -> int:
+        found = await follow_log(app.pool, app.clock, app.keyring.log_signers, app.slots)
+        AUDIT_FINDINGS.labels("evidence").set(found.finding_count)
+        _tell("evidence", found.findings)
+        return found.finding_count
 
     @periodic(EVERY_NIGHT)
     async def forget_old_answers() -> int:
@@ -208,6 +223,10 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @periodic(EVERY_NIGHT)
     async def erase_retained_data() -> int:
         return await erase_retained(app.pool, app.clock, app.ids)
+
+    @periodic(EVERY_10_MINUTES)
+    async def erase_openings_due() -> int:
+        return await erase_openings(app.pool, app.clock, slots=app.slots)
 
     @periodic(EVERY_NIGHT)
     async def erase_register() -> int:

@@ -16,7 +16,12 @@ from kaquan.parties.customers.find import (
     list_customers,
     list_levels,
 )
-from kaquan.parties.customers.forget import erase_retained, forget_customer
+from kaquan.parties.customers.forget import (
+    erase_retained,
+    forget_customer,
+    list_openings_due,
+    note_openings_erased,
+)
 from kaquan.parties.customers.hold import Known, hold_customer
 from kaquan.parties.customers.numbers import normalize_name, read_document, read_phone
 from kaquan.parties.customers.reveal import reveal_customer
@@ -66,7 +71,9 @@ __all__ = [
     "list_attempts",
     "list_customers",
     "list_levels",
+    "list_openings_due",
     "normalize_name",
+    "note_openings_erased",
     "plan_claim",
     "read_document",
     "read_phone",

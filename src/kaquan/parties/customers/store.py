@@ -122,6 +122,17 @@ async def load_overdue(pool: Pool, *, now: datetime) -> list[SealedCustomer]:
     return [_customer(row) for row in await _read(pool, "overdue", {"now": now})]
 
 
+async def load_openings_due(pool: Pool) -> list[tuple[int, UUID]]:
+    """Some of those who are forgotten, of whom nothing is kept, and whose transactions can still be opened."""
+    return [(book_id, id_) for book_id, id_ in await _read(pool, "openings_due", {})]
+
+
+async def note_openings_erased(pool: Pool, *, book_id: int, id_: UUID, at: datetime) -> None:
+    """Remember that the private fields of somebody's transactions are erased."""
+    async with pool.connection() as connection:
+        await connection.execute(_QUERIES["note_openings_erased"], {"book_id": book_id, "id": id_, "at": at})
+
+
 async def load_levels(pool: Pool, *, book_id: int, customer_id: UUID) -> list[LevelChange]:
     rows = await _read(pool, "levels", {"book_id": book_id, "customer_id": customer_id})
     return [
