@@ -1,4 +1,4 @@
--- The schema at revision 0019, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0022, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -198,6 +198,39 @@ CREATE FUNCTION evidence_server_v1() RETURNS text
     AS $$
   SELECT system_identifier::text FROM pg_control_system()
 $$;
+
+CREATE FUNCTION evidence_sm_append_v1(p_size bigint, p_new_size bigint, p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_origin text, p_root bytea, p_note text, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+  v_rows bigint;
+BEGIN
+  IF p_new_size <= p_size THEN RETURN false; END IF;
+  INSERT INTO evidence_sm_log AS s (id, origin, size, root, note, signed_at)
+  VALUES (0, p_origin, p_new_size, p_root, p_note, p_at)
+  ON CONFLICT (id) DO UPDATE
+  SET size = excluded.size, root = excluded.root, note = excluded.note, signed_at = excluded.signed_at
+  WHERE s.size = p_size AND s.origin = excluded.origin;
+  IF NOT FOUND THEN RETURN false; END IF;
+
+  INSERT INTO evidence_sm_tile AS t (level, number, hashes)
+  SELECT n.level, n.number, n.hashes FROM unnest(p_levels, p_numbers, p_hashes) AS n (level, number, hashes)
+  ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes
+  WHERE octet_length(excluded.hashes) > octet_length(t.hashes)
+    AND substr(excluded.hashes, 1, octet_length(t.hashes)) = t.hashes;
+  GET DIAGNOSTICS v_rows = ROW_COUNT;
+  IF v_rows <> cardinality(p_levels) THEN
+    RAISE EXCEPTION 'evidence: a tile of the SM profile would be rewritten' USING ERRCODE = 'KQ002';
+  END IF;
+  RETURN true;
+END $$;
+
+ALTER FUNCTION evidence_sm_append_v1(p_size bigint, p_new_size bigint, p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_origin text, p_root bytea, p_note text, p_at timestamp with time zone) OWNER TO kaquan_ledger;
 
 CREATE FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) RETURNS TABLE(reused uuid)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1504,6 +1537,19 @@ CREATE TABLE evidence_checkpoint (
 
 COMMENT ON TABLE evidence_checkpoint IS 'One signed checkpoint of each minute in which the log grew, kept for audits';
 
+CREATE TABLE evidence_cosigned (
+    id smallint NOT NULL,
+    origin text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    note text NOT NULL,
+    cosigned_at timestamp with time zone NOT NULL,
+    CONSTRAINT evidence_cosigned_only_one CHECK ((id = 0))
+)
+WITH (fillfactor='10');
+
+COMMENT ON TABLE evidence_cosigned IS 'The newest checkpoint with the cosignatures that the policy asks for; no row while it asks for none';
+
 CREATE TABLE evidence_entry (
     log_index bigint NOT NULL,
     slot smallint NOT NULL,
@@ -1530,10 +1576,17 @@ CREATE TABLE evidence_key (
     public_key bytea NOT NULL,
     replaces bytea,
     added_at timestamp with time zone NOT NULL,
-    CONSTRAINT evidence_key_is_ed25519 CHECK ((octet_length(public_key) = 32))
+    CONSTRAINT evidence_key_length CHECK ((octet_length(public_key) = ANY (ARRAY[32, 65])))
 );
 
 COMMENT ON TABLE evidence_key IS 'Every key that signs or signed checkpoints; each has a leaf in the log, in this slot';
+
+CREATE TABLE evidence_key_receipt (
+    key_id uuid NOT NULL,
+    receipt text NOT NULL
+);
+
+COMMENT ON TABLE evidence_key_receipt IS 'How each key of the log was announced by the one before it';
 
 CREATE TABLE evidence_leaf (
     slot smallint NOT NULL,
@@ -1564,6 +1617,49 @@ WITH (fillfactor='10');
 
 COMMENT ON TABLE evidence_log IS 'The log of the installation as its last checkpoint has it; note is that checkpoint, signed';
 
+CREATE VIEW evidence_published AS
+ SELECT evidence_cosigned.origin,
+    evidence_cosigned.size,
+    evidence_cosigned.root,
+    evidence_cosigned.note,
+    evidence_cosigned.cosigned_at AS signed_at
+   FROM evidence_cosigned
+UNION ALL
+ SELECT evidence_log.origin,
+    evidence_log.size,
+    evidence_log.root,
+    evidence_log.note,
+    evidence_log.signed_at
+   FROM evidence_log
+  WHERE (NOT (EXISTS ( SELECT
+           FROM evidence_cosigned)));
+
+COMMENT ON VIEW evidence_published IS 'The checkpoint that is published and that receipts lead to';
+
+CREATE TABLE evidence_sm_log (
+    id smallint NOT NULL,
+    origin text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    note text NOT NULL,
+    signed_at timestamp with time zone NOT NULL,
+    CONSTRAINT evidence_sm_log_only_one CHECK ((id = 0))
+)
+WITH (fillfactor='10');
+
+COMMENT ON TABLE evidence_sm_log IS 'The SM profile of the log as its last checkpoint has it; note is that checkpoint, signed';
+
+CREATE TABLE evidence_sm_tile (
+    level smallint NOT NULL,
+    number bigint NOT NULL,
+    hashes bytea NOT NULL,
+    CONSTRAINT evidence_sm_tile_place CHECK ((((level >= 0) AND (level <= 63)) AND (number >= 0))),
+    CONSTRAINT evidence_sm_tile_width CHECK (((mod(octet_length(hashes), 32) = 0) AND ((octet_length(hashes) >= 32) AND (octet_length(hashes) <= 8192))))
+);
+ALTER TABLE ONLY evidence_sm_tile ALTER COLUMN hashes SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE evidence_sm_tile IS 'The tree of the SM profile in tiles of 256 hashes; level 0 holds SM3(0x00, leaf hash)';
+
 CREATE TABLE evidence_tile (
     level smallint NOT NULL,
     number bigint NOT NULL,
@@ -1574,6 +1670,19 @@ CREATE TABLE evidence_tile (
 ALTER TABLE ONLY evidence_tile ALTER COLUMN hashes SET STORAGE EXTERNAL;
 
 COMMENT ON TABLE evidence_tile IS 'The tree in tiles of 256 hashes (C2SP tlog-tiles); level 0 holds the leaf hashes';
+
+CREATE TABLE evidence_witness (
+    key text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    cosigned_at timestamp with time zone,
+    asked_at timestamp with time zone NOT NULL,
+    failure text,
+    failed_since timestamp with time zone,
+    CONSTRAINT evidence_witness_size CHECK ((size >= 0))
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE evidence_witness IS 'Each witness of the log by its public key: the size it last cosigned, and why it does not answer, if it does not';
 
 CREATE TABLE guesses_caller (
     caller uuid NOT NULL,
@@ -2487,6 +2596,9 @@ ALTER TABLE ONLY closing_terms
 ALTER TABLE ONLY evidence_checkpoint
     ADD CONSTRAINT evidence_checkpoint_pkey PRIMARY KEY (size);
 
+ALTER TABLE ONLY evidence_cosigned
+    ADD CONSTRAINT evidence_cosigned_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY evidence_entry
     ADD CONSTRAINT evidence_entry_once UNIQUE (slot, transaction_id);
 
@@ -2502,14 +2614,26 @@ ALTER TABLE ONLY evidence_key
 ALTER TABLE ONLY evidence_key
     ADD CONSTRAINT evidence_key_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY evidence_key_receipt
+    ADD CONSTRAINT evidence_key_receipt_pkey PRIMARY KEY (key_id);
+
 ALTER TABLE ONLY evidence_leaf
     ADD CONSTRAINT evidence_leaf_pkey PRIMARY KEY (slot, transaction_id);
 
 ALTER TABLE ONLY evidence_log
     ADD CONSTRAINT evidence_log_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY evidence_sm_log
+    ADD CONSTRAINT evidence_sm_log_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY evidence_sm_tile
+    ADD CONSTRAINT evidence_sm_tile_pkey PRIMARY KEY (level, number);
+
 ALTER TABLE ONLY evidence_tile
     ADD CONSTRAINT evidence_tile_pkey PRIMARY KEY (level, number);
+
+ALTER TABLE ONLY evidence_witness
+    ADD CONSTRAINT evidence_witness_pkey PRIMARY KEY (key);
 
 ALTER TABLE ONLY guesses_caller
     ADD CONSTRAINT guesses_caller_pkey PRIMARY KEY (caller);
@@ -2906,6 +3030,8 @@ REVOKE ALL ON FUNCTION evidence_append_v1(p_size bigint, p_slots smallint[], p_i
 GRANT ALL ON FUNCTION evidence_append_v1(p_size bigint, p_slots smallint[], p_ids uuid[], p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_root bytea, p_note text, p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION evidence_begin_log_v1(p_origin text, p_root bytea, p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION evidence_begin_log_v1(p_origin text, p_root bytea, p_at timestamp with time zone) TO kaquan_app;
+REVOKE ALL ON FUNCTION evidence_sm_append_v1(p_size bigint, p_new_size bigint, p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_origin text, p_root bytea, p_note text, p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION evidence_sm_append_v1(p_size bigint, p_new_size bigint, p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_origin text, p_root bytea, p_note text, p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_extend_lot_v1(p_slot smallint, p_account bigint, p_lot integer, p_before timestamp with time zone, p_after timestamp with time zone) FROM PUBLIC;
@@ -3027,17 +3153,25 @@ GRANT UPDATE(refund_values) ON TABLE closing_terms TO kaquan_app;
 GRANT UPDATE(changed_at) ON TABLE closing_terms TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_checkpoint TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_checkpoint TO kaquan_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE evidence_cosigned TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_entry TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_entry TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE evidence_horizon TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_key TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_key TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE evidence_key_receipt TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_leaf TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_leaf TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE evidence_log TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_log TO kaquan_app;
+GRANT SELECT ON TABLE evidence_published TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE evidence_sm_log TO kaquan_ledger;
+GRANT SELECT ON TABLE evidence_sm_log TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE evidence_sm_tile TO kaquan_ledger;
+GRANT SELECT ON TABLE evidence_sm_tile TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE evidence_tile TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_tile TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE evidence_witness TO kaquan_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE guesses_caller TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE imports_file TO kaquan_app;
 GRANT UPDATE(status) ON TABLE imports_file TO kaquan_app;

@@ -22,6 +22,7 @@ from kaquan.doors.cli.commands.production import production_app
 from kaquan.doors.cli.commands.receipt import receipt_app
 from kaquan.doors.cli.commands.serve import serve
 from kaquan.doors.cli.commands.vault import vault_app
+from kaquan.doors.cli.commands.witness import witness_app
 from kaquan.doors.cli.failures import sentence_of
 from kaquan.doors.cli.output import AsJson, complain, print_json
 from kaquan.doors.logs import configure_logs
@@ -49,6 +50,7 @@ app.add_typer(approval_app, name="approval")
 app.add_typer(policy_app, name="policy")
 app.add_typer(log_app, name="log")
 app.add_typer(receipt_app, name="receipt")
+app.add_typer(witness_app, name="witness")
 app.add_typer(bench_app, name="bench")
 
 
