@@ -29,7 +29,17 @@ from kaquan.evidence.read import (
     prove_growth,
     prove_leaf,
 )
-from kaquan.evidence.receipt import Inclusion, Opening, Verified, follow_keys, verify_receipt, write_receipt
+from kaquan.evidence.receipt import (
+    Inclusion,
+    Opening,
+    Read,
+    Verified,
+    follow_keys,
+    read_receipt,
+    split_announcements,
+    verify_receipt,
+    write_receipt,
+)
 from kaquan.evidence.sequence import Sequencer, Taken
 from kaquan.evidence.sm import SM_SUFFIX
 from kaquan.evidence.tiles import Tile, read_path
@@ -61,6 +71,7 @@ __all__ = [
     "PolicyLeafRule",
     "Profile",
     "ProvenLeaf",
+    "Read",
     "Sequencer",
     "Signer",
     "Taken",
@@ -98,7 +109,9 @@ __all__ = [
     "read_key",
     "read_path",
     "read_policy",
+    "read_receipt",
     "sign_note",
+    "split_announcements",
     "unpack_receipt",
     "verify_receipt",
     "write_receipt",

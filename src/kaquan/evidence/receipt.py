@@ -26,7 +26,7 @@ import msgspec
 from kaquan.evidence.compact import COMPACT_PREFIX, unpack_receipt
 from kaquan.evidence.key_leaf import KEY_FORMAT
 from kaquan.evidence.leaf import FORMAT, SALT_BYTES
-from kaquan.evidence.note import Checkpoint, LogKey, NoteError, decode, encode
+from kaquan.evidence.note import Checkpoint, LogKey, NoteError, decode, encode, read_checkpoint
 from kaquan.evidence.profiles import PROFILES, SHA256, Profile, key_algorithm
 from kaquan.evidence.tree import HASH_BYTES, hash_leaf, includes
 from kaquan.evidence.witness_policy import NO_WITNESSES, WitnessPolicy, open_checkpoint
@@ -82,9 +82,18 @@ def write_receipt(entry: bytes, opening: Opening | None, inclusion: Inclusion) -
     return "\n".join(lines) + "\n" + inclusion.checkpoint
 
 
-def verify_receipt(text: str, keys: Sequence[LogKey], witnesses: WitnessPolicy = NO_WITNESSES) -> Verified:
-    """What a receipt, as text or in its compact form, proves to somebody who trusts ``keys`` and the logs of
-    ``witnesses``, and wants as many cosignatures as that says. Raises NoteError if it proves nothing."""
+class _Parts(NamedTuple):
+    text: str
+    profile: Profile
+    entry: bytes
+    opening: bytes | None
+    log_index: int
+    proof: list[bytes]
+    note: str
+
+
+def _split(text: str) -> _Parts:
+    """The parts of a receipt. Raises NoteError."""
     if text.startswith(COMPACT_PREFIX):
         text = unpack_receipt(text)
     head, blank, note = text.partition("\n\n")
@@ -96,16 +105,50 @@ def verify_receipt(text: str, keys: Sequence[LogKey], witnesses: WitnessPolicy =
     proof = [decode(line) for line in lines[3:]]
     if found is None or len(proof) > MAX_PROOF or any(len(node) != HASH_BYTES for node in proof):
         raise NoteError("not a receipt")
-    index = int(found[1])
-    trusted = [key for key in (*keys, *witnesses.logs) if key.algorithm is profile.algorithm]
-    checkpoint = open_checkpoint(note, trusted, witnesses)
     entry, newline, opening = decode(lines[1].removeprefix("extra ")).partition(b"\n")
-    leaf = profile.hash_entry(hash_leaf(entry))
-    if not includes(checkpoint.root, checkpoint.size, index, leaf, proof, profile.children):
+    return _Parts(text, profile, entry, opening if newline else None, int(found[1]), proof, note)
+
+
+def verify_receipt(text: str, keys: Sequence[LogKey], witnesses: WitnessPolicy = NO_WITNESSES) -> Verified:
+    """What a receipt, as text or in its compact form, proves to somebody who trusts ``keys`` and the logs of
+    ``witnesses``, and wants as many cosignatures as that says. Raises NoteError if it proves nothing."""
+    parts = _split(text)
+    profile = parts.profile
+    trusted = [key for key in (*keys, *witnesses.logs) if key.algorithm is profile.algorithm]
+    checkpoint = open_checkpoint(parts.note, trusted, witnesses)
+    leaf = profile.hash_entry(hash_leaf(parts.entry))
+    if not includes(checkpoint.root, checkpoint.size, parts.log_index, leaf, parts.proof, profile.children):
         raise NoteError("the proof does not lead from this entry to the signed root")
-    fields = _read_array(entry)
-    reference, request_key = _open(fields, opening) if newline else (None, None)
-    return Verified(fields, index, checkpoint, bool(newline), reference, request_key)
+    fields = _read_array(parts.entry)
+    is_opened = parts.opening is not None
+    reference, request_key = (None, None) if parts.opening is None else _open(fields, parts.opening)
+    return Verified(fields, parts.log_index, checkpoint, is_opened, reference, request_key)
+
+
+def split_announcements(text: str) -> list[str]:
+    """The receipts in what lists them one behind the other."""
+    first = SHA256.proof_format + "\n"
+    return [first + part for part in text.split(first)[1:]]
+
+
+class Read(NamedTuple):
+    """What a receipt says, unproven: to be shown, not to be relied on."""
+
+    entry: list[Any]
+    log_index: int
+    checkpoint: Checkpoint
+    reference: str | None
+    request_key: str | None
+    text: str
+
+
+def read_receipt(text: str) -> Read:
+    """What a receipt, as text or in its compact form, says, without a key to verify it. Raises NoteError."""
+    parts = _split(text)
+    fields = _read_array(parts.entry)
+    reference, request_key = (None, None) if parts.opening is None else _open(fields, parts.opening)
+    checkpoint = read_checkpoint(parts.note.rpartition("\n\n")[0] + "\n")
+    return Read(fields, parts.log_index, checkpoint, reference, request_key, parts.text)
 
 
 def follow_keys(

@@ -182,7 +182,13 @@ def _describe(
         "responses": {
             str(operation.status): {
                 "description": "Done.",
-                "content": {media_type: {"schema": schema_of[operation.answer]}},
+                "content": {
+                    media_type: {"schema": schema_of[operation.answer]},
+                    **{
+                        other: {"schema": {"type": "string", "format": "binary"}}
+                        for other in operation.other_media_types
+                    },
+                },
             },
             **describe_refusals({*operation.refusals, *common_refusals(operation)}),
         },

@@ -10,7 +10,6 @@ import typer
 from kaquan.doors.cli.failures import CommandError
 from kaquan.doors.cli.output import AsJson, print_json, results
 from kaquan.doors.http.serve import check_port
-from kaquan.doors.http.witness import serve_witness
 from kaquan.doors.logs import configure_logs
 from kaquan.evidence import Algorithm, NoteError, Witness, create_witness, read_key
 from kaquan.kit.clock import SystemClock
@@ -80,6 +79,8 @@ def serve(
     as_json: AsJson = False,
 ) -> None:
     """Answer POST /add-checkpoint until Ctrl-C or SIGTERM. 启动见证服务"""
+    from kaquan.doors.http.witness import serve_witness  # it brings the server along
+
     check_port(host, port)
     configure_logs(as_json=True)
     witness = _open(file)
