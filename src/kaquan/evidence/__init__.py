@@ -12,7 +12,7 @@ from kaquan.evidence.errors import LogError
 from kaquan.evidence.key_leaf import KeyLeafFacts, key_bytes, key_leaf_hash
 from kaquan.evidence.leaf import LeafEntry, LeafFacts, canonical_bytes, commit_private, leaf_hash, private_bytes
 from kaquan.evidence.note import Algorithm, Checkpoint, LogKey, NoteError, Signer, open_note, read_key, sign_note
-from kaquan.evidence.outcomes import RECEIPT_CONTRADICTED, RECEIPT_NOT_READY
+from kaquan.evidence.outcomes import RECEIPT_CONTRADICTED, RECEIPT_NOT_PRINTABLE, RECEIPT_NOT_READY
 from kaquan.evidence.policy_leaf import PolicyLeafFacts, PolicyLeafRule, policy_bytes, policy_leaf_hash
 from kaquan.evidence.profiles import SHA256, SM, Profile
 from kaquan.evidence.read import (
@@ -52,6 +52,7 @@ __all__ = [
     "MAX_REQUEST_BYTES",
     "NO_WITNESSES",
     "RECEIPT_CONTRADICTED",
+    "RECEIPT_NOT_PRINTABLE",
     "RECEIPT_NOT_READY",
     "SHA256",
     "SM",

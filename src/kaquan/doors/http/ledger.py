@@ -30,8 +30,8 @@ from kaquan.doors.http.paging import ListQuery, Moment, after_id, in_utc
 from kaquan.doors.http.problems import problem_response
 from kaquan.doors.http.reading import read_path, read_query
 from kaquan.doors.http.request import ApiRequest, actor_of, app_of
-from kaquan.doors.paper import render_receipt
-from kaquan.evidence import RECEIPT_CONTRADICTED, RECEIPT_NOT_READY, SHA256, SM, pack_receipt
+from kaquan.doors.paper import PaperError, render_receipt
+from kaquan.evidence import RECEIPT_CONTRADICTED, RECEIPT_NOT_PRINTABLE, RECEIPT_NOT_READY, SHA256, SM, pack_receipt
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
@@ -347,7 +347,7 @@ class TransactionController(Controller):
             path={"id": TransactionId},
             query=ReceiptQuery,
             answer=str,
-            refusals=[NOT_FOUND, RECEIPT_NOT_READY, RECEIPT_CONTRADICTED],
+            refusals=[NOT_FOUND, RECEIPT_NOT_READY, RECEIPT_CONTRADICTED, RECEIPT_NOT_PRINTABLE],
             other_media_types=[PDF],
         ),
     )
@@ -371,7 +371,7 @@ class TransactionController(Controller):
             path={"id": TransactionId},
             query=ReceiptFormatQuery,
             answer=str,
-            refusals=[NOT_FOUND, RECEIPT_NOT_READY, RECEIPT_CONTRADICTED],
+            refusals=[NOT_FOUND, RECEIPT_NOT_READY, RECEIPT_CONTRADICTED, RECEIPT_NOT_PRINTABLE],
             other_media_types=[PDF],
         ),
     )
@@ -395,7 +395,10 @@ async def _answer_receipt(request: ApiRequest, found: str | Refusal, format_: st
     if isinstance(found, Refusal):
         return problem_response(found)
     if format_ == "pdf" or (format_ is None and _wants_pdf(request.headers.get("accept", ""))):
-        pdf = await asyncio.to_thread(render_receipt, found)  # some tens of milliseconds
+        try:
+            pdf = await asyncio.to_thread(render_receipt, found)  # a page takes tenths of a second
+        except PaperError:
+            return problem_response(RECEIPT_NOT_PRINTABLE.refuse())
         return Response(pdf, media_type=PDF)
     return Response((pack_receipt(found) if format_ == "compact" else found).encode(), media_type="text/plain")
 

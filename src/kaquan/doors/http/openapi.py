@@ -46,6 +46,8 @@ PathItems = dict[str, dict[str, Any]]
 
 _MEDIA_TYPES: Mapping[Any, str] = {str: "text/plain", bytes: "application/octet-stream"}
 
+_BINARY = {"type": "string", "format": "binary"}
+
 _PARAMETER_TYPE = re.compile(r":\w+}")
 
 
@@ -184,10 +186,7 @@ def _describe(
                 "description": "Done.",
                 "content": {
                     media_type: {"schema": schema_of[operation.answer]},
-                    **{
-                        other: {"schema": {"type": "string", "format": "binary"}}
-                        for other in operation.other_media_types
-                    },
+                    **{other: {"schema": _BINARY} for other in operation.other_media_types},
                 },
             },
             **describe_refusals({*operation.refusals, *common_refusals(operation)}),

@@ -43,7 +43,8 @@ def operation(
 
     ``answer``, ``body`` and ``query`` are the types that the handler answers and reads, ``path`` those of its
     path parameters, ``refusals`` what the room may refuse besides what every request can be refused for. With
-    ``takes_key`` an Idempotency-Key is asked for (:mod:`kaquan.doors.http.once`). ``other_media_types`` are the binary forms of the answer, such as PDF.
+    ``takes_key`` an Idempotency-Key is asked for (:mod:`kaquan.doors.http.once`).
+    ``other_media_types`` are the binary forms of the answer, such as PDF.
     """
     others = tuple(other_media_types)
     declared = Operation(scope, answer, status, body, query, path or {}, tuple(refusals), takes_key, others)
