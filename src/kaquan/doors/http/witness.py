@@ -3,12 +3,12 @@
 Whoever can reach it may ask; what it does is decided by the signature on the checkpoint.
 """
 
+import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import uvicorn
 
-from kaquan.doors.http.process import listen
 from kaquan.evidence import MAX_REQUEST_BYTES, Witness
 
 PATH = "/add-checkpoint"
@@ -47,7 +47,8 @@ class WitnessFront:
 
 async def serve_witness(witness: Witness, *, host: str, port: int, started: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT; ``started`` is called when requests are taken."""
-    listener = listen(host, port)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family)  # from here on nobody is turned away
     config = uvicorn.Config(
         WitnessFront(witness),
         lifespan="off",
@@ -57,7 +58,6 @@ async def serve_witness(witness: Witness, *, host: str, port: int, started: Call
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    listener.listen()  # from here on nobody is turned away
     started()
     await uvicorn.Server(config).serve(sockets=[listener])
 
