@@ -6,6 +6,7 @@ one that still grows. The nodes between two levels are hashed from the tile belo
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from kaquan.evidence.tree import HASH_BYTES, HashChildren, Node, hash_children, perfect_root, root_of_range
@@ -126,7 +127,14 @@ def read_node(node: Node, read: ReadTile, children: HashChildren = hash_children
     start = (node.number << above) % WIDTH * HASH_BYTES
     found = hashes[start : start + (HASH_BYTES << above)]
     assert len(found) == HASH_BYTES << above, f"tile {level}/{node.number} is shorter than the tree says"
-    return found if above == 0 else perfect_root(split_hashes(found), children)
+    return found if above == 0 else _fold(found, children)
+
+
+@lru_cache(maxsize=4_096)
+def _fold(hashes: bytes, children: HashChildren) -> bytes:
+    """The node over the hashes of a part of a tile. Receipts of one time ask for the same ones again and again; they are
+    kept by what they are made of, so that no other log could be meant."""
+    return perfect_root(split_hashes(hashes), children)
 
 
 def root_of(size: int, read: ReadTile, children: HashChildren = hash_children) -> bytes:
