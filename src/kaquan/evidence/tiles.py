@@ -132,8 +132,11 @@ def read_node(node: Node, read: ReadTile, children: HashChildren = hash_children
 
 @lru_cache(maxsize=4_096)
 def _fold(hashes: bytes, children: HashChildren) -> bytes:
-    """The node over the hashes of a part of a tile. Receipts of one time ask for the same ones again and again; they are
-    kept by what they are made of, so that no other log could be meant."""
+    """The node over the hashes of a part of a tile.
+
+    Receipts of one time ask for the same ones again and again. They are kept by what they are made of, so that no other
+    log could be meant.
+    """
     return perfect_root(split_hashes(hashes), children)
 
 
