@@ -5,8 +5,8 @@
 
 It shares no code with kaquan and asks nobody: what it needs is the receipt and the log's public key, which you should
 have from somewhere else than the receipt (the contract, a regulator, another holder). It ends with 0 if, and only if,
-the receipt proves that the entry which it prints is in the log. The receipt is the text file, or what a scanner reads
-from its QR code (KQ1:…). A receipt of the SM profile (SM3, SM2) needs the package `gmalg` too.
+the receipt proves that the entry which it prints is in the log. The receipt is the text file, or what a scanner reads in
+its QR code (KQ1:…). A receipt of the SM profile (SM3, SM2) needs the package `gmalg` too.
 
 What is checked, in this order:
   1. the checkpoint is signed by the key (C2SP signed-note), and cosigned by as many of the witnesses as asked for;
