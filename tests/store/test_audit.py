@@ -546,7 +546,7 @@ def test_every_audit_is_shown_to_find_something() -> None:
     damages = (*test_audit_closing.DAMAGES.values(), *test_audit_sales.DAMAGES.values())
     elsewhere = {seen for _, _, seen_by in damages for seen in seen_by}
     seen = elsewhere.union(*(seen_by for _, seen_by, _ in DAMAGES.values()))
-    # those in test_policy.py, test_adjustments.py, test_fees.py, test_audit_sales.py, test_audit_log.py and test_sm_log.py
+    # those in test_policy.py, test_adjustments.py, test_fees.py, test_audit_sales.py, test_audit_log.py, test_sm_log.py
     assert seen | {"policy", "adjustments", "fees", "sales", "log", "log_sm"} == set(find_audits())
 
 
