@@ -8,7 +8,7 @@ from pathlib import Path
 from kaquan.audit import store
 from kaquan.audit.run import FINDINGS_SHOWN, show_finding
 from kaquan.audit.types import AuditResult, Row
-from kaquan.evidence import LogKey, NoteError, Tile, open_checkpoint, read_head, read_nodes, read_path, split_range
+from kaquan.evidence import NoteError, Tile, key_of, open_checkpoint, read_head, read_nodes, read_path, split_range
 from kaquan.evidence.publish import CHECKPOINT
 from kaquan.evidence.tiles import WIDTH, split_hashes, tiles_between
 from kaquan.evidence.tree import HASH_BYTES, hash_children
@@ -52,7 +52,7 @@ async def _check(connection: Connection, directory: Path) -> tuple[list[Row], in
         begun = head is not None and head.note  # a worker publishes within a second
         return [_row(CHECKPOINT, "checkpoint", "one", None)] if begun else [], 0
     origin = "" if head is None else head.origin
-    keys = [LogKey(origin, key) for (key,) in await store.read_named(connection, "public_keys")]
+    keys = [key_of(origin, key) for (key,) in await store.read_named(connection, "public_keys")]
     try:
         published = open_checkpoint(note.decode("utf-8", "replace"), keys)
     except NoteError as error:

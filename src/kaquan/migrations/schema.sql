@@ -1,4 +1,4 @@
--- The schema at revision 0021, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0023, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -198,6 +198,39 @@ CREATE FUNCTION evidence_server_v1() RETURNS text
     AS $$
   SELECT system_identifier::text FROM pg_control_system()
 $$;
+
+CREATE FUNCTION evidence_sm_append_v1(p_size bigint, p_new_size bigint, p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_origin text, p_root bytea, p_note text, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+  v_rows bigint;
+BEGIN
+  IF p_new_size <= p_size THEN RETURN false; END IF;
+  INSERT INTO evidence_sm_log AS s (id, origin, size, root, note, signed_at)
+  VALUES (0, p_origin, p_new_size, p_root, p_note, p_at)
+  ON CONFLICT (id) DO UPDATE
+  SET size = excluded.size, root = excluded.root, note = excluded.note, signed_at = excluded.signed_at
+  WHERE s.size = p_size AND s.origin = excluded.origin;
+  IF NOT FOUND THEN RETURN false; END IF;
+
+  INSERT INTO evidence_sm_tile AS t (level, number, hashes)
+  SELECT n.level, n.number, n.hashes FROM unnest(p_levels, p_numbers, p_hashes) AS n (level, number, hashes)
+  ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes
+  WHERE octet_length(excluded.hashes) > octet_length(t.hashes)
+    AND substr(excluded.hashes, 1, octet_length(t.hashes)) = t.hashes;
+  GET DIAGNOSTICS v_rows = ROW_COUNT;
+  IF v_rows <> cardinality(p_levels) THEN
+    RAISE EXCEPTION 'evidence: a tile of the SM profile would be rewritten' USING ERRCODE = 'KQ002';
+  END IF;
+  RETURN true;
+END $$;
+
+ALTER FUNCTION evidence_sm_append_v1(p_size bigint, p_new_size bigint, p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_origin text, p_root bytea, p_note text, p_at timestamp with time zone) OWNER TO kaquan_ledger;
 
 CREATE FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) RETURNS TABLE(reused uuid)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -638,6 +671,41 @@ BEGIN
     AND (m.year_max_fen IS NULL OR o.year_fen <= m.year_max_fen)
     AND (m.year_max_count IS NULL OR o.year_count <= m.year_max_count);
 END $$;
+
+CREATE FUNCTION payments_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) RETURNS TABLE(erased uuid)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $_$
+DECLARE
+  v_ids uuid[];
+BEGIN
+  WITH gone AS (
+    UPDATE evidence_leaf l SET commitment = e.commitment, salt = NULL
+    FROM unnest(p_ids, p_entries, p_commitments) AS e (id, entry, commitment)
+    WHERE l.slot = p_slot AND l.transaction_id = e.id AND l.salt IS NOT NULL
+      AND l.leaf_hash = sha256('\x00'::bytea || e.entry)
+      AND position(convert_to(encode(e.commitment, 'hex'), 'UTF8') IN e.entry) > 0
+      AND EXISTS (SELECT FROM ledger_transaction t WHERE t.slot = p_slot AND t.id = e.id AND t.book_id = p_book)
+    RETURNING l.transaction_id
+  )
+  SELECT array_agg(transaction_id) INTO v_ids FROM gone;
+  -- What the product itself wrote there names nobody: the sale that a load delivers, the quote that a closing pays.
+  UPDATE ledger_transaction t
+  SET reference = CASE WHEN t.kind = 'closing' OR t.reference ~ '^(sale|top)_[0-9a-f]{32}$' THEN t.reference END,
+      request_key = NULL, request_hash = NULL
+  WHERE t.slot = p_slot AND t.id = ANY (v_ids);
+  UPDATE payments_payment p SET reference = t.reference
+  FROM ledger_transaction t
+  WHERE p.slot = p_slot AND p.id = ANY (v_ids) AND t.slot = p_slot AND t.id = p.id
+    AND p.reference IS DISTINCT FROM t.reference;
+  RETURN QUERY SELECT unnest(v_ids);
+END $_$;
+
+ALTER FUNCTION payments_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) OWNER TO kaquan_ledger;
 
 CREATE FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1139,6 +1207,17 @@ END $$;
 
 ALTER FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) OWNER TO kaquan_ledger;
 
+CREATE TABLE audit_anchor (
+    id smallint NOT NULL,
+    size bigint NOT NULL,
+    note text NOT NULL,
+    verified_at timestamp with time zone NOT NULL,
+    CONSTRAINT audit_anchor_only_one CHECK ((id = 0))
+)
+WITH (fillfactor='10');
+
+COMMENT ON TABLE audit_anchor IS 'Up to which size, with which root, the log was audited entry by entry; note says it, signed';
+
 CREATE TABLE cards_acceptance (
     book_id integer NOT NULL,
     programme_id uuid NOT NULL,
@@ -1630,6 +1709,19 @@ CREATE TABLE evidence_checkpoint (
 
 COMMENT ON TABLE evidence_checkpoint IS 'One signed checkpoint of each minute in which the log grew, kept for audits';
 
+CREATE TABLE evidence_cosigned (
+    id smallint NOT NULL,
+    origin text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    note text NOT NULL,
+    cosigned_at timestamp with time zone NOT NULL,
+    CONSTRAINT evidence_cosigned_only_one CHECK ((id = 0))
+)
+WITH (fillfactor='10');
+
+COMMENT ON TABLE evidence_cosigned IS 'The newest checkpoint with the cosignatures that the policy asks for; no row while it asks for none';
+
 CREATE TABLE evidence_entry (
     log_index bigint NOT NULL,
     slot smallint NOT NULL,
@@ -1656,10 +1748,17 @@ CREATE TABLE evidence_key (
     public_key bytea NOT NULL,
     replaces bytea,
     added_at timestamp with time zone NOT NULL,
-    CONSTRAINT evidence_key_is_ed25519 CHECK ((octet_length(public_key) = 32))
+    CONSTRAINT evidence_key_length CHECK ((octet_length(public_key) = ANY (ARRAY[32, 65])))
 );
 
 COMMENT ON TABLE evidence_key IS 'Every key that signs or signed checkpoints; each has a leaf in the log, in this slot';
+
+CREATE TABLE evidence_key_receipt (
+    key_id uuid NOT NULL,
+    receipt text NOT NULL
+);
+
+COMMENT ON TABLE evidence_key_receipt IS 'How each key of the log was announced by the one before it';
 
 CREATE TABLE evidence_leaf (
     slot smallint NOT NULL,
@@ -1667,6 +1766,7 @@ CREATE TABLE evidence_leaf (
     leaf_hash bytea NOT NULL,
     salt bytea,
     written_by xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    commitment bytea,
     CONSTRAINT evidence_leaf_hash_is_sha256 CHECK ((octet_length(leaf_hash) = 32))
 );
 
@@ -1675,6 +1775,8 @@ COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of 
 COMMENT ON COLUMN evidence_leaf.salt IS 'Opens the commitment to the private fields of the transaction; null where there are none, or once they are forgotten';
 
 COMMENT ON COLUMN evidence_leaf.written_by IS 'The transaction of this database that wrote the leaf';
+
+COMMENT ON COLUMN evidence_leaf.commitment IS 'SHA-256 over the salt and the private fields, once both are erased; before, it is computed from them';
 
 CREATE TABLE evidence_log (
     id smallint NOT NULL,
@@ -1690,6 +1792,49 @@ WITH (fillfactor='10');
 
 COMMENT ON TABLE evidence_log IS 'The log of the installation as its last checkpoint has it; note is that checkpoint, signed';
 
+CREATE VIEW evidence_published AS
+ SELECT evidence_cosigned.origin,
+    evidence_cosigned.size,
+    evidence_cosigned.root,
+    evidence_cosigned.note,
+    evidence_cosigned.cosigned_at AS signed_at
+   FROM evidence_cosigned
+UNION ALL
+ SELECT evidence_log.origin,
+    evidence_log.size,
+    evidence_log.root,
+    evidence_log.note,
+    evidence_log.signed_at
+   FROM evidence_log
+  WHERE (NOT (EXISTS ( SELECT
+           FROM evidence_cosigned)));
+
+COMMENT ON VIEW evidence_published IS 'The checkpoint that is published and that receipts lead to';
+
+CREATE TABLE evidence_sm_log (
+    id smallint NOT NULL,
+    origin text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    note text NOT NULL,
+    signed_at timestamp with time zone NOT NULL,
+    CONSTRAINT evidence_sm_log_only_one CHECK ((id = 0))
+)
+WITH (fillfactor='10');
+
+COMMENT ON TABLE evidence_sm_log IS 'The SM profile of the log as its last checkpoint has it; note is that checkpoint, signed';
+
+CREATE TABLE evidence_sm_tile (
+    level smallint NOT NULL,
+    number bigint NOT NULL,
+    hashes bytea NOT NULL,
+    CONSTRAINT evidence_sm_tile_place CHECK ((((level >= 0) AND (level <= 63)) AND (number >= 0))),
+    CONSTRAINT evidence_sm_tile_width CHECK (((mod(octet_length(hashes), 32) = 0) AND ((octet_length(hashes) >= 32) AND (octet_length(hashes) <= 8192))))
+);
+ALTER TABLE ONLY evidence_sm_tile ALTER COLUMN hashes SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE evidence_sm_tile IS 'The tree of the SM profile in tiles of 256 hashes; level 0 holds SM3(0x00, leaf hash)';
+
 CREATE TABLE evidence_tile (
     level smallint NOT NULL,
     number bigint NOT NULL,
@@ -1700,6 +1845,19 @@ CREATE TABLE evidence_tile (
 ALTER TABLE ONLY evidence_tile ALTER COLUMN hashes SET STORAGE EXTERNAL;
 
 COMMENT ON TABLE evidence_tile IS 'The tree in tiles of 256 hashes (C2SP tlog-tiles); level 0 holds the leaf hashes';
+
+CREATE TABLE evidence_witness (
+    key text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    cosigned_at timestamp with time zone,
+    asked_at timestamp with time zone NOT NULL,
+    failure text,
+    failed_since timestamp with time zone,
+    CONSTRAINT evidence_witness_size CHECK ((size >= 0))
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE evidence_witness IS 'Each witness of the log by its public key: the size it last cosigned, and why it does not answer, if it does not';
 
 CREATE TABLE guesses_caller (
     caller uuid NOT NULL,
@@ -2056,6 +2214,7 @@ CREATE TABLE parties_customer (
     retained_until timestamp with time zone,
     retained_by text,
     version integer DEFAULT 1 NOT NULL,
+    openings_erased_at timestamp with time zone,
     CONSTRAINT parties_customer_document_kind CHECK ((document_kind = ANY (ARRAY['resident_id'::text, 'social_credit_code'::text]))),
     CONSTRAINT parties_customer_erased CHECK (((forgotten_at IS NULL) OR (retained_until IS NOT NULL) OR ((name IS NULL) AND (phone IS NULL) AND (document IS NULL)))),
     CONSTRAINT parties_customer_forgotten CHECK (((forgotten_at IS NULL) OR ((phone_lookup IS NULL) AND (phone_last4 IS NULL) AND (document_lookup IS NULL) AND (document_last4 IS NULL) AND (level = 'none'::text)))),
@@ -2067,6 +2226,8 @@ CREATE TABLE parties_customer (
 COMMENT ON TABLE parties_customer IS 'A person or an organisation. name, phone and document are sealed by the key ring; *_lookup and *_last4 are keyed HMACs';
 
 COMMENT ON COLUMN parties_customer.retained_by IS 'The rule that asks to keep what a forgotten customer''s record still holds';
+
+COMMENT ON COLUMN parties_customer.openings_erased_at IS 'When the private fields of the transactions of somebody forgotten were erased; null while they are there';
 
 CREATE TABLE parties_identity_attempt (
     book_id integer NOT NULL,
@@ -2572,6 +2733,9 @@ COMMENT ON COLUMN sales_sale.expires_at IS 'When it ends if nothing of it is pai
 
 COMMENT ON COLUMN sales_sale.review IS 'The buyer is on a list that asks for it: pending until two have looked';
 
+ALTER TABLE ONLY audit_anchor
+    ADD CONSTRAINT audit_anchor_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_once UNIQUE NULLS NOT DISTINCT (programme_id, merchant_id, store_id);
 
@@ -2677,6 +2841,9 @@ ALTER TABLE ONLY closing_terms
 ALTER TABLE ONLY evidence_checkpoint
     ADD CONSTRAINT evidence_checkpoint_pkey PRIMARY KEY (size);
 
+ALTER TABLE ONLY evidence_cosigned
+    ADD CONSTRAINT evidence_cosigned_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY evidence_entry
     ADD CONSTRAINT evidence_entry_once UNIQUE (slot, transaction_id);
 
@@ -2692,14 +2859,29 @@ ALTER TABLE ONLY evidence_key
 ALTER TABLE ONLY evidence_key
     ADD CONSTRAINT evidence_key_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY evidence_key_receipt
+    ADD CONSTRAINT evidence_key_receipt_pkey PRIMARY KEY (key_id);
+
 ALTER TABLE ONLY evidence_leaf
     ADD CONSTRAINT evidence_leaf_pkey PRIMARY KEY (slot, transaction_id);
+
+ALTER TABLE evidence_leaf
+    ADD CONSTRAINT evidence_leaf_salt_or_commitment CHECK (((commitment IS NULL) OR ((salt IS NULL) AND (octet_length(commitment) = 32)))) NOT VALID;
 
 ALTER TABLE ONLY evidence_log
     ADD CONSTRAINT evidence_log_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY evidence_sm_log
+    ADD CONSTRAINT evidence_sm_log_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY evidence_sm_tile
+    ADD CONSTRAINT evidence_sm_tile_pkey PRIMARY KEY (level, number);
+
 ALTER TABLE ONLY evidence_tile
     ADD CONSTRAINT evidence_tile_pkey PRIMARY KEY (level, number);
+
+ALTER TABLE ONLY evidence_witness
+    ADD CONSTRAINT evidence_witness_pkey PRIMARY KEY (key);
 
 ALTER TABLE ONLY guesses_caller
     ADD CONSTRAINT guesses_caller_pkey PRIMARY KEY (caller);
@@ -2999,6 +3181,8 @@ CREATE INDEX parties_customer_by_phone ON parties_customer USING btree (book_id,
 
 CREATE INDEX parties_customer_by_phone_last4 ON parties_customer USING btree (book_id, phone_last4, id) WHERE (phone_last4 IS NOT NULL);
 
+CREATE INDEX parties_customer_openings ON parties_customer USING btree (forgotten_at) WHERE ((forgotten_at IS NOT NULL) AND (retained_until IS NULL) AND (openings_erased_at IS NULL));
+
 CREATE INDEX parties_customer_retained_until ON parties_customer USING btree (retained_until) WHERE (retained_until IS NOT NULL);
 
 CREATE INDEX payments_limit_programme_name ON payments_limit USING btree (book_id, programme_id, id);
@@ -3124,6 +3308,8 @@ REVOKE ALL ON FUNCTION evidence_append_v1(p_size bigint, p_slots smallint[], p_i
 GRANT ALL ON FUNCTION evidence_append_v1(p_size bigint, p_slots smallint[], p_ids uuid[], p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_root bytea, p_note text, p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION evidence_begin_log_v1(p_origin text, p_root bytea, p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION evidence_begin_log_v1(p_origin text, p_root bytea, p_at timestamp with time zone) TO kaquan_app;
+REVOKE ALL ON FUNCTION evidence_sm_append_v1(p_size bigint, p_new_size bigint, p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_origin text, p_root bytea, p_note text, p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION evidence_sm_append_v1(p_size bigint, p_new_size bigint, p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_origin text, p_root bytea, p_note text, p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_extend_lot_v1(p_slot smallint, p_account bigint, p_lot integer, p_before timestamp with time zone, p_after timestamp with time zone) FROM PUBLIC;
@@ -3144,6 +3330,8 @@ REVOKE ALL ON FUNCTION payments_add_v1(p_ring bigint[], p_amount bigint) FROM PU
 GRANT ALL ON FUNCTION payments_add_v1(p_ring bigint[], p_amount bigint) TO kaquan_ledger;
 REVOKE ALL ON FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_status smallint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_status smallint[]) TO kaquan_ledger;
+REVOKE ALL ON FUNCTION payments_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) FROM PUBLIC;
@@ -3176,6 +3364,7 @@ REVOKE ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book 
 GRANT ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book integer, p_owner uuid, p_version bigint, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text, p_rules jsonb, p_endings jsonb, p_leaf bytea) TO kaquan_app;
 REVOKE ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE audit_anchor TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance_trade TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_adjustment TO kaquan_app;
@@ -3270,17 +3459,27 @@ GRANT UPDATE(refund_values) ON TABLE closing_terms TO kaquan_app;
 GRANT UPDATE(changed_at) ON TABLE closing_terms TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_checkpoint TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_checkpoint TO kaquan_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE evidence_cosigned TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_entry TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_entry TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE evidence_horizon TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_key TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_key TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE evidence_key_receipt TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_leaf TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_leaf TO kaquan_app;
+GRANT UPDATE(salt) ON TABLE evidence_leaf TO kaquan_ledger;
+GRANT UPDATE(commitment) ON TABLE evidence_leaf TO kaquan_ledger;
 GRANT SELECT,INSERT,UPDATE ON TABLE evidence_log TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_log TO kaquan_app;
+GRANT SELECT ON TABLE evidence_published TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE evidence_sm_log TO kaquan_ledger;
+GRANT SELECT ON TABLE evidence_sm_log TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE evidence_sm_tile TO kaquan_ledger;
+GRANT SELECT ON TABLE evidence_sm_tile TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE evidence_tile TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_tile TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE evidence_witness TO kaquan_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE guesses_caller TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE imports_file TO kaquan_app;
 GRANT UPDATE(status) ON TABLE imports_file TO kaquan_app;
@@ -3310,6 +3509,9 @@ GRANT SELECT ON TABLE ledger_slot TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_slot TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE ledger_transaction TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_transaction TO kaquan_app;
+GRANT UPDATE(reference) ON TABLE ledger_transaction TO kaquan_ledger;
+GRANT UPDATE(request_key) ON TABLE ledger_transaction TO kaquan_ledger;
+GRANT UPDATE(request_hash) ON TABLE ledger_transaction TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE notices_attempt TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE notices_delivery TO kaquan_app;
 GRANT UPDATE(status) ON TABLE notices_delivery TO kaquan_app;
@@ -3352,6 +3554,7 @@ GRANT UPDATE(forgotten_at) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(retained_until) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(retained_by) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(version) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(openings_erased_at) ON TABLE parties_customer TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_identity_attempt TO kaquan_app;
 GRANT UPDATE(result) ON TABLE parties_identity_attempt TO kaquan_app;
 GRANT UPDATE(code) ON TABLE parties_identity_attempt TO kaquan_app;
@@ -3412,6 +3615,7 @@ GRANT SELECT ON TABLE payments_payment TO kaquan_app;
 GRANT UPDATE(status) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(captured_fen) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(refunded_fen) ON TABLE payments_payment TO kaquan_ledger;
+GRANT UPDATE(reference) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(version) ON TABLE payments_payment TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE payments_place_rule TO kaquan_app;
 GRANT UPDATE(ended_at) ON TABLE payments_place_rule TO kaquan_app;

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from kaquan.audit.log_rows import NO_LEAF, RECORD_BYTES, LogSort, read_log
 from kaquan.audit.types import Audit, Judge, Row
-from kaquan.evidence import Checkpoint, KeyLeafFacts, LogKey, NoteError, key_leaf_hash, open_checkpoint
+from kaquan.evidence import Checkpoint, KeyLeafFacts, LogKey, NoteError, key_leaf_hash, key_of, open_checkpoint
 from kaquan.evidence.tiles import WIDTH, root_of, split_hashes
 from kaquan.evidence.tree import HASH_BYTES, perfect_root
 
@@ -42,7 +42,7 @@ class _LogJudge:
                     self._origin, self._note = text, other
                     self._head = Checkpoint(text, number, hash_)
                 case LogSort.KEY:
-                    self._keys.append(LogKey(self._origin, hash_))
+                    self._keys.append(key_of(self._origin, hash_))
                     facts = KeyLeafFacts(id_, self._origin, hash_, other, at)
                     self._key_leaves[slot, id_] = key_leaf_hash(facts)
                 case LogSort.LEAVES:

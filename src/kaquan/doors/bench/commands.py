@@ -22,6 +22,7 @@ from kaquan.doors.bench.growth import measure_growth
 from kaquan.doors.bench.http import measure_http
 from kaquan.doors.bench.ledger import SHAPES, measure_ledger, open_pockets
 from kaquan.doors.bench.machine import describe_machine
+from kaquan.doors.bench.receipts import measure_receipts
 from kaquan.doors.bench.stand import BenchError, Stand, empty_database, running_server
 from kaquan.doors.load import AnswerError, LoadError
 from kaquan.kit.clock import SystemClock
@@ -96,6 +97,12 @@ def evidence(
     settings = _settings()
     measures = [_with_and_without_log(settings, seconds), _log(sustained)]
     _bench("evidence", measures, settings, as_json=as_json, results=results)
+
+
+@bench_app.command()
+def receipts(seconds: Seconds = DEFAULT_SECONDS, as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
+    """Receipts, made and verified."""
+    _bench("receipts", [_receipts(seconds)], _settings(), as_json=as_json, results=results)
 
 
 @bench_app.command("all")
@@ -192,6 +199,24 @@ def _growth(seconds: float) -> Measure:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=_notes) as bar:
             return measure_growth(stand, seconds=seconds, ids=SystemIds(), clock=SystemClock(), bar=bar)
+
+    return measure
+
+
+def _receipts(seconds: float) -> Measure:
+    async def alone(stand: Stand, keyring: Keyring) -> list[Figure]:
+        async with open_pool(stand.conninfo) as pool:
+            return await measure_receipts(pool, keyring, seconds=seconds, ids=SystemIds(), clock=SystemClock())
+
+    def measure(stand: Stand) -> Measured:
+        with _new_keyring(stand) as (keyring, _):
+            figures = uvloop.run(alone(stand, keyring))
+        goals = [
+            Goal(f"{figure.name}, p50", 5.0, figure.latency.p50_ms, "ms", at_most=True)
+            for figure in figures
+            if figure.latency is not None
+        ]
+        return figures, goals
 
     return measure
 

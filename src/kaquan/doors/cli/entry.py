@@ -27,6 +27,7 @@ from kaquan.doors.cli.commands.receipt import receipt_app
 from kaquan.doors.cli.commands.sale import sale_app
 from kaquan.doors.cli.commands.serve import serve
 from kaquan.doors.cli.commands.vault import vault_app
+from kaquan.doors.cli.commands.witness import witness_app
 from kaquan.doors.cli.failures import CommandError, sentence_of
 from kaquan.doors.cli.output import AsJson, complain, print_json
 from kaquan.doors.logs import configure_logs
@@ -60,6 +61,7 @@ app.add_typer(policy_app, name="policy")
 app.add_typer(log_app, name="log")
 app.add_typer(evidence_app, name="evidence")
 app.add_typer(receipt_app, name="receipt")
+app.add_typer(witness_app, name="witness")
 app.add_typer(bench_app, name="bench")
 
 

@@ -10,6 +10,7 @@ from kaquan.doors.cli.demo.furnish import DemoError
 from kaquan.doors.cli.demo.year import YearError
 from kaquan.doors.http.serve import ServeError
 from kaquan.doors.load import AnswerError, LoadError
+from kaquan.evidence import WitnessError
 from kaquan.kit.db import UnsafeServerError, is_outage, sql_state
 from kaquan.kit.embedded import EmbeddedPostgresError
 from kaquan.kit.outcomes import Refusal
@@ -42,6 +43,7 @@ _PLAIN = (
     YearError,
     LoadError,
     AnswerError,
+    WitnessError,
 )
 
 _MEANINGS = {

@@ -495,7 +495,7 @@ class CustomerController(Controller):
             by=actor_of(request),
             holder_id=id_,
         )
-        return answer_receipt(receipt)
+        return await answer_receipt(request, receipt, None)
 
 
 def _document(body: DocumentBody | None) -> customers.Document | None:
