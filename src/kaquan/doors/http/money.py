@@ -17,7 +17,7 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as AsgiScope
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from kaquan.cards import PIN_REFUSALS, UNUSABLE, CardStatus, Hand, PinState, Pocket, get_card, verify_pin
 from kaquan.cards.outcomes import FEE_NOT_AGREED, PIN_REQUIRED, PROGRAMME_ENDED, PROGRAMME_STOPPED, SALE_REQUIRED
@@ -166,8 +166,8 @@ class PaymentView(msgspec.Struct, frozen=True):
     """A payment as clients see it, in minor units of its currency.
 
     ``pockets`` and ``balance_fen`` tell what this request moved and left on the card (what another request does to
-    another pocket at the same moment may be left out), ``fee_fen`` what was paid beside a load; a payment that is read
-    later does not have them.
+    another pocket at the same moment may be left out), ``fee_fen``, where there is one, what was paid beside a load; a
+    payment that is read later does not have them.
     """
 
     id: str
@@ -189,7 +189,7 @@ class PaymentView(msgspec.Struct, frozen=True):
     created_at: datetime
     pockets: list[PocketAmount] | None = None
     balance_fen: int | None = None
-    fee_fen: int | None = None
+    fee_fen: int | UnsetType = UNSET
 
 
 def _show(prefix: Prefix, value: UUID | None) -> str | None:
@@ -218,7 +218,7 @@ def payment_view(payment: Payment, receipt: Receipt | None = None) -> PaymentVie
         created_at=payment.created_at,
         pockets=receipt.pockets if receipt is not None else None,
         balance_fen=receipt.balance_fen if receipt is not None else None,
-        fee_fen=receipt.fee_fen if receipt is not None else None,
+        fee_fen=receipt.fee_fen if receipt is not None and receipt.fee_fen else UNSET,
     )
 
 

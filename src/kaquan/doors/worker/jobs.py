@@ -138,7 +138,7 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     async def find_dormant_cards() -> int:
         return await find_dormant(app.pool, app.clock, app.ids, app.slots)
 
-    @periodic(EVERY_MINUTE)
+    @periodic(EVERY_10_MINUTES)
     async def tell_of_programme_ends() -> int:
         return await tell_of_ends(app.pool, app.clock, app.ids, app.slots)
 

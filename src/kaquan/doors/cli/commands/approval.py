@@ -3,7 +3,8 @@
 import os
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 import msgspec
 import typer
@@ -25,6 +26,8 @@ from kaquan.parties.trail import Actor
 approval_app = typer.Typer(
     help=f"Proposals that need a second person; your key is read from {TOKEN_VARIABLE}. 审批", no_args_is_help=True
 )
+
+Result = TypeVar("Result")
 
 ApprovalId = Annotated[str, typer.Argument(metavar="ID", help="appr_… as list shows it.")]
 Why = Annotated[str | None, typer.Option(help="Why.")]
@@ -129,6 +132,26 @@ async def sign_in(pool: Pool, scope: Scope) -> Principal:
     if scope not in principal.scopes:
         raise CommandError(f"{TOKEN_VARIABLE}: this key does not have the scope {scope}. / 此密钥无此权限。")
     return principal
+
+
+def as_operator(scope: Scope, work: Callable[[Pool, Principal], Awaitable[Result | Refusal]]) -> Result:
+    """Do ``work`` as whoever runs the command, by their key; a refusal becomes a sentence."""
+
+    async def run(pool: Pool) -> Result:
+        done = await work(pool, await sign_in(pool, scope))
+        if isinstance(done, Refusal):
+            raise refused(done)
+        return done
+
+    return with_pool(settings_of_command(), run)
+
+
+def id_of(prefix: Prefix, text: str, name: str) -> UUID:
+    """The id that an argument or option ``name`` gives. Raises CommandError."""
+    found = read_id(prefix, text)
+    if found is None:
+        raise CommandError(f"{name}: must be {prefix}_ and 32 hexadecimal digits. / 编号格式不正确。")
+    return found
 
 
 def _view(approval: Approval) -> ApprovalView:

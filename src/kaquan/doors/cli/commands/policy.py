@@ -5,10 +5,9 @@ What shows a rule is the HTTP door's; it is loaded by the commands that show one
 """
 
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,13 +15,12 @@ import typer
 
 from kaquan.app import read_slots_of
 from kaquan.doors.cli.asking import TOKEN_VARIABLE
-from kaquan.doors.cli.commands.approval import sign_in
-from kaquan.doors.cli.failures import CommandError, refused
+from kaquan.doors.cli.commands.approval import as_operator, id_of
+from kaquan.doors.cli.failures import CommandError
 from kaquan.doors.cli.output import AsJson, print_json
-from kaquan.doors.cli.prepare import settings_of_command, with_pool
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.db import Pool
-from kaquan.kit.ids import Prefix, SystemIds, read_id
+from kaquan.kit.ids import Prefix, SystemIds
 from kaquan.kit.outcomes import Refusal
 from kaquan.kit.paging import MAX_LIMIT
 from kaquan.parties import Principal, Scope, get_issuer, keys_of_person
@@ -65,8 +63,6 @@ policy_app = typer.Typer(
     help=f"Rules of law and of the house; for changes of rules your key is read from {TOKEN_VARIABLE}. 规则",
     no_args_is_help=True,
 )
-
-Done = TypeVar("Done")
 
 Place = Annotated[str, typer.Option("--in", help="Country or province of issue: CN, CN-31, CN-SH.")]
 Day = Annotated[
@@ -217,7 +213,7 @@ def propose(
     from kaquan.doors.http.policy import show_change
 
     text, file_format = _text(file), _format(file)
-    issuer_id = None if issuer is None else _id(Prefix.ISSUER, issuer, "--issuer")
+    issuer_id = None if issuer is None else id_of(Prefix.ISSUER, issuer, "--issuer")
 
     async def work(pool: Pool, who: Principal) -> Change | Refusal:
         today = await _today(pool, who.book_id, issuer_id)
@@ -228,7 +224,7 @@ def propose(
             today=today, note=note, text=text, file_format=file_format,
         )  # fmt: skip
 
-    _print_change(show_change(_as_operator(Scope.POLICY_WRITE, work)), as_json=as_json)
+    _print_change(show_change(as_operator(Scope.POLICY_WRITE, work)), as_json=as_json)
 
 
 @policy_app.command()
@@ -239,7 +235,7 @@ def changes(as_json: AsJson = False) -> None:
     async def work(pool: Pool, who: Principal) -> list[Change]:
         return (await list_changes(pool, book_id=who.book_id, search=Search(limit=MAX_LIMIT))).data
 
-    found = [show_change(change) for change in _as_operator(Scope.POLICY_READ, work)]
+    found = [show_change(change) for change in as_operator(Scope.POLICY_READ, work)]
     if as_json:
         print_json(found)
         return
@@ -256,7 +252,7 @@ def allow(
     """Approve a change that another person proposed; its rules hold on their days. 批准规则变更"""
     from kaquan.doors.http.policy import show_change
 
-    subject = _id(Prefix.POLICY_CHANGE, change_id, "CHANGE")
+    subject = id_of(Prefix.POLICY_CHANGE, change_id, "CHANGE")
 
     async def work(pool: Pool, who: Principal) -> Change | Refusal:
         found = await get_change(pool, book_id=who.book_id, change_id=subject)
@@ -271,7 +267,7 @@ def allow(
             own_keys=await keys_of_person(pool, book_id=who.book_id, key_id=who.key_id),
         )  # fmt: skip
 
-    _print_change(show_change(_as_operator(Scope.POLICY_APPROVE, work)), as_json=as_json)
+    _print_change(show_change(as_operator(Scope.POLICY_APPROVE, work)), as_json=as_json)
 
 
 @policy_app.command("reject")
@@ -283,24 +279,14 @@ def refuse(
     """Reject a change, or withdraw your own. 驳回规则变更"""
     from kaquan.doors.http.policy import show_change
 
-    subject = _id(Prefix.POLICY_CHANGE, change_id, "CHANGE")
+    subject = id_of(Prefix.POLICY_CHANGE, change_id, "CHANGE")
 
     async def work(pool: Pool, who: Principal) -> Change | Refusal:
         return await reject_change(
             pool, SystemClock(), book_id=who.book_id, change_id=subject, actor_id=who.key_id, reason=reason
         )
 
-    _print_change(show_change(_as_operator(Scope.POLICY_APPROVE, work)), as_json=as_json)
-
-
-def _as_operator(scope: Scope, work: Callable[[Pool, Principal], Awaitable[Done | Refusal]]) -> Done:
-    async def run(pool: Pool) -> Done:
-        done = await work(pool, await sign_in(pool, scope))
-        if isinstance(done, Refusal):
-            raise refused(done)
-        return done
-
-    return with_pool(settings_of_command(), run)
+    _print_change(show_change(as_operator(Scope.POLICY_APPROVE, work)), as_json=as_json)
 
 
 async def _today(pool: Pool, book_id: int, issuer_id: UUID | None) -> date | Refusal:
@@ -312,13 +298,6 @@ async def _today(pool: Pool, book_id: int, issuer_id: UUID | None) -> date | Ref
             return found
         zone = found.time_zone
     return SystemClock().now().astimezone(ZoneInfo(zone)).date()
-
-
-def _id(prefix: Prefix, text: str, name: str) -> UUID:
-    found = read_id(prefix, text)
-    if found is None:
-        raise CommandError(f"{name}: must be {prefix}_ and 32 hexadecimal digits. / 编号格式不正确。")
-    return found
 
 
 def _print_change(change: Any, *, as_json: bool) -> None:

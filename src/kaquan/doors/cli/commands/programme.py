@@ -1,11 +1,9 @@
 """``kaquan programme``: the end of a programme: announced, withdrawn, told, refunded."""
 
 import os
-from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
-from uuid import UUID
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -18,13 +16,13 @@ from kaquan.cards.ending import EndSearch, NewEnd, ProgrammeEnd, end_programme, 
 from kaquan.closing import ending
 from kaquan.closing.ending import Liability, RefundFile, ToldSearch, Which
 from kaquan.doors.cli.asking import TOKEN_VARIABLE
-from kaquan.doors.cli.commands.approval import sign_in
+from kaquan.doors.cli.commands.approval import as_operator, id_of
 from kaquan.doors.cli.failures import CommandError, refused
 from kaquan.doors.cli.output import AsJson, print_json, results
-from kaquan.doors.cli.prepare import settings_of_command, with_pool
+from kaquan.doors.cli.prepare import settings_of_command
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.db import Connection, Pool
-from kaquan.kit.ids import Prefix, SystemIds, read_id, show_id
+from kaquan.kit.ids import Prefix, SystemIds, show_id
 from kaquan.kit.outcomes import Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT
 from kaquan.parties import Principal, Scope
@@ -37,8 +35,6 @@ from kaquan.vault import Keyring
 programme_app = typer.Typer(
     help=f"The end of a programme; your key is read from {TOKEN_VARIABLE}. 卡种终止", no_args_is_help=True
 )
-
-Result = TypeVar("Result")
 
 EndArgument = Annotated[str, typer.Argument(metavar="END", help="pend_… as ends shows it.")]
 ApprovalOption = Annotated[str | None, typer.Option("--approval", help="appr_…: an operator needs one.")]
@@ -75,7 +71,7 @@ def end(
 
     The payload of the approval has the programme_id, last_day, reason and announcement, and stops_at if it is given.
     """
-    programme = _id(Prefix.PROGRAMME, programme_id, "PROGRAMME")
+    programme = id_of(Prefix.PROGRAMME, programme_id, "PROGRAMME")
     text = announcement.read_text("utf-8").strip()
     payload = {
         "programme_id": programme_id,
@@ -106,11 +102,11 @@ def end(
             new=new,
             rules=policy.rules(who.book_id, found.issuer_id),
             by=Actor(who.key_id, who.operator_id),
-            approval_id=None if approval_id is None else _id(Prefix.APPROVAL, approval_id, "--approval"),
+            approval_id=None if approval_id is None else id_of(Prefix.APPROVAL, approval_id, "--approval"),
             approve=_approve(who, subject=programme_id, payload=payload, approval_id=approval_id),
         )
 
-    _print_end(_as_operator(Scope.PROGRAMMES_WRITE, work), as_json=as_json)
+    _print_end(as_operator(Scope.PROGRAMMES_WRITE, work), as_json=as_json)
 
 
 @programme_app.command()
@@ -124,7 +120,7 @@ def withdraw(
 
     The payload of the approval has the reason.
     """
-    subject = _id(Prefix.PROGRAMME_END, end_id, "END")
+    subject = id_of(Prefix.PROGRAMME_END, end_id, "END")
 
     async def work(pool: Pool, who: Principal) -> ProgrammeEnd | Refusal:
         return await withdraw_end(
@@ -138,7 +134,7 @@ def withdraw(
             approve=_approve(who, subject=end_id, payload={"reason": reason}, approval_id=approval_id),
         )
 
-    _print_end(_as_operator(Scope.PROGRAMMES_WRITE, work), as_json=as_json)
+    _print_end(as_operator(Scope.PROGRAMMES_WRITE, work), as_json=as_json)
 
 
 @programme_app.command("ends")
@@ -148,7 +144,7 @@ def show_ends(as_json: AsJson = False) -> None:
     async def work(pool: Pool, who: Principal) -> list[ProgrammeEnd]:
         return (await list_ends(pool, book_id=who.book_id, search=EndSearch(limit=MAX_LIMIT))).data
 
-    shown = [_view(one) for one in _as_operator(Scope.PROGRAMMES_READ, work)]
+    shown = [_view(one) for one in as_operator(Scope.PROGRAMMES_READ, work)]
     if as_json:
         print_json(shown)
         return
@@ -169,7 +165,7 @@ def refunds(
     as_json: AsJson = False,
 ) -> None:
     """Write the list of refunds: every card, what it holds, what is due, how far its refund is. 导出退款清单"""
-    subject = _id(Prefix.PROGRAMME_END, end_id, "END")
+    subject = id_of(Prefix.PROGRAMME_END, end_id, "END")
     form = {".csv": RefundFile.CSV, ".xlsx": RefundFile.XLSX}.get(file.suffix.lower())
     if form is None:
         raise CommandError("FILE: must end in .csv or .xlsx. / 应以 .csv 或 .xlsx 结尾。")
@@ -189,7 +185,7 @@ def refunds(
         liability = await ending.get_liability(pool, book_id=who.book_id, slots=slots, end_id=subject)
         return liability if isinstance(liability, Refusal) else (content, liability)
 
-    content, liability = _as_operator(Scope.PAYOUTS_READ, work)
+    content, liability = as_operator(Scope.PAYOUTS_READ, work)
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
         stream.write(content)
     if as_json:
@@ -208,7 +204,7 @@ def notices(
     as_json: AsJson = False,
 ) -> None:
     """Who of the holders was told of an end, when, and whether it was delivered. 通知记录"""
-    subject = _id(Prefix.PROGRAMME_END, end_id, "END")
+    subject = id_of(Prefix.PROGRAMME_END, end_id, "END")
 
     async def work(pool: Pool, who: Principal) -> list[dict[str, Any]] | Refusal:
         slots = await read_slots_of(pool)
@@ -226,7 +222,7 @@ def notices(
             for told in page.data
         ]
 
-    lines = _as_operator(Scope.NOTICES_READ, work)
+    lines = as_operator(Scope.NOTICES_READ, work)
     if as_json:
         print_json(lines)
         return
@@ -239,23 +235,13 @@ def notices(
     results.print(table)
 
 
-def _as_operator(scope: Scope, work: Callable[[Pool, Principal], Awaitable[Result | Refusal]]) -> Result:
-    async def run(pool: Pool) -> Result:
-        done = await work(pool, await sign_in(pool, scope))
-        if isinstance(done, Refusal):
-            raise refused(done)
-        return done
-
-    return with_pool(settings_of_command(), run)
-
-
 def _approve(who: Principal, *, subject: str, payload: dict[str, Any], approval_id: str | None) -> Approve | None:
     """What claims the approval; None for a key of nobody, which has its own control."""
     if approval_id is None:
         if who.operator_id is None:
             return None
         raise refused(APPROVAL_REQUIRED.refuse("--approval", kind=ApprovalKind.PROGRAMME_END.value))
-    id_ = _id(Prefix.APPROVAL, approval_id, "--approval")
+    id_ = id_of(Prefix.APPROVAL, approval_id, "--approval")
 
     async def approve(connection: Connection) -> Refusal | None:
         claimed = await claim_approval(
@@ -272,13 +258,6 @@ def _approve(who: Principal, *, subject: str, payload: dict[str, Any], approval_
         return claimed if isinstance(claimed, Refusal) else None
 
     return approve
-
-
-def _id(prefix: Prefix, text: str, name: str) -> UUID:
-    found = read_id(prefix, text)
-    if found is None:
-        raise CommandError(f"{name}: must be {prefix}_ and 32 hexadecimal digits. / 编号格式不正确。")
-    return found
 
 
 def _moment(text: str) -> datetime:
