@@ -46,7 +46,7 @@ soak: $(VENV)/dev.done ## the long runs: two hours of the simulator, then histor
 
 mutants: $(VENV)/dev.done ## change what decides about money, line by line: does a unit test notice? (see docs)
 	@nice $(BIN)/mutmut run --max-children 1
-	@$(BIN)/mutmut results
+	@$(BIN)/python -m tests.mutants
 
 lock: ## renew the lock files (needs uv)
 	@for extra in "run:--extra demo" "dev:--extra demo --extra dev"; do \

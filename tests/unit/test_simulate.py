@@ -12,7 +12,7 @@ import pytest
 
 from kaquan.doors.simulate.report import AuditSeen, Report, read_report, to_markdown, write_report
 from kaquan.doors.simulate.tills import Asked, change_of, find_wrong_key
-from kaquan.doors.simulate.wire import FAULTS, Answered, FaultyLine, Wire, is_final
+from kaquan.doors.simulate.wire import FAULTS, Answered, FaultyLine, Wire, is_final, is_kept
 from kaquan.kit.clock import ShiftedClock
 from kaquan.kit.ids import Prefix, SystemIds, show_id
 
@@ -73,17 +73,18 @@ def test_keys_that_do_not_fit_what_is_there(request_: Asked, made: dict[str, lis
 
 
 @pytest.mark.parametrize(
-    ("answer", "final"),
+    ("answer", "final", "kept"),
     [
-        (None, False),
-        (Answered(201, b"{}"), True),
-        (Answered(402, b'{"code":"insufficient_funds","retryable":false}'), True),
-        (Answered(503, b'{"code":"unavailable","retryable":true}'), False),
-        (Answered(409, b'{"code":"busy","retryable":true}'), False),
+        (None, False, False),
+        (Answered(201, b"{}"), True, True),
+        (Answered(402, b'{"code":"insufficient_funds","retryable":false}'), True, True),
+        (Answered(400, b'{"code":"invalid_field","retryable":false}'), True, False),
+        (Answered(503, b'{"code":"unavailable","retryable":true}'), False, False),
+        (Answered(409, b'{"code":"busy","retryable":true}'), False, False),
     ],
 )
-def test_what_is_worth_asking_again(answer: Answered | None, final: bool) -> None:
-    assert is_final(answer) is final
+def test_what_is_worth_asking_again(answer: Answered | None, final: bool, kept: bool) -> None:
+    assert (is_final(answer), is_kept(answer)) == (final, kept)
 
 
 class Till:

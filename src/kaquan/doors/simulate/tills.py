@@ -12,7 +12,7 @@ import msgspec
 
 from kaquan.doors.simulate import store
 from kaquan.doors.simulate.office import Office, Told, ViolationError
-from kaquan.doors.simulate.wire import Answered, Line, wire_to
+from kaquan.doors.simulate.wire import Answered, Line, is_kept, wire_to
 from kaquan.kit.ids import Prefix, show_id
 
 SPENDS = ("purchase", "authorization")
@@ -239,7 +239,8 @@ class Tills:
                 office.report.checks["balances"] += 1
                 if found_fen != expected_fen:
                     raise ViolationError(f"{card} has {found_fen} available, its answers come to {expected_fen}")
-        self.remembered += chance.sample(self.asked, min(len(self.asked), 20))
+        kept = [asked for asked in self.asked if is_kept(asked.answer)]
+        self.remembered += chance.sample(kept, min(len(kept), 20))
         self.remembered = chance.sample(self.remembered, min(len(self.remembered), REMEMBERED))
 
     async def _each_key_at_most_once(self) -> None:
@@ -261,6 +262,8 @@ class Tills:
                     told = await office.insist(line, asked.request)
                     if asked.answer is None:
                         office.report.checks["unknown_learned"] += 1
+                        asked.answer = told.raw
+                    elif not is_kept(asked.answer):
                         asked.answer = told.raw
                     elif told.raw != asked.answer:
                         raise ViolationError(f"{asked.kind} {asked.key} was told {asked.answer}, and now {told.raw}")
