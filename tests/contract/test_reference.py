@@ -1,9 +1,11 @@
 """The pages of ``docs/reference``, made from the code: what they list is what there is."""
 
 import ast
+import doctest
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
 from itertools import groupby
 from typing import Any
 
@@ -16,6 +18,8 @@ from kaquan import settings
 from kaquan.audit import find_audits
 from kaquan.doors.cli.entry import app as command_line
 from kaquan.kit.outcomes import OUTCOMES
+from kaquan.promotions import find_kinds, kinds
+from kaquan.promotions.kind import PurchaseKind
 from kaquan.settings import Settings
 
 FOLDER = ROOT / "docs/reference"
@@ -166,6 +170,44 @@ def codes_of(operation: dict[str, Any]) -> set[str]:
             for schema in content["schema"].get("allOf", []):
                 codes.update(schema.get("properties", {}).get("code", {}).get("enum", []))
     return codes - COMMON
+
+
+def test_offers() -> None:
+    parts = []
+    for name, kind in sorted(find_kinds().items()):
+        told = inspect.getdoc(import_module(f"{kinds.__name__}.{name}")) or ""
+        text, _, _ = told.partition(">>>")
+        fields = [
+            [f"`{field.name}`", f"`{shown(field.type)}`", "" if field.required else f"`{field.default!r}`"]
+            for field in msgspec.structs.fields(kind.params)
+        ]
+        examples = [
+            [
+                f"`{code(one.source)}`",
+                one.source.partition("#")[2].strip(),
+                f"`{' '.join(one.want.split())}`" if one.want else "",
+            ]
+            for one in doctest.DocTestParser().get_examples(told)
+            if not one.source.startswith("from ")
+        ]
+        parts += [
+            f"## {kind.zh} · `{name}`",
+            f"{kind.en}: for {'purchases' if isinstance(kind, PurchaseKind) else 'top-ups'}. {sentences(text)}",
+            table(["parameter", "type", "if left out"], fields),
+            table(["worked example", "", "gives"], examples),
+        ]
+    introduction = """Every kind of offer with its parameters and worked examples, which the tests run. Amounts are in fen, shares
+        in basis points; `basket(…)` are goods at these prices, `top_up(…)` a load; `off` is the discount, `effects`
+        everything that is given. Conditions, stacking, budgets: [run campaigns](../how-to/campaigns.md)."""
+    page("offers.md", "Kinds of offers", introduction, *parts)
+
+
+def code(source: str) -> str:
+    return " ".join(source.partition("#")[0].split())
+
+
+def shown(type_: Any) -> str:
+    return re.sub(r"(?:\w+\.)+", "", str(type_)) if "[" in str(type_) or "|" in str(type_) else type_.__name__
 
 
 def test_audits() -> None:

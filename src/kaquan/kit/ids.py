@@ -49,6 +49,7 @@ class Prefix(StrEnum):
     SALE_PAYMENT = "spay"
     PROGRAMME_END = "pend"
     BUYER_LIST = "blst"
+    CAMPAIGN = "camp"
 
 
 class Ids(Protocol):

@@ -25,15 +25,19 @@ def allocate(total_fen: int, weights: Sequence[int]) -> list[int]:
     [0, 2, 3]
     """
     whole = sum(weights)
-    if total_fen < 0 or any(weight < 0 for weight in weights):
+    if total_fen < 0 or (weights and min(weights) < 0):
         raise ValueError("allocate: neither the total nor a weight may be negative")
     if whole == 0:
         if total_fen:
             raise ValueError("allocate: nothing to split over")
         return [0] * len(weights)
-    parts = [total_fen * weight // whole for weight in weights]
+    if total_fen == whole:
+        return list(weights)
+    products = [total_fen * weight for weight in weights]
+    parts = [product // whole for product in products]
     left = total_fen - sum(parts)
-    by_fraction = sorted(range(len(weights)), key=lambda i: -(total_fen * weights[i] % whole))
-    for i in by_fraction[:left]:
-        parts[i] += 1
+    if left:
+        below = [-(product % whole) for product in products]
+        for i in sorted(range(len(weights)), key=below.__getitem__)[:left]:
+            parts[i] += 1
     return parts

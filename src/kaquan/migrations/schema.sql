@@ -1,4 +1,4 @@
--- The schema at revision 0023, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0024, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -2580,6 +2580,50 @@ COMMENT ON COLUMN production_export.turn IS '1 for the first file of a batch; a 
 
 COMMENT ON COLUMN production_export.reader_fingerprint IS 'SHA-256 of the public key that the file was sealed to';
 
+CREATE TABLE promotions_campaign (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    issuer_id uuid NOT NULL,
+    time_zone text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone
+);
+
+COMMENT ON TABLE promotions_campaign IS 'Time-boxed marketing activities that own budgets and offers';
+
+COMMENT ON COLUMN promotions_campaign.time_zone IS 'The issuer''s: what the wall clocks of the terms are meant by';
+
+COMMENT ON COLUMN promotions_campaign.ended_at IS 'When somebody ended it before its time';
+
+CREATE TABLE promotions_policy (
+    book_id integer NOT NULL,
+    version integer NOT NULL,
+    policy jsonb NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    made_by text NOT NULL COLLATE pg_catalog."C",
+    approval_id uuid
+);
+
+COMMENT ON TABLE promotions_policy IS 'What binds all campaigns of a book in one basket; the newest version holds';
+
+CREATE TABLE promotions_version (
+    book_id integer NOT NULL,
+    campaign_id uuid NOT NULL,
+    version integer NOT NULL,
+    terms jsonb NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    made_by text NOT NULL COLLATE pg_catalog."C",
+    published_at timestamp with time zone,
+    published_by text COLLATE pg_catalog."C",
+    approval_id uuid,
+    CONSTRAINT promotions_version_published CHECK (((published_at IS NULL) = (published_by IS NULL)))
+);
+
+COMMENT ON TABLE promotions_version IS 'What a campaign promises: terms are never changed, only followed by others';
+
+COMMENT ON COLUMN promotions_version.published_at IS 'Since when it is in force, within its own time; null: a draft';
+
 CREATE TABLE sales_buyer (
     book_id integer NOT NULL,
     customer_id uuid NOT NULL,
@@ -3075,6 +3119,18 @@ ALTER TABLE ONLY production_export
 ALTER TABLE ONLY production_export
     ADD CONSTRAINT production_export_turn UNIQUE (batch_id, turn);
 
+ALTER TABLE ONLY promotions_campaign
+    ADD CONSTRAINT promotions_campaign_code UNIQUE (book_id, code);
+
+ALTER TABLE ONLY promotions_campaign
+    ADD CONSTRAINT promotions_campaign_pkey PRIMARY KEY (book_id, id);
+
+ALTER TABLE ONLY promotions_policy
+    ADD CONSTRAINT promotions_policy_pkey PRIMARY KEY (book_id, version);
+
+ALTER TABLE ONLY promotions_version
+    ADD CONSTRAINT promotions_version_pkey PRIMARY KEY (book_id, campaign_id, version);
+
 ALTER TABLE ONLY sales_buyer
     ADD CONSTRAINT sales_buyer_pkey PRIMARY KEY (book_id, customer_id);
 
@@ -3297,6 +3353,12 @@ ALTER TABLE ONLY policy_rule_set
 
 ALTER TABLE ONLY production_export
     ADD CONSTRAINT production_export_batch FOREIGN KEY (batch_id) REFERENCES cards_batch(id);
+
+ALTER TABLE ONLY promotions_campaign
+    ADD CONSTRAINT promotions_campaign_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
+
+ALTER TABLE ONLY promotions_version
+    ADD CONSTRAINT promotions_version_campaign FOREIGN KEY (book_id, campaign_id) REFERENCES promotions_campaign(book_id, id);
 
 ALTER TABLE ONLY sales_sale
     ADD CONSTRAINT sales_sale_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
@@ -3631,6 +3693,13 @@ GRANT SELECT,INSERT ON TABLE policy_decision TO kaquan_ledger;
 GRANT SELECT ON TABLE policy_rule_set TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE policy_rule_set TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE production_export TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE promotions_campaign TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE promotions_campaign TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE promotions_policy TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE promotions_version TO kaquan_app;
+GRANT UPDATE(published_at) ON TABLE promotions_version TO kaquan_app;
+GRANT UPDATE(published_by) ON TABLE promotions_version TO kaquan_app;
+GRANT UPDATE(approval_id) ON TABLE promotions_version TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE sales_buyer TO kaquan_app;
 GRANT UPDATE(version) ON TABLE sales_buyer TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE sales_item TO kaquan_app;

@@ -34,6 +34,8 @@ class Scope(StrEnum):
     PROGRAMMES_WRITE = "programmes:write"
     PROGRAMMES_READ = "programmes:read"
     LIMITS_WRITE = "limits:write"
+    CAMPAIGNS_WRITE = "campaigns:write"
+    CAMPAIGNS_READ = "campaigns:read"
     MERCHANTS_WRITE = "merchants:write"
     MERCHANTS_READ = "merchants:read"
     CUSTOMERS_WRITE = "customers:write"

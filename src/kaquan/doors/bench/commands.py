@@ -22,6 +22,7 @@ from kaquan.doors.bench.growth import measure_growth
 from kaquan.doors.bench.http import measure_http
 from kaquan.doors.bench.ledger import SHAPES, measure_ledger, open_pockets
 from kaquan.doors.bench.machine import describe_machine
+from kaquan.doors.bench.promotions import measure_promotions
 from kaquan.doors.bench.receipts import measure_receipts
 from kaquan.doors.bench.stand import BenchError, Stand, empty_database, running_server
 from kaquan.doors.load import AnswerError, LoadError
@@ -103,6 +104,12 @@ def evidence(
 def receipts(seconds: Seconds = DEFAULT_SECONDS, as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
     """Receipts, made and verified."""
     _bench("receipts", [_receipts(seconds)], _settings(), as_json=as_json, results=results)
+
+
+@bench_app.command()
+def promotions(as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
+    """Price baskets with 200 live campaigns, 40 of them on here and now."""
+    _bench("promotions", [lambda _: measure_promotions()], _settings(), as_json=as_json, results=results)
 
 
 @bench_app.command("all")

@@ -12,6 +12,7 @@ from kaquan.doors.cli.commands.approval import approval_app
 from kaquan.doors.cli.commands.audit import audit
 from kaquan.doors.cli.commands.backup import backup_app
 from kaquan.doors.cli.commands.batch import batch_app
+from kaquan.doors.cli.commands.campaigns import campaign_app
 from kaquan.doors.cli.commands.card import card_app
 from kaquan.doors.cli.commands.db import db_app
 from kaquan.doors.cli.commands.demo import demo
@@ -24,6 +25,7 @@ from kaquan.doors.cli.commands.policy import policy_app
 from kaquan.doors.cli.commands.production import production_app
 from kaquan.doors.cli.commands.programme import programme_app
 from kaquan.doors.cli.commands.receipt import receipt_app
+from kaquan.doors.cli.commands.replay import replay
 from kaquan.doors.cli.commands.sale import sale_app
 from kaquan.doors.cli.commands.serve import serve
 from kaquan.doors.cli.commands.vault import vault_app
@@ -45,6 +47,7 @@ app.command()(demo)
 app.command()(audit)
 app.command()(api)
 app.command("simulate")(simulate_business)
+app.command()(replay)
 app.add_typer(card_app, name="card")
 app.add_typer(sale_app, name="sale")
 db_app.add_typer(backup_app)
@@ -58,6 +61,7 @@ app.add_typer(import_app, name="import")
 app.add_typer(operator_app, name="operator")
 app.add_typer(approval_app, name="approval")
 app.add_typer(policy_app, name="policy")
+app.add_typer(campaign_app, name="campaigns")
 app.add_typer(log_app, name="log")
 app.add_typer(evidence_app, name="evidence")
 app.add_typer(receipt_app, name="receipt")

@@ -16,6 +16,7 @@ from kaquan.doors.http.adjustments import AdjustmentController
 from kaquan.doors.http.audit_trail import AuditTrailController
 from kaquan.doors.http.auth import guard, show_request_id
 from kaquan.doors.http.buyer_lists import BUYER_LIST_CONTROLLERS
+from kaquan.doors.http.campaigns import CAMPAIGN_CONTROLLERS
 from kaquan.doors.http.card_life import CARD_LIFE_CONTROLLERS
 from kaquan.doors.http.cards import CARD_CONTROLLERS
 from kaquan.doors.http.closing import CLOSING_CONTROLLERS
@@ -68,6 +69,7 @@ CONTROLLERS: list[type[Controller]] = [
     *SALE_CONTROLLERS,
     *BUYER_LIST_CONTROLLERS,
     *LIMIT_CONTROLLERS,
+    *CAMPAIGN_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     LogController,
     EvidenceController,

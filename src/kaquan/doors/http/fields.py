@@ -57,6 +57,7 @@ PayoutId = Annotated[str, _id(Prefix.PAYOUT)]
 SaleId = Annotated[str, _id(Prefix.SALE)]
 TopUpId = Annotated[str, _id(Prefix.TOP_UP)]
 BuyerListId = Annotated[str, _id(Prefix.BUYER_LIST)]
+CampaignId = Annotated[str, _id(Prefix.CAMPAIGN)]
 SalePaymentId = Annotated[str, _id(Prefix.SALE_PAYMENT)]
 ProgrammeEndId = Annotated[str, _id(Prefix.PROGRAMME_END)]
 AccountId = Annotated[

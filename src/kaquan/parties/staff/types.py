@@ -90,6 +90,8 @@ class ApprovalKind(StrEnum):
     PROGRAMME_CHANGE = "programme_change"
     PROGRAMME_END = "programme_end"
     """Of a programme (the subject is the programme), or its withdrawal (the subject is the end)."""
+    CAMPAIGN = "campaign"
+    """Publishing a version of a campaign, ending one, or changing the stacking policy."""
 
 
 class ApprovalStatus(StrEnum):

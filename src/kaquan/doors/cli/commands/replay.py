@@ -1,0 +1,113 @@
+"""``kaquan replay``: drafts over a year of real baskets, and the year's own coupons held against what was recorded."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich import box
+from rich.table import Table
+
+from kaquan.doors.cli.demo.coupons import CouponReport, read_coupons, reconcile
+from kaquan.doors.cli.demo.replaying import ReplayReport, replay_year
+from kaquan.doors.cli.failures import CommandError
+from kaquan.doors.cli.output import AsJson, print_json, results
+from kaquan.promotions import Campaign, read_campaign
+
+Day = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day.")]
+LastDay = Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day.")]
+
+
+def replay(
+    campaign: Annotated[list[Path] | None, typer.Option(help="A campaign file; may be repeated.")] = None,
+    running: Annotated[list[Path] | None, typer.Option(help="A campaign that runs anyway; may be repeated.")] = None,
+    first: Day = datetime(2017, 1, 1),  # noqa: DTZ001  (a day)
+    last: LastDay = datetime(2017, 12, 31),  # noqa: DTZ001  (a day)
+    processes: Annotated[int, typer.Option(min=1, max=64, help="How many processes price.")] = 2,
+    coupons: Annotated[
+        bool, typer.Option("--coupons", help="The year's own coupons instead, held against what was recorded.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """What campaigns would have cost over the year of the demo, and whom they would have reached. 活动回放"""
+    if coupons:
+        _replay_coupons(as_json=as_json)
+        return
+    if not campaign:
+        raise CommandError("Name a campaign file with --campaign, or --coupons. / 请用 --campaign 指定活动文件。")
+    drafts = [_read(file, 1 + number) for number, file in enumerate(campaign)]
+    others = [_read(file, 1_000_000 + number) for number, file in enumerate(running or [])]
+    if last < first:
+        raise CommandError("--to is before --from. / 结束日期早于开始日期。")
+    report = replay_year(drafts, others, first=first.date(), last=last.date(), processes=processes)
+    if as_json:
+        print_json(report)
+    else:
+        _print_replay(report)
+
+
+def _replay_coupons(*, as_json: bool) -> None:
+    report = reconcile(read_coupons())
+    if as_json:
+        print_json(report)
+    else:
+        _print_coupons(report)
+    if report.in_window != report.redemptions:
+        raise typer.Exit(1)
+
+
+def _read(file: Path, number: int) -> Campaign:
+    read = read_campaign(file.read_bytes())
+    if isinstance(read, list):
+        lines = [f"{file}: {refusal.message('en')} / {refusal.message('zh')}" for refusal in read]
+        raise CommandError("\n".join(lines))
+    return Campaign(UUID(int=number), 1, read)
+
+
+def _money(fen: int) -> str:
+    return f"{fen / 100:,.2f}"
+
+
+def _print_replay(report: ReplayReport) -> None:
+    table = Table(title="Campaigns · 活动", box=box.SIMPLE_HEAD, title_justify="left")
+    for column in ("campaign", "baskets", "holders", "sales", "discount", "granted", "funders"):
+        table.add_column(column, justify="left" if column in ("campaign", "funders") else "right")
+    for one in report.campaigns:
+        funders = ", ".join(f"{name} {_money(fen)}" for name, fen in one.by_funder.items())
+        table.add_row(
+            one.code if one.is_draft else f"{one.code} (running)",
+            f"{one.baskets:,}",
+            f"{one.holders:,}",
+            _money(one.amount_fen),
+            _money(one.discount_fen),
+            _money(one.granted_fen),
+            funders,
+        )
+    results.print(table)
+    for end in report.ended:
+        results.print(f"Budget {end.budget} of {end.campaign} {end.period} is used up on {end.ended_at:%Y-%m-%d %H:%M}")
+    results.print(
+        f"{report.first} – {report.last}: {report.baskets:,} baskets, {_money(report.amount_fen)}. "
+        f"Running campaigns give {_money(report.running_fen)} beside the drafts and {_money(report.running_alone_fen)} "
+        f"without them; {report.worse_off_baskets:,} baskets get {_money(report.worse_off_fen)} less than without "
+        f"the drafts; {report.held_back_baskets:,} baskets are of control groups."
+    )
+    results.print(
+        f"{report.assumption} A replay shows cost and reach, never an effect. / 回放只显示成本与覆盖，不代表效果。"
+    )
+
+
+def _print_coupons(report: CouponReport) -> None:
+    table = Table(title="Redemptions · 核销", box=box.SIMPLE_HEAD, title_justify="left")
+    for column in ("class", "redemptions", "our rules", "recorded on their goods"):
+        table.add_column(column, justify="left" if column == "class" else "right")
+    for name, (count, ours_fen, recorded_fen) in report.by_fate.items():
+        table.add_row(name, f"{count:,}", _money(ours_fen), _money(recorded_fen))
+    results.print(table)
+    results.print(
+        f"{report.campaigns} campaigns, {report.coupons} coupons, {report.redemptions:,} redemptions, of which "
+        f"{report.in_window:,} are accepted in their window. Of coupon_disc {_money(report.recorded_fen)}, "
+        f"{_money(report.recorded_on_redeemed_fen)} is on goods of a coupon that was redeemed that day; "
+        f"{_money(report.recorded_elsewhere_fen)} belongs to no campaign of the data."
+    )

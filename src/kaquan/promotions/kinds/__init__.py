@@ -1,0 +1,1 @@
+"""Kinds of offers: one file each, found by itself."""

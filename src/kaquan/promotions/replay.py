@@ -1,0 +1,240 @@
+"""What if: drafts over recorded baskets, by the very function that prices a purchase. Cost and reach, never an effect.
+
+What holders would have done with an offer is not in a record of what they did without it: a replay says what would have
+been given for the same baskets, by whom, to whom, and when budgets would have ended. Nothing is written.
+
+Baskets are shared out by holder, so that what one holder may have is counted in one place; what all have together is
+counted chunk by chunk. Inside a chunk every share is priced first; where they would go beyond a budget together, it
+ends at the first basket that does not fit, and the chunk is priced again. So the report is the same however many share.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from kaquan.promotions.compile import CompiledCampaigns
+from kaquan.promotions.price import price_basket
+from kaquan.promotions.types import Basket, BudgetUse, FunderKind, Pricing
+
+Key = tuple[UUID, UUID | None, str]
+"""A budget, whose part of it, and which day, month or year; empty: in all."""
+Ended = dict[Key, tuple[datetime, UUID]]
+"""From which basket on a budget is used up."""
+
+
+class Shared(NamedTuple):
+    """What a basket uses of a budget that holders share."""
+
+    at: tuple[datetime, UUID]
+    """When, and which basket: of two at one time the lower id is first."""
+    key: Key
+    amount_fen: int
+    max_fen: int | None
+    max_count: int | None
+
+
+class Reach(msgspec.Struct):
+    """What a campaign gave in baskets of one kind: all, those of a store, those of a segment."""
+
+    baskets: int = 0
+    amount_fen: int = 0
+    """Of these baskets at list price."""
+    discount_fen: int = 0
+    granted_fen: int = 0
+
+    def add(self, other: "Reach") -> None:
+        """Both together."""
+        self.baskets += other.baskets
+        self.amount_fen += other.amount_fen
+        self.discount_fen += other.discount_fen
+        self.granted_fen += other.granted_fen
+
+
+class Tally(msgspec.Struct):
+    """What a share of the baskets came to."""
+
+    baskets: int = 0
+    amount_fen: int = 0
+    running_alone_fen: int = 0
+    """What the running campaigns give without the drafts."""
+    running_fen: int = 0
+    """What they give beside them."""
+    drafts_fen: int = 0
+    losers: int = 0
+    """Baskets that get less than without the drafts: where one of them takes the place of something better."""
+    lost_fen: int = 0
+    held_back: int = 0
+    """Baskets of holders in a control group that would have got something."""
+    campaigns: dict[UUID, Reach] = {}
+    holders: dict[UUID, set[UUID]] = {}
+    funders: dict[tuple[UUID, str, str], int] = {}
+    """By campaign, kind and id of the funder."""
+    stores: dict[tuple[UUID, UUID], Reach] = {}
+    segments: dict[tuple[UUID, str], Reach] = {}
+
+    def add(self, other: "Tally") -> None:
+        """Both together."""
+        for field in ("baskets", "amount_fen", "running_alone_fen", "running_fen", "drafts_fen", "losers", "lost_fen",
+                      "held_back"):  # fmt: skip
+            setattr(self, field, getattr(self, field) + getattr(other, field))
+        for id_, holders in other.holders.items():
+            self.holders.setdefault(id_, set()).update(holders)
+        for funder, fen in other.funders.items():
+            self.funders[funder] = self.funders.get(funder, 0) + fen
+        for id_, reach in other.campaigns.items():
+            self.campaigns.setdefault(id_, Reach()).add(reach)
+        for place, reach in other.stores.items():
+            self.stores.setdefault(place, Reach()).add(reach)
+        for segment, reach in other.segments.items():
+            self.segments.setdefault(segment, Reach()).add(reach)
+
+
+class Replayer:
+    """Prices the baskets of some holders, chunk by chunk: :meth:`price` until :meth:`keep`."""
+
+    def __init__(self, running: CompiledCampaigns, both: CompiledCampaigns, drafts: frozenset[UUID]) -> None:
+        self._running, self._both, self._drafts = running, both, drafts
+        self._has_running = bool(running)
+        self._own: dict[Key, tuple[int, int]] = {}
+        self._pending: list[tuple[Basket, Pricing, int]] = []
+        self._pending_own: dict[Key, tuple[int, int]] = {}
+        self.tally = Tally()
+
+    def price(self, baskets: Iterable[Basket], ended: Ended) -> list[Shared]:
+        """Price a chunk, oldest first, as if ``ended`` were all that is used up; what it uses of shared budgets."""
+        self._pending, self._pending_own = [], {}
+        shared: list[Shared] = []
+        for basket in baskets:
+            alone_fen = price_basket(self._running, basket).discount_fen if self._has_running else 0
+            exhausted = _over(basket, ended) if ended else frozenset()
+            while True:
+                pricing = price_basket(self._both, basket, exhausted=exhausted)
+                over = {use.budget_id for use in pricing.uses if _is_own(use) and self._is_over(use, basket)}
+                if not over:
+                    break
+                exhausted |= over
+            for use in pricing.uses:
+                key = key_of(use, basket.local)
+                if _is_own(use):
+                    fen, count = self._used(key)
+                    self._pending_own[key] = (fen + use.amount_fen, count + 1)
+                else:
+                    at = (basket.local, basket.transaction_id)
+                    shared.append(Shared(at, key, use.amount_fen, use.max_fen, use.max_count))
+            self._pending.append((basket, pricing, alone_fen))
+        return shared
+
+    def _used(self, key: Key) -> tuple[int, int]:
+        return self._pending_own.get(key) or self._own.get(key) or (0, 0)
+
+    def _is_over(self, use: BudgetUse, basket: Basket) -> bool:
+        fen, count = self._used(key_of(use, basket.local))
+        return _does_not_fit(fen + use.amount_fen, count + 1, use.max_fen, use.max_count)
+
+    def keep(self) -> None:
+        """Count the chunk as it was priced last."""
+        self._own |= self._pending_own
+        for basket, pricing, alone_fen in self._pending:
+            self._count(basket, pricing, alone_fen)
+        self._pending = []
+
+    def _count(self, basket: Basket, pricing: Pricing, alone_fen: int) -> None:
+        tally = self.tally
+        tally.baskets += 1
+        tally.amount_fen += pricing.amount_fen
+        tally.running_alone_fen += alone_fen
+        tally.held_back += not self._drafts.isdisjoint(pricing.held_back)
+        drafts_fen = 0
+        if pricing.applied:
+            given: dict[UUID, Reach] = {}
+            for one in pricing.applied:
+                reach = given.setdefault(one.campaign_id, Reach(1, pricing.amount_fen))
+                reach.discount_fen += one.discount_fen
+                if one.campaign_id in self._drafts:
+                    drafts_fen += one.discount_fen
+            for grant in pricing.grants:
+                given[grant.campaign_id].granted_fen += grant.amount_fen
+            for share in pricing.shares:
+                party = "" if share.funder.party_id is None else share.funder.party_id.hex
+                if share.funder.kind is FunderKind.MERCHANT:
+                    party = basket.merchant_id.hex
+                funder = (share.campaign_id, share.funder.kind.value, party)
+                tally.funders[funder] = tally.funders.get(funder, 0) + share.amount_fen
+            for id_, reach in given.items():
+                tally.campaigns.setdefault(id_, Reach()).add(reach)
+                tally.holders.setdefault(id_, set()).add(basket.holder.id)
+                tally.stores.setdefault((id_, basket.store_id), Reach()).add(reach)
+                for segment in basket.holder.segments:
+                    tally.segments.setdefault((id_, segment), Reach()).add(reach)
+        tally.drafts_fen += drafts_fen
+        tally.running_fen += pricing.discount_fen - drafts_fen
+        if pricing.discount_fen < alone_fen:
+            tally.losers += 1
+            tally.lost_fen += alone_fen - pricing.discount_fen
+
+
+class Budgets:
+    """What all shares use together of the budgets that holders share."""
+
+    def __init__(self) -> None:
+        self._used: dict[Key, tuple[int, int]] = {}
+        self.ended: Ended = {}
+
+    def check(self, shared: Sequence[Shared]) -> bool:
+        """Whether a chunk fits. If it does, it is counted; if not, the first budget that ends is in ``ended``."""
+        used = dict(self._used)
+        for one in sorted(shared, key=lambda use: use.at):
+            fen, count = used.get(one.key, (0, 0))
+            if _does_not_fit(fen + one.amount_fen, count + 1, one.max_fen, one.max_count):
+                self.ended[one.key] = one.at
+                return False
+            used[one.key] = (fen + one.amount_fen, count + 1)
+        self._used = used
+        return True
+
+    def used_fen(self, key: Key) -> int:
+        """What was used of a budget."""
+        return self._used.get(key, (0, 0))[0]
+
+
+def _does_not_fit(fen: int, count: int, max_fen: int | None, max_count: int | None) -> bool:
+    return (max_fen is not None and fen > max_fen) or (max_count is not None and count > max_count)
+
+
+def _is_own(use: BudgetUse) -> bool:
+    """Whether it is a holder's or a card's: those are in one share."""
+    return use.subject_id is not None and use.is_of_holder
+
+
+def _over(basket: Basket, ended: Ended) -> frozenset[UUID]:
+    at = (basket.local, basket.transaction_id)
+    places = {None, basket.store_id, basket.merchant_id}
+    local = basket.local
+    periods = {"", *(period_of(name, local) for name in ("day", "month", "year"))}
+    return frozenset(
+        budget_id
+        for (budget_id, subject_id, period), since in ended.items()
+        if since <= at and subject_id in places and period in periods
+    )
+
+
+def period_of(name: str, local: datetime) -> str:
+    """Which day, month or year of the issuer's zone; empty for all time."""
+    return {"total": "", "day": f"{local:%Y-%m-%d}", "month": f"{local:%Y-%m}", "year": f"{local:%Y}"}[name]
+
+
+def key_of(use: BudgetUse, local: datetime) -> Key:
+    """What a use is counted under."""
+    return use.budget_id, use.subject_id, period_of(use.period, local)
+
+
+def by_chunks(baskets: Sequence[Basket], days: int = 7) -> list[list[Basket]]:
+    """Baskets, oldest first, by spans of so many days."""
+    chunks: dict[int, list[Basket]] = defaultdict(list)
+    for basket in baskets:
+        chunks[basket.local.toordinal() // days].append(basket)
+    return [chunks[number] for number in sorted(chunks)]

@@ -1,0 +1,151 @@
+"""The tables ``promotions_*``: the only file of this room that sees a cursor."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+from msgspec.structs import asdict
+
+from kaquan.kit.db import Connection, Pool, constraint_of, given, load_queries
+from kaquan.promotions.campaigns import CampaignSearch, CampaignVersion, KeptCampaign
+from kaquan.promotions.kind import find_kinds
+from kaquan.promotions.terms import NO_POLICY, Campaign, CampaignTerms, StackingPolicy
+
+_QUERIES = load_queries(__package__)
+
+
+async def insert_campaign(connection: Connection, campaign: KeptCampaign) -> str | None:
+    """Write a campaign with its first version; the name of the constraint that refused it, or None."""
+    try:
+        async with connection.transaction():
+            await connection.execute(_QUERIES["insert_campaign"], asdict(campaign))
+            await connection.execute(_QUERIES["insert_version"], _version_params(campaign))
+    except psycopg.IntegrityError as error:
+        return constraint_of(error)
+    return None
+
+
+async def insert_version(connection: Connection, campaign: KeptCampaign) -> bool:
+    """Write the newest version; False if another one was written meanwhile."""
+    try:
+        async with connection.transaction():
+            await connection.execute(_QUERIES["insert_version"], _version_params(campaign))
+    except psycopg.errors.UniqueViolation:
+        return False
+    return True
+
+
+def _version_params(campaign: KeptCampaign) -> dict[str, Any]:
+    newest = campaign.newest
+    return {
+        "book_id": campaign.book_id,
+        "id": campaign.id,
+        "version": newest.version,
+        "terms": msgspec.json.encode(newest.terms).decode(),
+        "made_at": newest.made_at,
+        "made_by": newest.made_by,
+    }
+
+
+async def publish_version(
+    connection: Connection, campaign: KeptCampaign, *, at: datetime, by: str, approval_id: UUID | None
+) -> bool:
+    """Put the newest version in force; False if it is not the newest draft any more."""
+    params = {
+        "book_id": campaign.book_id,
+        "id": campaign.id,
+        "version": campaign.newest.version,
+        "at": at,
+        "by": by,
+        "approval_id": approval_id,
+    }
+    return (await connection.execute(_QUERIES["publish_version"], params)).rowcount == 1
+
+
+async def end_campaign(connection: Connection, *, book_id: int, id_: UUID, at: datetime) -> bool:
+    """End it; False if it has ended."""
+    params = {"book_id": book_id, "id": id_, "at": at}
+    return (await connection.execute(_QUERIES["end_campaign"], params)).rowcount == 1
+
+
+async def load_campaigns(
+    pool: Pool, book_id: int, search: CampaignSearch, id_: UUID | None = None
+) -> list[KeptCampaign]:
+    # one row more than asked tells whether there is a next page
+    params = {**asdict(search), "book_id": book_id, "id": id_, "limit": search.limit + 1}
+    async with pool.connection() as connection:
+        rows = await (await connection.execute(given(_QUERIES["campaigns"], params), params)).fetchall()
+    return [
+        KeptCampaign(*(*row[:7], _version(row[7:14]), None if row[14] is None else _version(row[14:]))) for row in rows
+    ]
+
+
+async def load_versions(
+    pool: Pool, book_id: int, campaign_id: UUID, version: int | None = None
+) -> list[CampaignVersion]:
+    """Every version of a campaign, or one of them, the newest first."""
+    params = {"book_id": book_id, "id": campaign_id, "version": version}
+    async with pool.connection() as connection:
+        rows = await (await connection.execute(given(_QUERIES["versions"], params), params)).fetchall()
+    return [_version(row) for row in rows]
+
+
+async def load_in_force(pool: Pool, book_id: int) -> list[Campaign]:
+    """The newest published version of each campaign that was not ended."""
+    async with pool.connection() as connection:
+        rows = await (await connection.execute(_QUERIES["in_force"], {"book_id": book_id})).fetchall()
+    return [Campaign(id_, version, read_stored(terms)) for id_, version, terms in rows]
+
+
+async def insert_policy(
+    connection: Connection,
+    *,
+    book_id: int,
+    version: int,
+    policy: StackingPolicy,
+    at: datetime,
+    by: str,
+    approval_id: UUID | None,
+) -> bool:
+    """Write a version of a book's stacking policy; False if another one was written meanwhile."""
+    params = {
+        "book_id": book_id,
+        "version": version,
+        "policy": msgspec.json.encode(policy).decode(),
+        "made_at": at,
+        "made_by": by,
+        "approval_id": approval_id,
+    }
+    try:
+        async with connection.transaction():
+            await connection.execute(_QUERIES["insert_policy"], params)
+    except psycopg.errors.UniqueViolation:
+        return False
+    return True
+
+
+async def load_policy(pool: Pool, book_id: int) -> tuple[int, StackingPolicy]:
+    """The stacking policy of a book with its version; 0 before the first."""
+    async with pool.connection() as connection:
+        row = await (await connection.execute(_QUERIES["policy"], {"book_id": book_id})).fetchone()
+    return (0, NO_POLICY) if row is None else (row[0], msgspec.convert(row[1], StackingPolicy))
+
+
+def _version(row: tuple[Any, ...]) -> CampaignVersion:
+    version, terms, *rest = row
+    return CampaignVersion(version, read_stored(terms), *rest)
+
+
+def read_stored(told: Any) -> CampaignTerms:
+    """Terms that were checked before they were kept."""
+    terms = msgspec.convert(told, CampaignTerms)
+    kinds = find_kinds()
+    return msgspec.structs.replace(
+        terms,
+        offers=tuple(
+            msgspec.structs.replace(offer, params=msgspec.convert(offer.params, kinds[offer.kind].params))
+            for offer in terms.offers
+        ),
+    )
