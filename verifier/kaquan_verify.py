@@ -250,7 +250,7 @@ def describe(found: dict) -> list:
     fields = found["entry"]
     if fields[0] != "kaquan-leaf/1":
         return [*lines, json.dumps(fields, ensure_ascii=False)]
-    _, _, id_, _, kind, related, place, effective_us, recorded_us, _, entries = fields
+    _, _, id_, _, kind, related, place, effective_us, recorded_us, _, entries = fields[:11]
     lines.append(f"transaction txn_{id_}: {kind}" + (f", of txn_{related}" if related else ""))
     lines += [f"at the terminal term_{place}"] if place else []
     moments = [
@@ -259,6 +259,7 @@ def describe(found: dict) -> list:
     lines.append(f"occurred {moments[0].isoformat()}, recorded {moments[1].isoformat()}")
     for leg, effect, debit, _, credit, _, amount_fen in entries:
         lines.append(f"{leg}. {effect} {amount_fen:,} fen from account {debit} to account {credit}")
+    lines += [f"with details, such as how it was priced, whose SHA-256 is {detail}" for detail in fields[11:]]
     if found["opened"]:
         lines.append(f"reference {found['reference']!r}, request key {found['request_key']!r}")
     return lines

@@ -27,7 +27,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FORMAT = "kaquan-bundle/1"
-ENTRIES = {"kaquan-leaf/1": ("txn", 2), "kaquan-policy/1": ("pol", 2), "kaquan-key/1": ("key", 1)}  # where the id is
+ENTRIES = {"kaquan-leaf/1": ("txn", 2), "kaquan-policy/1": ("pol", 2), "kaquan-key/1": ("key", 1),
+           "kaquan-voucher/1": ("evt", 2)}  # where the id is
 MAX_LINE = 1 << 20
 NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 NAME = re.compile(r"[^\s+\x00-\x1f]+")

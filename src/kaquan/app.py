@@ -16,8 +16,9 @@ from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.ledger import read_slots
 from kaquan.parties import Directory, Place, customers
 from kaquan.parties.identity import IdentityProvider, default_rules, find_providers
-from kaquan.payments import LANES, Desk, Known, LimitBook
+from kaquan.payments import LANES, Desk, Known, LimitBook, PointsBook
 from kaquan.policy import Policy
+from kaquan.promotions import CampaignBook
 from kaquan.settings import Settings, SettingsError
 from kaquan.vault import Keyring, KeyringError
 
@@ -52,6 +53,8 @@ class App:
         self.policy = Policy(pool)
         self.programmes = Programmes(pool, rules=self.policy.rules)
         self.limits = LimitBook(pool)
+        self.campaigns = CampaignBook(pool)
+        self.points = PointsBook(pool)
         self.finder = CardFinder(pool, keyring, slots)
         self.refund_rules: RulesOf = refund_rules(pool, self.policy)
         self.desk = Desk(
@@ -62,6 +65,8 @@ class App:
             known=Known(
                 self.programmes.get,
                 self._place,
+                self.points.get,
+                self.campaigns.get,
                 self.limits.get,
                 self.limits.get_place_rules,
                 self.limits.tracks_places,
@@ -141,6 +146,8 @@ class App:
         await self.policy.refresh()
         await self.programmes.refresh()
         await self.limits.refresh()
+        await self.campaigns.refresh()
+        await self.points.refresh()
 
     async def _refresh_for_ever(self) -> None:
         while True:
@@ -164,7 +171,7 @@ class App:
 
     def _version(self, book_id: int) -> int:
         # any copy may have been refreshed without the others
-        copies = (self.directory, self.programmes, self.limits, self.policy)
+        copies = (self.directory, self.programmes, self.limits, self.campaigns, self.points, self.policy)
         return min(copy.version(book_id) for copy in copies)
 
 

@@ -11,7 +11,16 @@ from kaquan.cards import CardStatus, Pocket, Programme
 from kaquan.kit.outcomes import Refusal
 from kaquan.parties import Place
 from kaquan.payments import Payment, PaymentKind, PaymentStatus, Plan
-from kaquan.payments.types import Accounts, CardFacts, Facts, LotFacts, PaymentFacts, PocketFacts, SpentLeg
+from kaquan.payments.types import (
+    Accounts,
+    CardFacts,
+    Facts,
+    LotFacts,
+    PaymentFacts,
+    PocketFacts,
+    SpentLeg,
+    Unopened,
+)
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 BOOK = 7
@@ -113,12 +122,12 @@ def facts(
     return Facts(now, NEW, BOOK, of_card, terms or programme(), found, Accounts(PAYABLE, CLEARING, EXPENSE))
 
 
-def planned(decision: Plan | Refusal) -> Plan:
+def planned(decision: Plan | Unopened | Refusal) -> Plan:
     assert isinstance(decision, Plan), decision
     return decision
 
 
-def refused(decision: Plan | Refusal, code: str, field: str | None = None, **details: Any) -> None:
+def refused(decision: Plan | Unopened | Refusal, code: str, field: str | None = None, **details: Any) -> None:
     """Assert that it is this refusal, sayable in both languages, with these details."""
     assert isinstance(decision, Refusal), decision
     assert (decision.code, decision.field) == (code, field)

@@ -316,7 +316,7 @@ def test_a_spend_counts_for_everybody_whose_limits_it_touches() -> None:
     expected = uses_of(known.limits, SUBJECTS, amount_fen=100, moment=moment_of(EARLIER, "Asia/Shanghai"))
     assert not isinstance(expected, Refusal)
     assert len(expected.calendar) == len(LimitScope)
-    assert count_uses(known, spend, occurred_at=EARLIER) == expected
+    assert count_uses(known, spend, amount_fen=100, occurred_at=EARLIER) == expected
     assert planned(plan_spend(known, spend)).uses == expected
     refused(plan_spend(known, spend._replace(amount_fen=101)), "limit_exceeded", "amount_fen")
 

@@ -187,11 +187,32 @@ async def _gather_transaction(connection: Connection, asked: Asked) -> Subject:
     return Subject(asked.book_id, [(slot, id_) for slot, id_ in chain], [])
 
 
+# Vouchers
+
+
+async def _find_voucher(connection: Connection, id_: UUID, slots: Sequence[int]) -> int | None:
+    return await _book(connection, "book_of_voucher", slot=slot_of(id_, slots), id=id_)
+
+
+async def _gather_voucher(connection: Connection, asked: Asked) -> Subject:
+    """Its changes, and the payments, refunds and loads that they happened with."""
+    home = slot_of(asked.id, asked.slots)
+    places: list[Place] = []
+    for slot, id_, transaction_id in await store.rows(
+        connection, "events_of_voucher", slot=home, id=asked.id, book_id=asked.book_id, limit=asked.limit
+    ):
+        places.append((slot, id_))
+        if transaction_id is not None:
+            places.append((slot_of(transaction_id, asked.slots), transaction_id))
+    return Subject(asked.book_id, list(dict.fromkeys(places)), [])
+
+
 KINDS: Mapping[Prefix, Kind] = {
     Prefix.CARD: Kind(_find_card, _gather_card),
     Prefix.SALE: Kind(_find_sale, _gather_sale),
     Prefix.TOP_UP: Kind(_find_top_up, _gather_sale),
     Prefix.BATCH: Kind(_find_batch, _gather_batch),
     Prefix.TRANSACTION: Kind(_find_transaction, _gather_transaction),
+    Prefix.VOUCHER: Kind(_find_voucher, _gather_voucher),
 }
 """What a chain of custody may be asked of, by the prefix of its id."""

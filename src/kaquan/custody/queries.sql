@@ -14,7 +14,7 @@ WHERE log_index >= %(start)s AND log_index < %(end)s ORDER BY log_index;
 -- name: transactions
 -- Transactions as their leaves state them, of one book if one is named.
 SELECT t.slot, t.id, t.book_id, t.kind, t.related_id, t.place_id, t.reference, t.effective_at, t.recorded_at,
-       t.request_key, l.leaf_hash, l.salt, l.commitment,
+       t.request_key, l.leaf_hash, l.salt, l.commitment, d.hash,
        (SELECT '[' || string_agg(
                  '[' || e.leg || ',"' || e.effect || '",' || e.debit_account || ',' || coalesce(e.debit_lot::text, 'null')
                  || ',' || e.credit_account || ',' || coalesce(e.credit_lot::text, 'null') || ',' || e.amount_fen || ']',
@@ -23,6 +23,7 @@ SELECT t.slot, t.id, t.book_id, t.kind, t.related_id, t.place_id, t.reference, t
 FROM unnest(%(slots)s::smallint[], %(ids)s::uuid[]) AS asked (slot, id)
 JOIN ledger_transaction AS t ON t.slot = asked.slot AND t.id = asked.id
 LEFT JOIN evidence_leaf AS l ON l.slot = t.slot AND l.transaction_id = t.id
+LEFT JOIN ledger_detail AS d ON d.slot = t.slot AND d.transaction_id = t.id
 WHERE t.book_id = %(book_id)s  -- if book_id
 ;
 
@@ -34,6 +35,15 @@ JOIN policy_change AS c ON c.id = d.change_id
 LEFT JOIN evidence_leaf AS l ON l.slot = d.slot AND l.transaction_id = c.id
 WHERE d.decision = 'approved' AND c.id = ANY (%(ids)s::uuid[])
   AND c.book_id = %(book_id)s  -- if book_id
+;
+
+-- name: changes_of_vouchers
+SELECT v.slot, v.id, v.voucher_id, v.book_id, v.template_id, v.kind, v.from_status, v.to_status, v.holder_kind, v.holder_id,
+       v.transaction_id, v.amount_fen, v.face_fen, v.at, l.leaf_hash
+FROM unnest(%(slots)s::smallint[], %(ids)s::uuid[]) AS asked (slot, id)
+JOIN evidence_leaf AS l ON l.slot = asked.slot AND l.transaction_id = asked.id
+JOIN vouchers_event AS v ON v.slot = asked.slot AND v.id = asked.id
+WHERE v.book_id = %(book_id)s  -- if book_id
 ;
 
 -- name: keys
@@ -98,6 +108,13 @@ SELECT slot, id FROM cards_card WHERE slot = %(slot)s AND batch_id = %(id)s AND 
 -- name: events_of_cards
 SELECT id, card_id, kind, at, actor, reason, status, version, details::text FROM cards_event
 WHERE slot = %(slot)s AND card_id = ANY (%(ids)s::uuid[]) AND book_id = %(book_id)s ORDER BY at, id LIMIT %(limit)s;
+
+-- name: book_of_voucher
+SELECT book_id FROM vouchers_voucher WHERE slot = %(slot)s AND id = %(id)s;
+
+-- name: events_of_voucher
+SELECT slot, id, transaction_id FROM vouchers_event
+WHERE slot = %(slot)s AND voucher_id = %(id)s AND book_id = %(book_id)s ORDER BY id LIMIT %(limit)s;
 
 -- name: batch
 SELECT id, programme_id, form, card_count, issued_count, created_at, finished_at FROM cards_batch WHERE id = %(id)s;

@@ -12,11 +12,13 @@ from kaquan.evidence import (
     KeyLeafFacts,
     LeafEntry,
     LeafFacts,
+    VoucherLeafFacts,
     canonical_bytes,
     commit_private,
     hash_leaf,
     key_bytes,
     policy_bytes,
+    voucher_bytes,
 )
 from kaquan.kit.db import Connection, Pool, given, load_queries
 from kaquan.kit.ids import Prefix, show_id
@@ -104,15 +106,15 @@ async def read_entries(
     found: dict[Place, Found] = {}
     for (
         slot, id_, book, kind, related_id, place_id, reference, effective_at, recorded_at, request_key, leaf, salt,
-        commitment, legs,
+        commitment, detail, legs,
     ) in await rows(connection, "transactions", slots=slots, ids=ids, book_id=book_id):  # fmt: skip
         if salt is not None:
             commitment = commit_private(salt, reference=reference, request_key=request_key)
         facts = LeafFacts(
-            slot, id_, book, kind, related_id, place_id, effective_at, recorded_at, commitment, _legs(legs)
+            slot, id_, book, kind, related_id, place_id, effective_at, recorded_at, commitment, _legs(legs), detail
         )
         found[slot, id_] = _checked(show_id(Prefix.TRANSACTION, id_), canonical_bytes(facts), leaf)
-    left = [id_ for slot, id_ in wanted if (slot, id_) not in found]
+    left = [place for place in wanted if place not in found]
     if left:
         found |= await _read_others(connection, left, origin=origin, book_id=book_id)
     return found
@@ -123,21 +125,25 @@ def _legs(text: str | None) -> list[LeafEntry]:
 
 
 async def _read_others(
-    connection: Connection, ids: Sequence[UUID], *, origin: str, book_id: int | None
+    connection: Connection, places: Sequence[Place], *, origin: str, book_id: int | None
 ) -> dict[Place, Found]:
-    """Changes of rules and keys of the log."""
+    """Changes of vouchers and of rules, and keys of the log."""
     found: dict[Place, Found] = {}
+    slots, ids = [slot for slot, _ in places], [id_ for _, id_ in places]
+    for *told, leaf in await rows(connection, "changes_of_vouchers", slots=slots, ids=ids, book_id=book_id):
+        change = VoucherLeafFacts(*told)
+        found[change.slot, change.id] = _checked(show_id(Prefix.EVENT, change.id), voucher_bytes(change), leaf)
     for id_, public, replaces, added_at, slot, leaf in await rows(connection, "keys", ids=ids):
         content = key_bytes(KeyLeafFacts(id_, origin, public, replaces, added_at))
         found[slot, id_] = _checked(f"key_{id_.hex}", content, leaf)
     for (
         id_, book, issuer_id, note, added, ended, proposed_by, proposed_at, decided_by, decided_at, version, slot, leaf,
     ) in await rows(connection, "changes", ids=ids, book_id=book_id):  # fmt: skip
-        change = Change(
+        decided = Change(
             id_, book, issuer_id, note, _read_rules(added), _read_endings(ended), proposed_by, proposed_at,
             Decision.APPROVED, decided_by, decided_at, None, version,
         )  # fmt: skip
-        content = policy_bytes(leaf_of(change, slot))
+        content = policy_bytes(leaf_of(decided, slot))
         found[slot, id_] = _checked(show_id(Prefix.POLICY_CHANGE, id_), content, leaf)
     return found
 

@@ -1,9 +1,10 @@
 """Evidence: what makes a change of history visible to an outsider.
 
-This room fixes the canonical bytes of a transaction, of an approved change of rules and of a key of the log, and their
-RFC 9162 leaf hashes; the ledger writes a leaf in the commit of each transaction, and policy in that of each approved
-change. The sequencer then gives every leaf its place in one append-only log, and extends, signs and publishes its tree.
-It knows nothing of cards or money rules, and no posting ever waits for it.
+This room fixes the canonical bytes of a transaction, of an approved change of rules, of a change of a voucher and of
+a key of the log, and their RFC 9162 leaf hashes; the ledger writes a leaf in the commit of each transaction, policy
+in that of each approved change, and vouchers in that of each change of a voucher. The sequencer then gives every leaf
+its place in one append-only log, and extends, signs and publishes its tree. It knows nothing of cards or money rules,
+and no posting ever waits for it.
 """
 
 from kaquan.evidence.check import Comparison, compare_checkpoint
@@ -57,6 +58,7 @@ from kaquan.evidence.sm import SM_SUFFIX
 from kaquan.evidence.store import SEQUENCER_LOCK
 from kaquan.evidence.tiles import Tile, read_path
 from kaquan.evidence.tree import hash_leaf, split_range
+from kaquan.evidence.voucher_leaf import VoucherLeafFacts, voucher_bytes, voucher_leaf_hash
 from kaquan.evidence.witness import MAX_REQUEST_BYTES, Witness, WitnessError, create_witness
 from kaquan.evidence.witness_policy import NO_WITNESSES, WitnessPolicy, open_checkpoint, read_policy
 
@@ -92,6 +94,7 @@ __all__ = [
     "Taken",
     "Tile",
     "Verified",
+    "VoucherLeafFacts",
     "Witness",
     "WitnessError",
     "WitnessPolicy",
@@ -133,5 +136,7 @@ __all__ = [
     "split_range",
     "unpack_receipt",
     "verify_receipt",
+    "voucher_bytes",
+    "voucher_leaf_hash",
     "write_receipt",
 ]

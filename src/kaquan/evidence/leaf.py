@@ -4,11 +4,13 @@ Canonical bytes are a JSON array in UTF-8 without spaces, of a fixed order, hold
 null and arrays (so that any JSON writer produces the same bytes, and RFC 8785 changes nothing):
 
     ["kaquan-leaf/1", slot, id, book, kind, related, place, effective_us, recorded_us, commitment,
-     [[leg, effect, debit_account, debit_lot, credit_account, credit_lot, amount_fen], …]]
+     [[leg, effect, debit_account, debit_lot, credit_account, credit_lot, amount_fen], …], detail]
 
 Ids are 32 lower-case hex digits, times are microseconds since 1970-01-01T00:00:00Z, entries stand in leg order.
 ``commitment`` is SHA-256(salt ‖ private bytes) in hex, or null: what a person could be known by (the order
 reference, the request key) is in the tree only behind a random salt, and forgetting the salt forgets it (row N1).
+``detail`` is in the array only where a room above the ledger keeps something about the transaction, such as how it was
+priced: the SHA-256 of those bytes in hex.
 Balances are not in a leaf: they follow from the entries, and an audit adds them up.
 
 The leaf hash is RFC 9162 section 2.1.1: SHA-256(0x00 ‖ canonical bytes).
@@ -55,6 +57,8 @@ class LeafFacts(NamedTuple):
     recorded_at: datetime
     commitment: bytes | None
     entries: Sequence[LeafEntry | tuple[int, str, int, int | None, int, int | None, int]]
+    detail: bytes | None = None
+    """SHA-256 of what a room above keeps about it; None: nothing."""
 
 
 def private_bytes(*, reference: str | None, request_key: str | None) -> bytes:
@@ -69,21 +73,20 @@ def commit_private(salt: bytes, *, reference: str | None, request_key: str | Non
 
 def canonical_bytes(facts: LeafFacts) -> bytes:
     """The bytes that are hashed for ``facts``; see the module for their layout."""
-    return _encode(
-        (
-            FORMAT,
-            facts.slot,
-            facts.transaction_id.hex,
-            facts.book_id,
-            facts.kind,
-            facts.related_id.hex if facts.related_id else None,
-            facts.place_id.hex if facts.place_id else None,
-            (facts.effective_at - _EPOCH) // _MICROSECOND,
-            (facts.recorded_at - _EPOCH) // _MICROSECOND,
-            facts.commitment.hex() if facts.commitment else None,
-            facts.entries,
-        )
+    stated = (
+        FORMAT,
+        facts.slot,
+        facts.transaction_id.hex,
+        facts.book_id,
+        facts.kind,
+        facts.related_id.hex if facts.related_id else None,
+        facts.place_id.hex if facts.place_id else None,
+        (facts.effective_at - _EPOCH) // _MICROSECOND,
+        (facts.recorded_at - _EPOCH) // _MICROSECOND,
+        facts.commitment.hex() if facts.commitment else None,
+        facts.entries,
     )
+    return _encode(stated if facts.detail is None else (*stated, facts.detail.hex()))
 
 
 def leaf_hash(facts: LeafFacts) -> bytes:

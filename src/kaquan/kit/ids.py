@@ -49,7 +49,13 @@ class Prefix(StrEnum):
     SALE_PAYMENT = "spay"
     PROGRAMME_END = "pend"
     BUYER_LIST = "blst"
+    FUNDER = "fun"
     CAMPAIGN = "camp"
+    VOUCHER_TEMPLATE = "vtpl"
+    VOUCHER_BATCH = "vbat"
+    VOUCHER = "vou"
+    POINTS_PARTNER = "ptp"
+    POINTS_BENEFIT = "ptb"
 
 
 class Ids(Protocol):

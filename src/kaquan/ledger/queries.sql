@@ -48,8 +48,9 @@ SELECT ledger_extend_lot_v1(
   %(slot)s::smallint, %(account_id)s::bigint, %(lot)s::integer, %(before)s::timestamptz, %(after)s::timestamptz);
 
 -- name: read_transaction
-SELECT slot, id, book_id, kind, related_id, place_id, reference, effective_at, recorded_at, request_key
-FROM ledger_transaction
+SELECT slot, id, book_id, kind, related_id, place_id, reference, effective_at, recorded_at, request_key,
+       (SELECT d.hash FROM ledger_detail AS d WHERE d.slot = t.slot AND d.transaction_id = t.id)
+FROM ledger_transaction AS t
 WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s;
 
 -- name: list_transactions
@@ -165,7 +166,7 @@ SELECT ledger_keep_origins_v1(%(slot)s::smallint, %(transaction_id)s::uuid, %(ac
 -- The next transactions on an owner's accounts, recorded in some time, whose private fields can still be opened, with the
 -- salts.
 SELECT t.slot, t.id, t.book_id, t.kind, t.related_id, t.place_id, t.reference, t.effective_at, t.recorded_at,
-       t.request_key, l.salt
+       t.request_key, d.hash, l.salt
 FROM (
   SELECT e.transaction_id FROM ledger_account AS a JOIN ledger_entry AS e ON e.debit_account = a.id
   WHERE a.slot = %(slot)s AND a.book_id = %(book_id)s AND a.owner_id = %(owner_id)s AND e.slot = %(slot)s
@@ -175,6 +176,7 @@ FROM (
 ) AS touched
 JOIN ledger_transaction AS t ON t.slot = %(slot)s AND t.id = touched.transaction_id
 JOIN evidence_leaf AS l ON l.slot = %(slot)s AND l.transaction_id = t.id
+LEFT JOIN ledger_detail AS d ON d.slot = %(slot)s AND d.transaction_id = t.id
 WHERE l.salt IS NOT NULL
   AND t.id > %(after_id)s  -- if after_id
   AND t.recorded_at >= %(begins)s  -- if begins

@@ -78,4 +78,5 @@ def leaf_facts(transaction: Transaction, commitment: bytes | None) -> LeafFacts:
             )
             for entry in sorted(transaction.entries, key=lambda entry: entry.leg)
         ],
+        transaction.detail,
     )

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import psycopg
+from msgspec.structs import replace
 
 from kaquan.evidence import LeafFacts, commit_private, leaf_hash
 from kaquan.evidence.leaf import SALT_BYTES
@@ -98,7 +99,7 @@ def batch_params(items: Sequence[Item], *, slot: int, recorded_at: datetime) -> 
         if posting is None:
             item_rows.append(f"({book_id},,,,,,,,,{tail})")
             continue
-        transaction_id, kind, effective_at, legs, guards, new_lots, related_id, place_id, reference = posting
+        transaction_id, kind, effective_at, legs, guards, new_lots, related_id, place_id, reference, detail = posting
         versions = dict(guards)
         accounts = {account for leg in legs for account in (leg.debit_account, leg.credit_account)}
         held = {account for account, version in versions.items() if version is not None}
@@ -143,7 +144,7 @@ def batch_params(items: Sequence[Item], *, slot: int, recorded_at: datetime) -> 
         leaf = leaf_hash(
             LeafFacts(
                 slot, transaction_id, book_id, kind, related_id, place_id, effective_at, recorded_at, commitment,
-                entries,
+                entries, detail,
             )
         )  # fmt: skip
         if effective_at not in times:
@@ -424,8 +425,8 @@ async def read_transaction(
     """A transaction of this book with its entries, or None."""
     params = {"slot": slot, "id": transaction_id, "book_id": book_id}
     rows = await (await connection.execute(_SQL["read_transaction"], params)).fetchall()
-    found = await _with_entries(connection, rows)
-    return found[0] if found else None
+    found = await _with_entries(connection, [row[:-1] for row in rows])
+    return replace(found[0], detail=rows[0][-1]) if found else None
 
 
 async def find_openings(
@@ -443,8 +444,8 @@ async def find_openings(
     are not erased, by id behind ``after_id``; each with its salt."""
     params = {"book_id": book_id, "slot": slot, "owner_id": owner_id, "begins": begins, "ends": ends}
     rows = await list_rows(connection, _SQL["find_openings"], {**params, "after_id": after_id, "limit": limit})
-    found = await _with_entries(connection, [row[:-1] for row in rows])
-    return [(transaction, row[-1]) for transaction, row in zip(found, rows, strict=True)]
+    found = await _with_entries(connection, [row[:-2] for row in rows])
+    return [(replace(transaction, detail=row[-2]), row[-1]) for transaction, row in zip(found, rows, strict=True)]
 
 
 async def list_transactions(

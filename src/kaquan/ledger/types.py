@@ -105,6 +105,9 @@ class Posting(NamedTuple):
     related_id: UUID | None = None
     place_id: UUID | None = None
     reference: str | None = None
+    detail: bytes | None = None
+    """SHA-256 of what the caller keeps about it in the same commit, in its leaf; the caller writes it to
+    ``ledger_detail``."""
 
 
 class RequestKey(NamedTuple):
@@ -201,3 +204,5 @@ class Transaction(msgspec.Struct, frozen=True):
     recorded_at: datetime
     request_key: str | None
     entries: list[Entry]
+    detail: bytes | None = None
+    """SHA-256 of what a room above keeps about it; told of a transaction that is read alone."""

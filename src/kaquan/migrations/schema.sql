@@ -1,4 +1,4 @@
--- The schema at revision 0024, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0027, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -105,6 +105,13 @@ CREATE TYPE payments_new_v1 AS (
     reference text,
     expires_at timestamp with time zone,
     occurred_at timestamp with time zone
+);
+
+CREATE TYPE payments_pricing_v1 AS (
+    item integer,
+    original_id uuid,
+    kept bytea,
+    hash bytea
 );
 
 CREATE TYPE payments_trail_use_v1 AS (
@@ -707,6 +714,30 @@ END $_$;
 
 ALTER FUNCTION payments_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) OWNER TO kaquan_ledger;
 
+CREATE FUNCTION payments_give_back_v1(p_slot smallint, p_uses payments_use_v1[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM 1 FROM payments_usage WHERE slot = p_slot AND key = ANY (ARRAY (SELECT u.key FROM unnest(p_uses) AS u))
+  ORDER BY key FOR NO KEY UPDATE;
+  UPDATE payments_usage o
+  SET day_fen = o.day_fen - m.day_fen, day_count = o.day_count - m.day_count,
+      month_fen = o.month_fen - m.month_fen, month_count = o.month_count - m.month_count,
+      year_fen = o.year_fen - m.year_fen, year_count = o.year_count - m.year_count
+  FROM (
+    SELECT u.key,
+           coalesce(sum(u.amount_fen) FILTER (WHERE u.day = k.day), 0)::bigint AS day_fen,
+           count(*) FILTER (WHERE u.day = k.day) AS day_count,
+           coalesce(sum(u.amount_fen) FILTER (WHERE u.month = k.month), 0)::bigint AS month_fen,
+           count(*) FILTER (WHERE u.month = k.month) AS month_count,
+           coalesce(sum(u.amount_fen) FILTER (WHERE u.year = k.year), 0)::bigint AS year_fen,
+           count(*) FILTER (WHERE u.year = k.year) AS year_count
+    FROM unnest(p_uses) AS u JOIN payments_usage k ON k.slot = p_slot AND k.key = u.key GROUP BY u.key
+  ) AS m
+  WHERE o.slot = p_slot AND o.key = m.key;
+END $$;
+
 CREATE FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -929,6 +960,44 @@ END $$;
 
 ALTER FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) OWNER TO kaquan_ledger;
 
+CREATE FUNCTION payments_post_priced_v1(p_pricings payments_pricing_v1[], p_back payments_use_v1[], p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) RETURNS smallint[]
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+  v_status smallint[];
+  v_back payments_use_v1[];
+BEGIN
+  -- counters are locked before accounts everywhere, in the order of their keys
+  IF cardinality(p_back) > 0 THEN
+    PERFORM 1 FROM payments_usage
+    WHERE slot = p_slot AND key = ANY (ARRAY (SELECT u.key FROM unnest(p_back || p_uses) AS u))
+    ORDER BY key FOR NO KEY UPDATE;
+  END IF;
+  IF cardinality(p_reserved) > 0 THEN
+    v_status := payments_post_reserved_v1(
+      p_reserved, p_slot, p_recorded_at, p_items, p_answers, p_legs, p_new_lots, p_versioned, p_lots, p_others,
+      p_limited, p_status, p_new, p_changes, p_uses, p_use_keys, p_trail_uses, p_last);
+  ELSE
+    v_status := payments_post_batch_v2(
+      p_slot, p_recorded_at, p_items, p_answers, p_legs, p_new_lots, p_versioned, p_lots, p_others, p_limited, p_status,
+      p_new, p_changes, p_uses, p_use_keys, p_trail_uses, p_last);
+  END IF;
+  INSERT INTO payments_pricing (slot, transaction_id, original_id, kept)
+  SELECT p_slot, (p_items[p.item]).transaction_id, p.original_id, p.kept
+  FROM unnest(p_pricings) AS p WHERE v_status[p.item] = 0;
+  INSERT INTO ledger_detail (slot, transaction_id, hash)
+  SELECT p_slot, (p_items[p.item]).transaction_id, p.hash
+  FROM unnest(p_pricings) AS p WHERE v_status[p.item] = 0;
+  IF cardinality(p_back) > 0 THEN
+    v_back := ARRAY (SELECT u FROM unnest(p_back) AS u WHERE v_status[u.item] = 0);
+    PERFORM payments_give_back_v1(p_slot, v_back);
+  END IF;
+  RETURN v_status;
+END $$;
+
+ALTER FUNCTION payments_post_priced_v1(p_pricings payments_pricing_v1[], p_back payments_use_v1[], p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) OWNER TO kaquan_ledger;
+
 CREATE FUNCTION payments_post_reserved_v1(p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) RETURNS smallint[]
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -955,6 +1024,17 @@ BEGIN
 END $$;
 
 ALTER FUNCTION payments_post_reserved_v1(p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION payments_reserve_back_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  INSERT INTO payments_reservation (slot, id, paid_in, uses, trail_uses, created_at, gives_back)
+  SELECT p_slot, p_ids[n], p_paid_in, ARRAY (SELECT u FROM unnest(p_uses) AS u WHERE u.item = n), '{}', p_at, true
+  FROM generate_subscripts(p_ids, 1) AS n
+$$;
+
+ALTER FUNCTION payments_reserve_back_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[]) OWNER TO kaquan_ledger;
 
 CREATE FUNCTION payments_reserve_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[]) RETURNS smallint[]
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1206,6 +1286,23 @@ BEGIN
 END $$;
 
 ALTER FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  INSERT INTO vouchers_event (slot, voucher_id, id, book_id, template_id, kind, from_status, to_status, at, actor,
+    holder_kind, holder_id, transaction_id, amount_fen, face_fen, reason)
+  SELECT p_slot, e.voucher_id, e.id, e.book_id, e.template_id, p_kind, e.from_status, e.to_status, p_at, p_actor,
+         e.holder_kind, e.holder_id, e.transaction_id, e.amount_fen, e.face_fen, p_reason
+  FROM unnest(p_vouchers, p_ids, p_books, p_templates, p_from, p_to, p_holder_kinds, p_holders, p_transactions,
+    p_amounts, p_faces) AS e (voucher_id, id, book_id, template_id, from_status, to_status, holder_kind, holder_id,
+    transaction_id, amount_fen, face_fen);
+  INSERT INTO evidence_leaf (slot, transaction_id, leaf_hash, salt)
+  SELECT p_slot, l.id, l.leaf, NULL FROM unnest(p_ids, p_leaves) AS l (id, leaf);
+$$;
+
+ALTER FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) OWNER TO kaquan_ledger;
 
 CREATE TABLE audit_anchor (
     id smallint NOT NULL,
@@ -1770,7 +1867,7 @@ CREATE TABLE evidence_leaf (
     CONSTRAINT evidence_leaf_hash_is_sha256 CHECK ((octet_length(leaf_hash) = 32))
 );
 
-COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of each transaction, approved change of rules and key of the log';
+COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of each transaction, approved change of rules, key of the log and change of a voucher';
 
 COMMENT ON COLUMN evidence_leaf.salt IS 'Opens the commitment to the private fields of the transaction; null where there are none, or once they are forgotten';
 
@@ -1973,6 +2070,14 @@ CREATE TABLE ledger_checkpoint (
     debits_pending bigint NOT NULL,
     credits_pending bigint NOT NULL
 );
+
+CREATE TABLE ledger_detail (
+    slot smallint NOT NULL,
+    transaction_id uuid NOT NULL,
+    hash bytea NOT NULL
+);
+
+COMMENT ON COLUMN ledger_detail.hash IS 'SHA-256';
 
 CREATE TABLE ledger_entry (
     slot smallint NOT NULL,
@@ -2229,6 +2334,19 @@ COMMENT ON COLUMN parties_customer.retained_by IS 'The rule that asks to keep wh
 
 COMMENT ON COLUMN parties_customer.openings_erased_at IS 'When the private fields of the transactions of somebody forgotten were erased; null while they are there';
 
+CREATE TABLE parties_funder (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    legal_code text COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT parties_funder_kind CHECK ((kind = ANY (ARRAY['bank'::text, 'supplier'::text, 'government'::text, 'partner'::text])))
+);
+
+COMMENT ON TABLE parties_funder IS 'Who pays for discounts and subsidies and is neither issuer nor merchant';
+
 CREATE TABLE parties_identity_attempt (
     book_id integer NOT NULL,
     customer_id uuid NOT NULL,
@@ -2364,6 +2482,26 @@ CREATE TABLE parties_terminal (
     CONSTRAINT parties_terminal_status CHECK ((status = ANY (ARRAY['active'::text, 'blocked'::text])))
 );
 
+CREATE TABLE payments_exhausted (
+    budget_id uuid NOT NULL,
+    period integer NOT NULL,
+    book_id integer NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+COMMENT ON COLUMN payments_exhausted.period IS 'The day, month or year that it is used up for, as 20260131, 202601 or 2026; 0: all time';
+
+CREATE TABLE payments_funder (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    campaign_id uuid NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    party_id uuid NOT NULL,
+    CONSTRAINT payments_funder_kind CHECK ((kind = ANY (ARRAY['issuer'::text, 'merchant'::text, 'party'::text])))
+);
+
+COMMENT ON COLUMN payments_funder.id IS 'The owner of the accounts: the first half of SHA-256 over campaign, kind and party';
+
 CREATE TABLE payments_given_up (
     slot smallint NOT NULL,
     id uuid NOT NULL,
@@ -2371,6 +2509,29 @@ CREATE TABLE payments_given_up (
 );
 
 COMMENT ON TABLE payments_given_up IS 'In the slot of the card';
+
+CREATE TABLE payments_instalment (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    card_id uuid NOT NULL,
+    payment_id uuid NOT NULL,
+    campaign_id uuid NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    amount_fen bigint NOT NULL,
+    funders uuid[] NOT NULL,
+    parts_fen bigint[] NOT NULL,
+    given_id uuid,
+    ended_at timestamp with time zone,
+    CONSTRAINT payments_instalment_amount CHECK (((amount_fen > 0) AND (cardinality(funders) = cardinality(parts_fen)))),
+    CONSTRAINT payments_instalment_end CHECK (((given_id IS NULL) OR (ended_at IS NOT NULL)))
+);
+
+COMMENT ON COLUMN payments_instalment.slot IS 'That of the card which gets it';
+
+COMMENT ON COLUMN payments_instalment.funders IS 'The owners of the accounts that it comes from, with their parts';
+
+COMMENT ON COLUMN payments_instalment.given_id IS 'The transaction; null and ended: the card was closed before';
 
 CREATE TABLE payments_last_place (
     slot smallint NOT NULL,
@@ -2434,7 +2595,7 @@ CREATE TABLE payments_payment (
     occurred_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone NOT NULL,
     version integer DEFAULT 0 NOT NULL,
-    CONSTRAINT payments_payment_amounts CHECK (((amount_fen > 0) AND (bonus_fen >= 0) AND (amount_fen >= captured_fen) AND (captured_fen >= refunded_fen) AND (refunded_fen >= 0)))
+    CONSTRAINT payments_payment_amounts CHECK (((amount_fen >= 0) AND (bonus_fen >= 0) AND (amount_fen >= captured_fen) AND (captured_fen >= refunded_fen) AND (refunded_fen >= 0)))
 )
 WITH (fillfactor='90');
 
@@ -2467,13 +2628,25 @@ CREATE TABLE payments_place_rule (
 
 COMMENT ON TABLE payments_place_rule IS 'Where the cards of a programme may be spent, and how soon after being elsewhere';
 
+CREATE TABLE payments_pricing (
+    slot smallint NOT NULL,
+    transaction_id uuid NOT NULL,
+    original_id uuid,
+    kept bytea NOT NULL
+);
+
+COMMENT ON COLUMN payments_pricing.original_id IS 'The payment that a capture, void or refund is of; null: it is the payment';
+
+COMMENT ON COLUMN payments_pricing.kept IS 'A JSON array; its layout is in payments/kept.py';
+
 CREATE TABLE payments_reservation (
     slot smallint NOT NULL,
     id uuid NOT NULL,
     paid_in smallint NOT NULL,
     uses payments_use_v1[] NOT NULL,
     trail_uses payments_trail_use_v1[] NOT NULL,
-    created_at timestamp with time zone NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    gives_back boolean DEFAULT false NOT NULL
 );
 
 COMMENT ON TABLE payments_reservation IS 'In the slot of the counters';
@@ -2481,6 +2654,8 @@ COMMENT ON TABLE payments_reservation IS 'In the slot of the counters';
 COMMENT ON COLUMN payments_reservation.id IS 'The transaction of the payment, if it is ever posted';
 
 COMMENT ON COLUMN payments_reservation.paid_in IS 'The slot of the card';
+
+COMMENT ON COLUMN payments_reservation.gives_back IS 'The payment gives these uses back: they are counted, and are not any more once it is posted';
 
 CREATE TABLE payments_trail (
     slot smallint NOT NULL,
@@ -2507,6 +2682,126 @@ CREATE TABLE payments_usage (
 WITH (fillfactor='60');
 
 COMMENT ON COLUMN payments_usage.day IS 'As 20260131 in the issuer''s zone; month as 202601';
+
+CREATE TABLE points_benefit (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    programme_id uuid NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    cost_points bigint NOT NULL,
+    tiers text[] NOT NULL,
+    birthday_only boolean NOT NULL,
+    max_per_year integer,
+    stock integer,
+    taken integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT points_benefit_amounts CHECK (((cost_points >= 0) AND (max_per_year > 0) AND (stock >= 0) AND (taken >= 0) AND ((stock IS NULL) OR (taken <= stock))))
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE points_benefit IS 'What members may take for points, or for nothing: birthday gifts, parking, goods, services';
+
+CREATE TABLE points_deed (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    member_id uuid NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    points bigint NOT NULL,
+    subject_id uuid,
+    units bigint,
+    reference text,
+    approval_id uuid,
+    made_by text NOT NULL COLLATE pg_catalog."C",
+    made_at timestamp with time zone NOT NULL,
+    CONSTRAINT points_deed_approval CHECK (((kind = 'adjustment'::text) = (approval_id IS NOT NULL))),
+    CONSTRAINT points_deed_kind CHECK ((kind = ANY (ARRAY['adjustment'::text, 'exchange_out'::text, 'exchange_in'::text, 'benefit'::text])))
+);
+
+COMMENT ON TABLE points_deed IS 'Adjustments, exchanges with partners and benefits taken; points is what the card gained (below zero: gave)';
+
+CREATE TABLE points_earning (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    member_id uuid NOT NULL,
+    terms_version integer NOT NULL,
+    points bigint NOT NULL,
+    basis_fen bigint NOT NULL,
+    parts jsonb NOT NULL,
+    returned jsonb DEFAULT '{}'::jsonb NOT NULL,
+    returned_fen bigint DEFAULT 0 NOT NULL,
+    taken bigint DEFAULT 0 NOT NULL,
+    lot integer,
+    matures_at timestamp with time zone,
+    matured boolean DEFAULT false NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT points_earning_amounts CHECK (((points >= 0) AND (basis_fen >= 0) AND ((taken >= 0) AND (taken <= points)) AND ((returned_fen >= 0) AND (returned_fen <= basis_fen))))
+)
+WITH (fillfactor='85');
+
+COMMENT ON TABLE points_earning IS 'What a purchase earned; the id is that of its transaction';
+
+COMMENT ON COLUMN points_earning.parts IS 'By line of the purchase: what it paid, and its part of the points; what a refund takes back';
+
+COMMENT ON COLUMN points_earning.lot IS 'The lot of points_pending that waits until matures_at; null: there is none';
+
+CREATE TABLE points_member (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    card_id uuid NOT NULL,
+    programme_id uuid NOT NULL,
+    issuer_id uuid NOT NULL,
+    tier text,
+    tier_until timestamp with time zone,
+    created_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='85');
+
+COMMENT ON TABLE points_member IS 'Cards that collect points; the id owns their accounts';
+
+CREATE TABLE points_partner (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    currency text NOT NULL COLLATE pg_catalog."C",
+    out_points integer,
+    out_units integer,
+    in_units integer,
+    in_points integer,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT points_partner_currency CHECK ((currency <> 'PTS'::text)),
+    CONSTRAINT points_partner_in CHECK ((((in_points IS NULL) = (in_units IS NULL)) AND (in_points > 0) AND (in_units > 0))),
+    CONSTRAINT points_partner_out CHECK ((((out_points IS NULL) = (out_units IS NULL)) AND (out_points > 0) AND (out_units > 0)))
+);
+
+COMMENT ON TABLE points_partner IS 'With whom points are exchanged, and at which rates: out_points of ours for out_units of theirs, and back';
+
+CREATE TABLE points_reminded (
+    slot smallint NOT NULL,
+    account_id bigint NOT NULL,
+    lot integer NOT NULL
+);
+
+COMMENT ON TABLE points_reminded IS 'Lots of points of whose end their holder was told';
+
+CREATE TABLE points_terms (
+    book_id integer NOT NULL,
+    programme_id uuid NOT NULL,
+    version integer NOT NULL,
+    terms jsonb NOT NULL,
+    effective_from timestamp with time zone NOT NULL,
+    created_by text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT points_terms_version CHECK ((version > 0))
+);
+
+COMMENT ON TABLE points_terms IS 'How the cards of a programme earn, keep and spend points: every version, none of them ever changed';
 
 CREATE TABLE policy_change (
     id uuid NOT NULL,
@@ -2777,6 +3072,140 @@ COMMENT ON COLUMN sales_sale.expires_at IS 'When it ends if nothing of it is pai
 
 COMMENT ON COLUMN sales_sale.review IS 'The buyer is on a list that asks for it: pending until two have looked';
 
+CREATE TABLE vouchers_batch (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    template_id uuid NOT NULL,
+    name text NOT NULL,
+    source text NOT NULL COLLATE pg_catalog."C",
+    voucher_count integer NOT NULL,
+    issued_count integer DEFAULT 0 NOT NULL,
+    code_length integer,
+    created_by text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT vouchers_batch_counts CHECK (((voucher_count > 0) AND ((issued_count >= 0) AND (issued_count <= voucher_count)))),
+    CONSTRAINT vouchers_batch_source CHECK ((source = ANY (ARRAY['made'::text, 'imported'::text, 'assigned'::text])))
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE vouchers_batch IS 'Vouchers that came about together: made with new codes, taken in with foreign ones, or given out by a file';
+
+CREATE TABLE vouchers_claimed (
+    slot smallint NOT NULL,
+    holder_id uuid NOT NULL,
+    template_id uuid NOT NULL,
+    book_id integer NOT NULL,
+    claimed integer NOT NULL,
+    CONSTRAINT vouchers_claimed_count CHECK ((claimed >= 0))
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE vouchers_claimed IS 'How many vouchers of a template somebody has claimed; in the slot of the holder, so that the limit holds wherever the vouchers are';
+
+CREATE TABLE vouchers_event (
+    slot smallint NOT NULL,
+    voucher_id uuid NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    template_id uuid NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    from_status text NOT NULL COLLATE pg_catalog."C",
+    to_status text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL COLLATE pg_catalog."C",
+    holder_kind text COLLATE pg_catalog."C",
+    holder_id uuid,
+    transaction_id uuid,
+    amount_fen bigint NOT NULL,
+    face_fen bigint NOT NULL,
+    reason text
+);
+
+COMMENT ON TABLE vouchers_event IS 'What happened to vouchers after they were issued, each with an evidence leaf under its id; appended, never altered. A lock is no event: it ends in one, or in nothing';
+
+CREATE TABLE vouchers_template (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    issuer_id uuid NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    currency text NOT NULL COLLATE pg_catalog."C",
+    face_fen bigint NOT NULL,
+    offer_kind text NOT NULL COLLATE pg_catalog."C",
+    offer_params jsonb NOT NULL,
+    offer_conditions jsonb NOT NULL,
+    offer_stacking jsonb NOT NULL,
+    funders jsonb NOT NULL,
+    time_zone text NOT NULL COLLATE pg_catalog."C",
+    valid_from timestamp with time zone,
+    valid_until timestamp with time zone,
+    valid_days integer,
+    max_per_holder integer,
+    transferable boolean NOT NULL,
+    returnable boolean NOT NULL,
+    load_pocket text COLLATE pg_catalog."C",
+    district text COLLATE pg_catalog."C",
+    eligibility jsonb,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT vouchers_template_face CHECK (((face_fen >= 0) AND ((kind <> 'value'::text) OR (face_fen > 0)))),
+    CONSTRAINT vouchers_template_kind CHECK ((kind = ANY (ARRAY['value'::text, 'percent'::text, 'goods'::text]))),
+    CONSTRAINT vouchers_template_limit CHECK ((max_per_holder > 0)),
+    CONSTRAINT vouchers_template_validity CHECK ((((valid_until IS NULL) <> (valid_days IS NULL)) AND (valid_days > 0)))
+);
+
+COMMENT ON TABLE vouchers_template IS 'What a voucher of it promises: never changed, since whoever holds one keeps what was promised; only ended';
+
+COMMENT ON COLUMN vouchers_template.face_fen IS 'What one is worth at most, and counts for while it is outstanding; 0: no amount';
+
+COMMENT ON COLUMN vouchers_template.offer_kind IS 'The promotions kind that is its effect, with offer_params';
+
+COMMENT ON COLUMN vouchers_template.valid_until IS 'The end of its last day; without one it ends valid_days days after it was claimed';
+
+COMMENT ON COLUMN vouchers_template.load_pocket IS 'Into which pocket of a card it may be paid; null: none';
+
+CREATE TABLE vouchers_voucher (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    template_id uuid NOT NULL,
+    batch_id uuid,
+    status text NOT NULL COLLATE pg_catalog."C",
+    holder_kind text COLLATE pg_catalog."C",
+    holder_id uuid,
+    code_lookup uuid,
+    code_sealed bytea,
+    code_last4 text COLLATE pg_catalog."C",
+    face_fen bigint NOT NULL,
+    valid_from timestamp with time zone,
+    valid_until timestamp with time zone,
+    locked_by uuid,
+    locked_until timestamp with time zone,
+    redeemed_by uuid,
+    redeemed_fen bigint DEFAULT 0 NOT NULL,
+    returned_fen bigint DEFAULT 0 NOT NULL,
+    granted_by uuid,
+    created_at timestamp with time zone NOT NULL,
+    version integer DEFAULT 0 NOT NULL,
+    CONSTRAINT vouchers_voucher_amounts CHECK (((face_fen >= 0) AND ((returned_fen >= 0) AND (returned_fen <= redeemed_fen)))),
+    CONSTRAINT vouchers_voucher_holder CHECK ((((holder_id IS NULL) = (holder_kind IS NULL)) AND ((status <> 'issued'::text) OR (holder_id IS NULL)) AND ((status <> ALL (ARRAY['held'::text, 'locked'::text, 'redeemed'::text, 'loaded'::text])) OR (holder_id IS NOT NULL)))),
+    CONSTRAINT vouchers_voucher_holder_kind CHECK ((holder_kind = ANY (ARRAY['card'::text, 'customer'::text]))),
+    CONSTRAINT vouchers_voucher_lock CHECK ((((status = 'locked'::text) = (locked_by IS NOT NULL)) AND ((locked_by IS NULL) = (locked_until IS NULL)))),
+    CONSTRAINT vouchers_voucher_redeemed CHECK (((status <> 'redeemed'::text) OR (redeemed_by IS NOT NULL))),
+    CONSTRAINT vouchers_voucher_status CHECK ((status = ANY (ARRAY['issued'::text, 'held'::text, 'locked'::text, 'redeemed'::text, 'loaded'::text, 'expired'::text, 'cancelled'::text])))
+)
+WITH (fillfactor='85');
+
+COMMENT ON TABLE vouchers_voucher IS 'Every voucher, wherever it is in its life';
+
+COMMENT ON COLUMN vouchers_voucher.locked_by IS 'The payment that wants to redeem it and is not posted yet';
+
+COMMENT ON COLUMN vouchers_voucher.redeemed_fen IS 'What it took off; returned_fen of that came back with refunds';
+
+COMMENT ON COLUMN vouchers_voucher.granted_by IS 'The payment or load that it was given with';
+
 ALTER TABLE ONLY audit_anchor
     ADD CONSTRAINT audit_anchor_pkey PRIMARY KEY (id);
 
@@ -2948,6 +3377,9 @@ ALTER TABLE ONLY ledger_account
 ALTER TABLE ONLY ledger_checkpoint
     ADD CONSTRAINT ledger_checkpoint_pkey PRIMARY KEY (slot, account_id, taken_at);
 
+ALTER TABLE ONLY ledger_detail
+    ADD CONSTRAINT ledger_detail_pkey PRIMARY KEY (slot, transaction_id);
+
 ALTER TABLE ONLY ledger_entry
     ADD CONSTRAINT ledger_entry_pkey PRIMARY KEY (slot, transaction_id, leg);
 
@@ -3001,6 +3433,12 @@ ALTER TABLE ONLY parties_customer
 
 ALTER TABLE ONLY parties_customer
     ADD CONSTRAINT parties_customer_pkey PRIMARY KEY (book_id, id);
+
+ALTER TABLE ONLY parties_funder
+    ADD CONSTRAINT parties_funder_code UNIQUE (book_id, code);
+
+ALTER TABLE ONLY parties_funder
+    ADD CONSTRAINT parties_funder_pkey PRIMARY KEY (book_id, id);
 
 ALTER TABLE ONLY parties_identity_attempt
     ADD CONSTRAINT parties_identity_attempt_pkey PRIMARY KEY (book_id, customer_id, id);
@@ -3062,8 +3500,17 @@ ALTER TABLE ONLY parties_terminal
 ALTER TABLE ONLY parties_terminal
     ADD CONSTRAINT parties_terminal_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY payments_exhausted
+    ADD CONSTRAINT payments_exhausted_pkey PRIMARY KEY (budget_id, period);
+
+ALTER TABLE ONLY payments_funder
+    ADD CONSTRAINT payments_funder_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY payments_given_up
     ADD CONSTRAINT payments_given_up_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY payments_instalment
+    ADD CONSTRAINT payments_instalment_pkey PRIMARY KEY (slot, id);
 
 ALTER TABLE ONLY payments_last_place
     ADD CONSTRAINT payments_last_place_pkey PRIMARY KEY (slot, card_id);
@@ -3086,6 +3533,9 @@ ALTER TABLE ONLY payments_place_rule
 ALTER TABLE ONLY payments_place_rule
     ADD CONSTRAINT payments_place_rule_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY payments_pricing
+    ADD CONSTRAINT payments_pricing_pkey PRIMARY KEY (slot, transaction_id);
+
 ALTER TABLE ONLY payments_reservation
     ADD CONSTRAINT payments_reservation_pkey PRIMARY KEY (slot, id);
 
@@ -3094,6 +3544,36 @@ ALTER TABLE ONLY payments_trail
 
 ALTER TABLE ONLY payments_usage
     ADD CONSTRAINT payments_usage_pkey PRIMARY KEY (slot, key);
+
+ALTER TABLE ONLY points_benefit
+    ADD CONSTRAINT points_benefit_code UNIQUE (book_id, programme_id, code);
+
+ALTER TABLE ONLY points_benefit
+    ADD CONSTRAINT points_benefit_pkey PRIMARY KEY (book_id, id);
+
+ALTER TABLE ONLY points_deed
+    ADD CONSTRAINT points_deed_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY points_earning
+    ADD CONSTRAINT points_earning_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY points_member
+    ADD CONSTRAINT points_member_card UNIQUE (slot, card_id);
+
+ALTER TABLE ONLY points_member
+    ADD CONSTRAINT points_member_pkey PRIMARY KEY (slot, id);
+
+ALTER TABLE ONLY points_partner
+    ADD CONSTRAINT points_partner_code UNIQUE (book_id, code);
+
+ALTER TABLE ONLY points_partner
+    ADD CONSTRAINT points_partner_pkey PRIMARY KEY (book_id, id);
+
+ALTER TABLE ONLY points_reminded
+    ADD CONSTRAINT points_reminded_pkey PRIMARY KEY (slot, account_id, lot);
+
+ALTER TABLE ONLY points_terms
+    ADD CONSTRAINT points_terms_pkey PRIMARY KEY (book_id, programme_id, version);
 
 ALTER TABLE ONLY policy_change
     ADD CONSTRAINT policy_change_of_proposer UNIQUE (id, proposed_by);
@@ -3154,6 +3634,27 @@ ALTER TABLE ONLY sales_sale
 
 ALTER TABLE ONLY sales_sale
     ADD CONSTRAINT sales_sale_pkey PRIMARY KEY (book_id, id);
+
+ALTER TABLE ONLY vouchers_batch
+    ADD CONSTRAINT vouchers_batch_name UNIQUE (book_id, name);
+
+ALTER TABLE ONLY vouchers_batch
+    ADD CONSTRAINT vouchers_batch_pkey PRIMARY KEY (book_id, id);
+
+ALTER TABLE ONLY vouchers_claimed
+    ADD CONSTRAINT vouchers_claimed_pkey PRIMARY KEY (slot, holder_id, template_id);
+
+ALTER TABLE ONLY vouchers_event
+    ADD CONSTRAINT vouchers_event_pkey PRIMARY KEY (slot, voucher_id, id);
+
+ALTER TABLE ONLY vouchers_template
+    ADD CONSTRAINT vouchers_template_code UNIQUE (book_id, code);
+
+ALTER TABLE ONLY vouchers_template
+    ADD CONSTRAINT vouchers_template_pkey PRIMARY KEY (book_id, id);
+
+ALTER TABLE ONLY vouchers_voucher
+    ADD CONSTRAINT vouchers_voucher_pkey PRIMARY KEY (slot, id);
 
 CREATE INDEX cards_adjustment_book ON cards_adjustment USING btree (slot, book_id, id);
 
@@ -3241,9 +3742,27 @@ CREATE INDEX parties_customer_openings ON parties_customer USING btree (forgotte
 
 CREATE INDEX parties_customer_retained_until ON parties_customer USING btree (retained_until) WHERE (retained_until IS NOT NULL);
 
+CREATE INDEX payments_funder_campaign ON payments_funder USING btree (book_id, campaign_id, id);
+
+CREATE INDEX payments_instalment_card ON payments_instalment USING btree (slot, card_id, id);
+
+CREATE INDEX payments_instalment_due ON payments_instalment USING btree (slot, due_at, id) WHERE (ended_at IS NULL);
+
 CREATE INDEX payments_limit_programme_name ON payments_limit USING btree (book_id, programme_id, id);
 
+CREATE INDEX payments_payment_free ON payments_payment USING btree (slot, card_id, id) WHERE (amount_fen = 0);
+
 CREATE INDEX payments_payment_open ON payments_payment USING btree (slot, expires_at) WHERE (status = 'open'::payments_status);
+
+CREATE INDEX payments_pricing_original ON payments_pricing USING btree (slot, original_id, transaction_id) WHERE (original_id IS NOT NULL);
+
+CREATE INDEX points_deed_of_member ON points_deed USING btree (slot, member_id, id);
+
+CREATE UNIQUE INDEX points_deed_reference ON points_deed USING btree (slot, subject_id, reference) WHERE (kind = 'exchange_in'::text);
+
+CREATE INDEX points_earning_maturing ON points_earning USING btree (slot, matures_at) WHERE ((NOT matured) AND (lot IS NOT NULL));
+
+CREATE INDEX points_earning_of_member ON points_earning USING btree (slot, member_id, at);
 
 CREATE INDEX policy_change_newest ON policy_change USING btree (book_id, id);
 
@@ -3266,6 +3785,24 @@ CREATE INDEX sales_sale_open ON sales_sale USING btree (expires_at) WHERE ((stat
 CREATE INDEX sales_sale_to_erase ON sales_sale USING btree (keep_until) WHERE (erased_at IS NULL);
 
 CREATE INDEX sales_sale_undelivered ON sales_sale USING btree (paid_at) WHERE (status = 'paid'::text);
+
+CREATE INDEX vouchers_batch_unfinished ON vouchers_batch USING btree (id) WHERE (finished_at IS NULL);
+
+CREATE INDEX vouchers_event_by_time ON vouchers_event USING btree (slot, book_id, at);
+
+CREATE INDEX vouchers_voucher_batch ON vouchers_voucher USING btree (slot, batch_id, id) WHERE (batch_id IS NOT NULL);
+
+CREATE UNIQUE INDEX vouchers_voucher_code ON vouchers_voucher USING btree (slot, code_lookup, book_id) WHERE (code_lookup IS NOT NULL);
+
+CREATE INDEX vouchers_voucher_ending ON vouchers_voucher USING btree (slot, valid_until) WHERE ((status = ANY (ARRAY['issued'::text, 'held'::text])) AND (valid_until IS NOT NULL));
+
+CREATE INDEX vouchers_voucher_granted ON vouchers_voucher USING btree (slot, granted_by) WHERE (granted_by IS NOT NULL);
+
+CREATE INDEX vouchers_voucher_holder ON vouchers_voucher USING btree (slot, holder_id, id) WHERE (holder_id IS NOT NULL);
+
+CREATE INDEX vouchers_voucher_locked ON vouchers_voucher USING btree (slot, locked_until) WHERE (status = 'locked'::text);
+
+CREATE INDEX vouchers_voucher_stock ON vouchers_voucher USING btree (slot, template_id, id) WHERE (status = 'issued'::text);
 
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_merchant FOREIGN KEY (book_id, merchant_id) REFERENCES parties_merchant(book_id, id);
@@ -3318,6 +3855,9 @@ ALTER TABLE ONLY parties_book
 ALTER TABLE ONLY parties_customer
     ADD CONSTRAINT parties_customer_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
 
+ALTER TABLE ONLY parties_funder
+    ADD CONSTRAINT parties_funder_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
+
 ALTER TABLE ONLY parties_issuer
     ADD CONSTRAINT parties_issuer_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
 
@@ -3338,6 +3878,9 @@ ALTER TABLE ONLY payments_limit
 
 ALTER TABLE ONLY payments_place_rule
     ADD CONSTRAINT payments_place_rule_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
+
+ALTER TABLE ONLY points_terms
+    ADD CONSTRAINT points_terms_programme FOREIGN KEY (programme_id) REFERENCES cards_programme(id);
 
 ALTER TABLE ONLY policy_change
     ADD CONSTRAINT policy_change_book FOREIGN KEY (book_id) REFERENCES parties_book(id);
@@ -3362,6 +3905,12 @@ ALTER TABLE ONLY promotions_version
 
 ALTER TABLE ONLY sales_sale
     ADD CONSTRAINT sales_sale_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
+
+ALTER TABLE ONLY vouchers_batch
+    ADD CONSTRAINT vouchers_batch_template FOREIGN KEY (book_id, template_id) REFERENCES vouchers_template(book_id, id);
+
+ALTER TABLE ONLY vouchers_template
+    ADD CONSTRAINT vouchers_template_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
 GRANT USAGE ON SCHEMA public TO kaquan_app;
 GRANT USAGE ON SCHEMA public TO kaquan_ledger;
 REVOKE ALL ON FUNCTION evidence_add_key_v1(p_id uuid, p_slot smallint, p_public bytea, p_replaces bytea, p_at timestamp with time zone, p_leaf bytea) FROM PUBLIC;
@@ -3394,6 +3943,8 @@ REVOKE ALL ON FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_u
 GRANT ALL ON FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_status smallint[]) TO kaquan_ledger;
 REVOKE ALL ON FUNCTION payments_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_give_back_v1(p_slot smallint, p_uses payments_use_v1[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_give_back_v1(p_slot smallint, p_uses payments_use_v1[]) TO kaquan_ledger;
 REVOKE ALL ON FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_load_cards_v1(p_slot smallint, p_cards uuid[], p_payments uuid[], p_every_pocket boolean) FROM PUBLIC;
@@ -3406,8 +3957,12 @@ REVOKE ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at tim
 GRANT ALL ON FUNCTION payments_post_batch_v1(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_post_batch_v2(p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_post_priced_v1(p_pricings payments_pricing_v1[], p_back payments_use_v1[], p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_post_priced_v1(p_pricings payments_pricing_v1[], p_back payments_use_v1[], p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_post_reserved_v1(p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_post_reserved_v1(p_reserved uuid[], p_slot smallint, p_recorded_at timestamp with time zone, p_items ledger_item_v1[], p_answers bytea[], p_legs ledger_leg_v1[], p_new_lots ledger_new_lot_v1[], p_versioned integer, p_lots integer, p_others integer, p_limited bigint[], p_status smallint[], p_new payments_new_v1[], p_changes payments_change_v1[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[], p_last payments_last_v1[]) TO kaquan_app;
+REVOKE ALL ON FUNCTION payments_reserve_back_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_reserve_back_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_reserve_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_reserve_v1(p_slot smallint, p_paid_in smallint, p_at timestamp with time zone, p_ids uuid[], p_uses payments_use_v1[], p_use_keys integer, p_trail_uses payments_trail_use_v1[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_return_trails_v1(p_slot smallint, p_uses payments_trail_use_v1[], p_before smallint[], p_status smallint[]) FROM PUBLIC;
@@ -3426,6 +3981,8 @@ REVOKE ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book 
 GRANT ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book integer, p_owner uuid, p_version bigint, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text, p_rules jsonb, p_endings jsonb, p_leaf bytea) TO kaquan_app;
 REVOKE ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) TO kaquan_app;
+REVOKE ALL ON FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE audit_anchor TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance_trade TO kaquan_app;
@@ -3557,6 +4114,8 @@ GRANT SELECT ON TABLE ledger_account TO kaquan_app;
 GRANT SELECT ON TABLE ledger_balance TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE ledger_checkpoint TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_checkpoint TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE ledger_detail TO kaquan_ledger;
+GRANT SELECT ON TABLE ledger_detail TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE ledger_entry TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_entry TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE ledger_forgotten TO kaquan_ledger;
@@ -3617,6 +4176,7 @@ GRANT UPDATE(retained_until) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(retained_by) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(version) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(openings_erased_at) ON TABLE parties_customer TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE parties_funder TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_identity_attempt TO kaquan_app;
 GRANT UPDATE(result) ON TABLE parties_identity_attempt TO kaquan_app;
 GRANT UPDATE(code) ON TABLE parties_identity_attempt TO kaquan_app;
@@ -3666,8 +4226,13 @@ GRANT UPDATE(version) ON TABLE parties_store TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_tenant TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_terminal TO kaquan_app;
 GRANT UPDATE(status) ON TABLE parties_terminal TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE payments_exhausted TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE payments_funder TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE payments_given_up TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_given_up TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE payments_instalment TO kaquan_app;
+GRANT UPDATE(given_id) ON TABLE payments_instalment TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE payments_instalment TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE payments_last_place TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_last_place TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE payments_limit TO kaquan_app;
@@ -3681,12 +4246,30 @@ GRANT UPDATE(reference) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(version) ON TABLE payments_payment TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE payments_place_rule TO kaquan_app;
 GRANT UPDATE(ended_at) ON TABLE payments_place_rule TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE payments_pricing TO kaquan_ledger;
+GRANT SELECT ON TABLE payments_pricing TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE payments_reservation TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_reservation TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE payments_trail TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_trail TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE payments_usage TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_usage TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE points_benefit TO kaquan_app;
+GRANT UPDATE(taken) ON TABLE points_benefit TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE points_benefit TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE points_deed TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE points_earning TO kaquan_app;
+GRANT UPDATE(returned) ON TABLE points_earning TO kaquan_app;
+GRANT UPDATE(returned_fen) ON TABLE points_earning TO kaquan_app;
+GRANT UPDATE(taken) ON TABLE points_earning TO kaquan_app;
+GRANT UPDATE(matured) ON TABLE points_earning TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE points_member TO kaquan_app;
+GRANT UPDATE(tier) ON TABLE points_member TO kaquan_app;
+GRANT UPDATE(tier_until) ON TABLE points_member TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE points_partner TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE points_partner TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE points_reminded TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE points_terms TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE policy_change TO kaquan_app;
 GRANT SELECT ON TABLE policy_decision TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE policy_decision TO kaquan_ledger;
@@ -3728,3 +4311,26 @@ GRANT UPDATE(end_reason) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(end_key_hash) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(version) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(review) ON TABLE sales_sale TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE vouchers_batch TO kaquan_app;
+GRANT UPDATE(voucher_count) ON TABLE vouchers_batch TO kaquan_app;
+GRANT UPDATE(issued_count) ON TABLE vouchers_batch TO kaquan_app;
+GRANT UPDATE(finished_at) ON TABLE vouchers_batch TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE vouchers_claimed TO kaquan_app;
+GRANT UPDATE(claimed) ON TABLE vouchers_claimed TO kaquan_app;
+GRANT SELECT ON TABLE vouchers_event TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE vouchers_event TO kaquan_ledger;
+GRANT SELECT,INSERT ON TABLE vouchers_template TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE vouchers_template TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(status) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(holder_kind) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(holder_id) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(code_lookup) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(code_sealed) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(valid_until) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(locked_by) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(locked_until) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(redeemed_by) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(redeemed_fen) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(returned_fen) ON TABLE vouchers_voucher TO kaquan_app;
+GRANT UPDATE(version) ON TABLE vouchers_voucher TO kaquan_app;

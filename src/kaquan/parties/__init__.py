@@ -7,6 +7,7 @@ what two of them must agree on), ``parties.trail`` (who did what).
 """
 
 from kaquan.parties.directory import BookDirectory, Directory
+from kaquan.parties.funders import create_funder, get_funder, list_funders
 from kaquan.parties.issuers import change_issuer, create_issuer, get_issuer, list_issuers, time_zones
 from kaquan.parties.keys import issue_key, keys_of_person, list_keys, revoke_key
 from kaquan.parties.merchants import change_merchant, create_merchant, get_merchant, list_merchants
@@ -17,6 +18,8 @@ from kaquan.parties.terminals import change_terminal, create_terminal, get_termi
 from kaquan.parties.types import (
     ApiKey,
     Book,
+    Funder,
+    FunderKind,
     IssuedKey,
     Issuer,
     IssuerChange,
@@ -43,6 +46,8 @@ __all__ = [
     "Book",
     "BookDirectory",
     "Directory",
+    "Funder",
+    "FunderKind",
     "IssuedKey",
     "Issuer",
     "IssuerChange",
@@ -69,12 +74,14 @@ __all__ = [
     "change_merchant",
     "change_store",
     "change_terminal",
+    "create_funder",
     "create_issuer",
     "create_merchant",
     "create_store",
     "create_tenant",
     "create_terminal",
     "fit_scheme",
+    "get_funder",
     "get_issuer",
     "get_merchant",
     "get_store",
@@ -82,6 +89,7 @@ __all__ = [
     "get_terminal",
     "issue_key",
     "keys_of_person",
+    "list_funders",
     "list_issuers",
     "list_keys",
     "list_merchants",

@@ -155,3 +155,19 @@ WHERE t.book_id = %(book_id)s
     SELECT s.id FROM parties_store s WHERE s.book_id = %(book_id)s AND s.merchant_id = %(merchant_id)s))
   AND (%(status)s::text IS NULL OR t.status = %(status)s)
 ORDER BY t.id DESC LIMIT %(limit)s;
+
+-- name: insert_funder
+WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id)
+INSERT INTO parties_funder (book_id, id, code, name, kind, legal_code, created_at)
+SELECT book.id, %(id)s, %(code)s, %(name)s, %(kind)s, %(legal_code)s, %(created_at)s FROM book;
+
+-- name: funders
+SELECT id, book_id, code, name, kind, legal_code, created_at FROM parties_funder
+WHERE book_id = %(book_id)s
+  AND (%(id)s::uuid IS NULL OR id = %(id)s)
+  AND (%(after_id)s::uuid IS NULL OR id < %(after_id)s)
+  AND (%(created_after)s::timestamptz IS NULL OR created_at > %(created_after)s)
+  AND (%(created_before)s::timestamptz IS NULL OR created_at < %(created_before)s)
+  AND (%(code)s::text IS NULL OR code = %(code)s)
+  AND (%(name)s::text IS NULL OR starts_with(name, %(name)s))
+ORDER BY id DESC LIMIT %(limit)s;

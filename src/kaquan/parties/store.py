@@ -15,6 +15,8 @@ from kaquan.parties.trail import Action, write_action
 from kaquan.parties.types import (
     ApiKey,
     Book,
+    Funder,
+    FunderKind,
     Issuer,
     IssuerClass,
     Merchant,
@@ -126,6 +128,14 @@ async def load_issuers(pool: Pool, book_id: int, search: Search, id_: UUID | Non
 
 async def load_merchants(pool: Pool, book_id: int, search: Search, id_: UUID | None = None) -> list[Merchant]:
     return [Merchant(*row) for row in await _read(pool, "merchants", _criteria(book_id, search, id_))]
+
+
+async def load_funders(pool: Pool, book_id: int, search: Search, id_: UUID | None = None) -> list[Funder]:
+    rows = await _read(pool, "funders", _criteria(book_id, search, id_))
+    return [
+        Funder(found, book, code, name, FunderKind(kind), legal_code, created_at)
+        for found, book, code, name, kind, legal_code, created_at in rows
+    ]
 
 
 async def load_stores(pool: Pool, book_id: int, search: Search, id_: UUID | None = None) -> list[Store]:

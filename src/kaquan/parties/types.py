@@ -60,6 +60,11 @@ class Scope(StrEnum):
     SALES_WRITE = "sales:write"
     SALES_READ = "sales:read"
     SALES_REFUND = "sales:refund"
+    VOUCHERS_WRITE = "vouchers:write"
+    VOUCHERS_READ = "vouchers:read"
+    VOUCHERS_REVEAL = "vouchers:reveal"
+    POINTS_WRITE = "points:write"
+    POINTS_READ = "points:read"
     BACKDATE = "backdate"
 
 
@@ -289,3 +294,24 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     merchant_id: UUID | None = None
     store_id: UUID | None = None
     status: TerminalStatus | None = None
+
+
+class FunderKind(StrEnum):
+    """What somebody is who pays for discounts and subsidies, being neither issuer nor merchant."""
+
+    BANK = "bank"
+    SUPPLIER = "supplier"
+    GOVERNMENT = "government"
+    PARTNER = "partner"
+
+
+class Funder(msgspec.Struct, frozen=True):
+    """Somebody outside who pays for what campaigns and vouchers give."""
+
+    id: UUID
+    book_id: int
+    code: str
+    name: str
+    kind: FunderKind
+    legal_code: str | None
+    created_at: datetime

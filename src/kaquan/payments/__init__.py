@@ -4,7 +4,9 @@ Each verb is a pure planner over facts; the :class:`Desk` loads the facts of a b
 room never reaches a network, never reads a clock in a decision, and writes only through the ledger's posting call.
 """
 
+from kaquan.payments.budgets import Used, budget_key
 from kaquan.payments.desk import LANES, Desk, Known
+from kaquan.payments.kept import Kept, KeptPart, PartKind, read_kept, read_part
 from kaquan.payments.limit_book import (
     LimitBook,
     LimitSearch,
@@ -23,7 +25,10 @@ from kaquan.payments.limit_book import (
 )
 from kaquan.payments.limits import Holder, Hours, Limit, LimitScope, Metric, Movement, Period, Standing
 from kaquan.payments.places import PlaceRule, PlaceRuleKind
-from kaquan.payments.read import PaymentSearch, get_payment, list_payments
+from kaquan.payments.points import PointsBook
+from kaquan.payments.price import check_basket
+from kaquan.payments.quote import Quote, VoucherUse
+from kaquan.payments.read import PaymentSearch, get_payment, get_pricing, list_payments, read_budget
 from kaquan.payments.timeline import TimelineItem, read_timeline
 from kaquan.payments.types import (
     Capture,
@@ -48,6 +53,8 @@ __all__ = [
     "Desk",
     "Holder",
     "Hours",
+    "Kept",
+    "KeptPart",
     "Known",
     "Limit",
     "LimitBook",
@@ -59,6 +66,7 @@ __all__ = [
     "Movement",
     "NewLimit",
     "NewPlaceRule",
+    "PartKind",
     "Payment",
     "PaymentKind",
     "PaymentSearch",
@@ -68,13 +76,19 @@ __all__ = [
     "PlaceRuleKind",
     "Plan",
     "PocketAmount",
+    "PointsBook",
+    "Quote",
     "Receipt",
     "Refund",
     "Request",
     "Spend",
     "Standing",
     "TimelineItem",
+    "Used",
     "Void",
+    "VoucherUse",
+    "budget_key",
+    "check_basket",
     "create_limit",
     "create_place_rule",
     "end_limit",
@@ -82,9 +96,13 @@ __all__ = [
     "get_limit",
     "get_payment",
     "get_place_rule",
+    "get_pricing",
     "list_limits",
     "list_payments",
     "list_place_rules",
     "list_standings",
+    "read_budget",
+    "read_kept",
+    "read_part",
     "read_timeline",
 ]

@@ -1,14 +1,19 @@
 """Capture an authorization: what was set aside, or a part of it, becomes a spend."""
 
+from uuid import UUID
+
 import msgspec
 
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Posting
+from kaquan.payments.give import voucher_amounts, vouchers_of
+from kaquan.payments.kept import PartKind, hash_kept, write_part
 from kaquan.payments.outcomes import (
     AUTHORIZATION_EXPIRED,
     AUTHORIZATION_NOT_OPEN,
     CAPTURE_EXCEEDS_AUTHORIZATION,
 )
+from kaquan.payments.part import minus, part_of_money, uncaptured
 from kaquan.payments.plan import (
     by_pocket,
     fill,
@@ -16,14 +21,17 @@ from kaquan.payments.plan import (
     guards_of,
     known_payment,
     leg,
+    programme_of,
     returned_fen,
     spendable_fen,
 )
-from kaquan.payments.types import Capture, Facts, PaymentStatus, Plan, Receipt
+from kaquan.payments.price import part_legs
+from kaquan.payments.types import Capture, Facts, Giving, PaymentStatus, Plan, Receipt, Unopened
 
 
-def plan_capture(facts: Facts, command: Capture) -> Plan | Refusal:
-    """Decide a capture. Value is captured in the order in which it was set aside, as a purchase would take it.
+def plan_capture(facts: Facts, command: Capture) -> Plan | Unopened | Refusal:
+    """Decide a capture. Value is captured in the order in which it was set aside, as a purchase would take it, with the
+    discounts that belong to it.
 
     A card that was blocked after the authorization does not stop its capture: the value was promised then.
     Refused with ``not_found``, ``authorization_not_open``, ``authorization_expired`` or
@@ -56,6 +64,23 @@ def plan_capture(facts: Facts, command: Capture) -> Plan | Refusal:
             for spent, part in zip(found.legs, captured, strict=True)
             if spent.reserved_fen > part
         ]
+    kept = None
+    returns: tuple[tuple[UUID, int], ...] = ()
+    gives: tuple[Giving, ...] = ()
+    if found.kept is not None:
+        left = uncaptured(found.kept, found.parts)
+        part = part_of_money(found.kept, left, amount_fen, what=PartKind.CAPTURE)
+        kept = write_part(part)
+        rest = minus(left.shares, part.shares) if done else ()
+        for effect, shares in ((Effect.CAPTURE, part.shares), (Effect.RELEASE, rest)):
+            funded = part_legs(facts, found, effect, shares)
+            if isinstance(funded, Unopened):
+                return funded
+            legs += funded
+        returns = voucher_amounts(found.kept, rest)
+        gives = vouchers_of(
+            found.kept.grants, part.grants, card=card, programme=programme_of(facts), payment_id=payment.id
+        )
     changed = msgspec.structs.replace(
         payment,
         status=PaymentStatus.COMPLETED if done else PaymentStatus.OPEN,
@@ -70,8 +95,17 @@ def plan_capture(facts: Facts, command: Capture) -> Plan | Refusal:
         guards=guards_of(card, legs),
         related_id=payment.id,
         place_id=payment.terminal_id,
+        detail=hash_kept(kept),
     )
     pockets = by_pocket(card, [(spent.account_id, part) for spent, part in zip(found.legs, captured, strict=True)])
     released = [room - part if done else 0 for room, part in zip(rooms, captured, strict=True)]
     balance_fen = spendable_fen(card, facts.now) + returned_fen(found.legs, released)
-    return Plan(posting, Receipt(changed, pockets, balance_fen), changed=changed)
+    return Plan(
+        posting,
+        Receipt(changed, pockets, balance_fen, found.kept),
+        changed=changed,
+        kept=kept,
+        original_id=None if kept is None else payment.id,
+        returns=returns,
+        gives=gives,
+    )

@@ -8,7 +8,7 @@ answers for those that were: nothing acknowledged is lost and nothing happens tw
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -19,23 +19,49 @@ import structlog
 from kaquan.cards import FEES, Programme
 from kaquan.kit.batching import Batcher, QueueFullError
 from kaquan.kit.clock import Clock
-from kaquan.kit.db import Connection, Pool, describe_failure, is_outage
+from kaquan.kit.db import Connection, Pool, Rollback, describe_failure, is_outage
 from kaquan.kit.ids import Ids
 from kaquan.kit.outcomes import BUSY, INTERNAL_ERROR, UNAVAILABLE, Refusal
 from kaquan.ledger import AccountSpec, Answer, Item, claim_keys, open_accounts, read_answers, slot_of
+from kaquan.notices import NewNotice, write_notices
 from kaquan.parties import Place
 from kaquan.payments import store
+from kaquan.payments.budgets import Rests
 from kaquan.payments.capture import plan_capture
-from kaquan.payments.limits import NO_LIMITS, LimitSet, Movement, UsageFacts
+from kaquan.payments.events import BUDGET_EXHAUSTED
+from kaquan.payments.limits import NO_LIMITS, LimitSet, Movement, UsageFacts, Uses
 from kaquan.payments.load import plan_load
 from kaquan.payments.outcomes import IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
 from kaquan.payments.places import PlaceRule
+from kaquan.payments.price import MERCHANT_PAYABLE
+from kaquan.payments.quote import Quote, quote_spend
+from kaquan.payments.read_points import load_points
+from kaquan.payments.redeem import Templates, load_vouchers, lock, settle_locks, write_givings
 from kaquan.payments.refund import plan_refund
-from kaquan.payments.reserve import Held, own_part, reserve, settle
+from kaquan.payments.reserve import Held, Reserved, own_part, reserve, settle
 from kaquan.payments.spend import plan_spend
-from kaquan.payments.store import ANSWERED, APPLIED, OVER_LIMIT, BatchFacts
-from kaquan.payments.types import Accounts, Capture, Facts, Load, Plan, Refund, Request, Spend, Void
+from kaquan.payments.store import ANSWERED, APPLIED, OVER_LIMIT, STALE, BatchFacts
+from kaquan.payments.types import (
+    AccountName,
+    Accounts,
+    Capture,
+    CardFacts,
+    Command,
+    Facts,
+    Load,
+    OfferFacts,
+    Plan,
+    PointsFacts,
+    Refund,
+    Request,
+    Spend,
+    Unopened,
+    Void,
+    VoucherFacts,
+)
 from kaquan.payments.void import plan_void
+from kaquan.points import IssuerAccounts, TermsVersion
+from kaquan.promotions import EMPTY, CompiledCampaigns, Holder
 
 _log = structlog.get_logger(__name__)
 
@@ -54,7 +80,7 @@ SESSION_TIMEOUT_S = 1.0
 OUTAGE_PATIENCE_S = 5.0
 """How long a batch waits for a database that went away before its callers are told to try again."""
 
-_PLANNERS: dict[type, Callable[[Facts, Any], Plan | Refusal]] = {
+_PLANNERS: dict[type, Callable[[Facts, Any], Plan | Unopened | Refusal]] = {
     Spend: plan_spend,
     Capture: plan_capture,
     Void: plan_void,
@@ -69,6 +95,10 @@ class Known(NamedTuple):
     programme: Callable[[int, UUID, int], Programme | None]
     """Of a book, under a version of its terms."""
     place: Callable[[int, UUID], Place | None]
+    points: Callable[[int, UUID], Sequence[TermsVersion]]
+    """Every version of the points terms of a book's programme, the newest last."""
+    campaigns: Callable[[int], CompiledCampaigns]
+    """Those of a book that are in force now or soon, compiled."""
     limits: Callable[[int, UUID, Movement, bool], LimitSet]
     """Of a book's programme, for a movement, for registered cards or the others."""
     place_rules: Callable[[int, UUID, bool], tuple[PlaceRule, ...]]
@@ -77,6 +107,28 @@ class Known(NamedTuple):
     """Whether any rule wants to know where a card was last."""
     version: Callable[[int], int]
     refresh: Callable[[], Any]
+
+
+def _id_of(decision: Plan | Refusal) -> UUID | None:
+    return decision.posting.transaction_id if isinstance(decision, Plan) else None
+
+
+class _Work(NamedTuple):
+    """A batch on its way."""
+
+    slot: int
+    facts: BatchFacts
+    now: datetime
+    over: dict[int, set[UUID]]
+    """Budgets that leave no room, by the position of the request."""
+    exhausted: dict[tuple[UUID, int], tuple[int, UUID, int]]
+    """Budgets (and their periods) that were found to be used up: the book, a card that found it, and what is left."""
+    usage: UsageFacts | None = None
+    vouchers: Mapping[UUID, VoucherFacts] = {}
+    points: Mapping[UUID, PointsFacts] = {}
+    """By the card, or by the payment that is refunded."""
+    new_holders: frozenset[tuple[type, UUID]] = frozenset()
+    """Cards that were never spent from (loaded), where an offer asks."""
 
 
 class Desk:
@@ -98,7 +150,12 @@ class Desk:
         self._clock = clock
         self._ids = ids
         self._known = known
-        self._accounts: dict[tuple[int, UUID, str, str], int] = {}
+        self._accounts: dict[AccountName, int] = {}
+        self._rests = Rests()
+        self._points_accounts: dict[tuple[int, UUID], IssuerAccounts] = {}
+        self._templates = Templates(pool)
+        self._told: set[tuple[UUID, int]] = set()
+        self._firsts: dict[int, tuple[CompiledCampaigns, bool, bool]] = {}
         self._idle: list[Connection] = []
         self._running: set[tuple[int, UUID]] = set()
         self._stagger_s = 0.0005 * (1 + self._ids.new().int % 7)
@@ -149,6 +206,53 @@ class Desk:
         # a caller that hangs up must not cancel work that goes on, nor free its key
         return await asyncio.shield(future)
 
+    async def quote(self, book_id: int, command: Spend, *, held: Sequence[UUID]) -> Quote | Refusal:
+        """What a spend would cost now; nothing is written. ``held`` are vouchers that the holder has.
+
+        Refused: what :func:`kaquan.payments.quote.quote_spend` refuses.
+        """
+        slot = slot_of(command.card_id, self._slots)
+        request = Request(book_id, command, None, lambda _: Answer(200, b""))
+        asked = [(0, request._replace(command=command._replace(voucher_ids=tuple({*command.voucher_ids, *held}))))]
+        async with self._session() as connection:
+            facts = await store.load_facts(
+                connection, slot=slot, cards=[command.card_id], payments=[], every_pocket=False,
+                now=self._clock.now(), places=False,
+            )  # fmt: skip
+            await self._refresh_if_old(facts)
+            work = _Work(
+                slot,
+                facts,
+                self._clock.now(),
+                {},
+                {},
+                vouchers=await self._load_vouchers(connection, asked),
+                new_holders=await self._find_new_holders(connection, slot, facts, asked),
+            )
+            exhausted: frozenset[UUID] = frozenset()
+            while True:
+                known, asked_now = self._facts_of(work, request, exhausted)
+                assert isinstance(asked_now, Spend)
+                if known.offers is None:
+                    holder = Holder(command.card_id)
+                    known = known._replace(offers=OfferFacts(EMPTY, holder, slot, work.vouchers))
+                quoted = quote_spend(known, asked_now, held)
+                if isinstance(quoted, Refusal):
+                    return quoted
+                quote, priced = quoted
+                uses = [Uses([one.use for one in priced.kept.uses], [])]
+                usage = await store.read_usage(connection, slot=slot, slots=self._slots, uses=uses)
+                self._rests.learn(priced.counted, usage.calendar, at=time.monotonic())
+                lacking = self._rests.lacking(priced.counted, at=time.monotonic())
+                if not lacking:
+                    return quote
+                exhausted |= {budget.budget_id for budget, _, _ in lacking}
+
+    async def _refresh_if_old(self, facts: BatchFacts) -> None:
+        """Read reference data that has changed since this process did."""
+        if any(self._known.version(card.book_id) < card.book_version for card in facts.cards.values()):
+            await self._known.refresh()
+
     def _runner(self, slot: int) -> Callable[[list[Request]], Any]:
         async def run(requests: list[Request]) -> list[Answer]:
             return await self._run(slot, requests)
@@ -159,7 +263,7 @@ class Desk:
         """Answer a batch; never raises."""
         answers: list[Answer | None] = [None] * len(requests)
         waiting = list(range(len(requests)))
-        over: set[int] = set()
+        over: dict[int, set[UUID]] = {}
         attempts = 0
         give_up = time.monotonic() + OUTAGE_PATIENCE_S
         refusal = BUSY.refuse()
@@ -220,12 +324,13 @@ class Desk:
                 answers[n] = answer
 
     async def _attempt(
-        self, connection: Connection, slot: int, asked: list[tuple[int, Request]], over: set[int]
+        self, connection: Connection, slot: int, asked: list[tuple[int, Request]], over: dict[int, set[UUID]]
     ) -> list[tuple[int, Answer]]:
         """One load, plan and post; the answers of those that are done, by position.
 
-        ``over`` are those for which a limit left no room the last time: what was used is read for them, so that the
-        plan can say so. Those of this time are put there.
+        ``over`` are those for which a limit or a budget left no room the last time, with the budgets that are known to
+        have none: what was used is read for them, so that the plan can say so, or do without the offer. Those of this
+        time are put there.
         """
         refused = await self._refuse_reused(connection, asked)
         if refused:
@@ -235,15 +340,30 @@ class Desk:
                 return refused
         facts = await self._load(connection, slot, [request for _, request in asked])
         now = self._clock.now()
-        decisions = [self._plan(slot, facts, request, now) for _, request in asked]
+        work = _Work(
+            slot,
+            facts,
+            now,
+            over,
+            {},
+            new_holders=await self._find_new_holders(connection, slot, facts, asked),
+            vouchers=await self._load_vouchers(connection, asked),
+            points=await self._load_points(connection, slot, facts, [request for _, request in asked], now),
+        )
+        decisions = await self._decide(connection, work, asked)
         if over:
-            await self._plan_knowing_usage(connection, slot, facts, asked, over, decisions, now)
+            await self._plan_knowing_usage(connection, work, asked, decisions)
+        locked = await lock(connection, decisions, slots=self._slots, at=now)
+        if locked.lacking:
+            # another payment has the voucher at this moment: look again what became of it
+            going = [at for at, decision in enumerate(decisions) if _id_of(decision) not in locked.lacking]
+            asked, decisions = [asked[at] for at in going], [decisions[at] for at in going]
         held: Held = {}
-        reserved: list[UUID] = []
+        back: Held = {}
+        reserved = list(locked.held)
         if len(self._slots) > 1:
-            asked, decisions, held, reserved = await self._reserve(connection, slot, asked, decisions, over)
-            if not asked:
-                return refused
+            asked, decisions, told = await self._reserve(connection, slot, asked, decisions, over)
+            held, back, reserved = told.held, told.back, sorted({*told.ids, *reserved})
         items: list[Item] = []
         plans: list[Plan | None] = []
         rendered: list[Answer] = []
@@ -257,16 +377,62 @@ class Desk:
                 plans.append(decision)
                 items.append(Item(request.book_id, decision.posting, request.key, answer))
             rendered.append(answer)
-        statuses = await store.post(connection, items, plans, slot=slot, recorded_at=now, reserved=reserved)
-        if held:
-            posted = [item.posting for item, status in zip(items, statuses, strict=True) if status == APPLIED]
-            await settle(connection, held, posted={one.transaction_id for one in posted if one is not None})
+        statuses = await self._post(connection, work, items, plans, reserved)
+        if held or back or locked.held:
+            done_now = [item.posting for item, status in zip(items, statuses, strict=True) if status == APPLIED]
+            posted = {one.transaction_id for one in done_now if one is not None}
+            await settle(connection, held, back, posted=posted)
+            await settle_locks(connection, locked, posted=posted, slots=self._slots, ids=self._ids, at=now)
+        if work.exhausted:
+            await self._tell_exhausted(connection, work)
         done = refused + [
             (n, answer) for (n, _), answer, status in zip(asked, rendered, statuses, strict=True) if status == APPLIED
         ]
         again = [entry for entry, status in zip(asked, statuses, strict=True) if status == ANSWERED]
-        over.update(n for (n, _), status in zip(asked, statuses, strict=True) if status == OVER_LIMIT)
+        for (n, _), status in zip(asked, statuses, strict=True):
+            if status == OVER_LIMIT:
+                over.setdefault(n, set())
         return done + await self._first_answers(connection, slot, again) if again else done
+
+    async def _post(
+        self,
+        connection: Connection,
+        work: "_Work",
+        items: list[Item],
+        plans: list[Plan | None],
+        reserved: Sequence[UUID],
+    ) -> list[int]:
+        """Post; what payments give and take back besides value is written in the same commit."""
+        if not items:
+            return []
+        if not any(plan is not None and (plan.gives_besides) for plan in plans):
+            return await store.post(connection, items, plans, slot=work.slot, recorded_at=work.now, reserved=reserved)
+        async with connection.transaction():
+            statuses = await store.post(
+                connection,
+                items,
+                plans,
+                slot=work.slot,
+                recorded_at=work.now,
+                reserved=reserved,
+                in_transaction=True,
+            )
+            done = [plan for plan, status in zip(plans, statuses, strict=True) if plan and status == APPLIED]
+            if not await write_givings(
+                connection, self._templates, done, slots=self._slots, ids=self._ids, at=work.now
+            ):
+                statuses = [STALE] * len(items)
+                raise Rollback
+        return statuses
+
+    async def _load_vouchers(
+        self, connection: Connection, asked: list[tuple[int, Request]]
+    ) -> dict[UUID, VoucherFacts]:
+        wanted: dict[int, list[UUID]] = {}
+        for _, request in asked:
+            if isinstance(request.command, Spend) and request.command.voucher_ids:
+                wanted.setdefault(request.book_id, []).extend(request.command.voucher_ids)
+        return await load_vouchers(connection, self._templates, wanted, slots=self._slots) if wanted else {}
 
     async def _reserve(
         self,
@@ -274,33 +440,67 @@ class Desk:
         slot: int,
         asked: list[tuple[int, Request]],
         decisions: list[Plan | Refusal],
-        over: set[int],
-    ) -> tuple[list[tuple[int, Request]], list[Plan | Refusal], Held, list[UUID]]:
-        """With several slots: reserve what is used of shared limits. What goes on, what it holds and which holds it."""
+        over: dict[int, set[UUID]],
+    ) -> tuple[list[tuple[int, Request]], list[Plan | Refusal], Reserved]:
+        """With several slots: reserve what is used of shared limits. What goes on, and what is reserved."""
         told = await reserve(connection, decisions, slot=slot, slots=self._slots, clock=self._clock)
-        over.update(n for (n, _), status in zip(asked, told.statuses, strict=True) if status == OVER_LIMIT)
+        for (n, _), status in zip(asked, told.statuses, strict=True):
+            if status == OVER_LIMIT:
+                over.setdefault(n, set())
         going = [at for at, status in enumerate(told.statuses) if status == APPLIED]
-        return [asked[at] for at in going], [own_part(decisions[at]) for at in going], told.held, told.ids
+        return [asked[at] for at in going], [own_part(decisions[at]) for at in going], told
+
+    async def _decide(
+        self, connection: Connection, work: "_Work", asked: list[tuple[int, Request]]
+    ) -> list[Plan | Refusal]:
+        """Plan each; accounts of funders that a plan is the first to want are opened for it."""
+        decisions: list[Plan | Refusal] = []
+        for n, request in asked:
+            decision = self._plan(work, n, request)
+            while isinstance(decision, Unopened):
+                await self._open(connection, request.book_id, decision)
+                decision = self._plan(work, n, request)
+            decisions.append(decision)
+        return decisions
+
+    async def _open(self, connection: Connection, book_id: int, wanted: Unopened) -> None:
+        """Open accounts in the slot; whose they are is written down first."""
+        if wanted.fundings:
+            await store.insert_funders(connection, book_id=book_id, fundings=wanted.fundings)
+        names = list(dict.fromkeys(wanted.accounts))
+        specs = [AccountSpec(book_id, name.owner_id, name.kind, name.currency) for name in names]
+        found = await open_accounts(connection, slot=names[0].slot, asked=specs)
+        self._accounts.update(zip(names, found, strict=True))
 
     async def _plan_knowing_usage(
-        self,
-        connection: Connection,
-        slot: int,
-        facts: BatchFacts,
-        asked: list[tuple[int, Request]],
-        over: set[int],
-        decisions: list[Plan | Refusal],
-        now: datetime,
+        self, connection: Connection, work: "_Work", asked: list[tuple[int, Request]], decisions: list[Plan | Refusal]
     ) -> None:
-        """Plan again those for which a limit left no room, now with what was used."""
-        uses = {
-            at: decision.uses
+        """Plan again those for which a limit or a budget left no room, now with what was used."""
+        counting = {
+            at: decision
             for at, ((n, _), decision) in enumerate(zip(asked, decisions, strict=True))
-            if n in over and isinstance(decision, Plan) and decision.uses is not None
+            if n in work.over and isinstance(decision, Plan) and decision.uses is not None
         }
-        usage = await store.read_usage(connection, slot=slot, slots=self._slots, uses=list(uses.values()))
-        for at in uses:
-            decisions[at] = self._plan(slot, facts, asked[at][1], now, usage)
+        uses = [plan.uses for plan in counting.values() if plan.uses is not None]
+        usage = await store.read_usage(connection, slot=work.slot, slots=self._slots, uses=uses)
+        work = work._replace(usage=usage)
+        for at, plan in counting.items():
+            self._rests.learn(plan.budgets, usage.calendar, at=time.monotonic())
+            again = await self._decide(connection, work, [asked[at]])
+            decisions[at] = again[0]
+
+    async def _tell_exhausted(self, connection: Connection, work: "_Work") -> None:
+        """Tell once of each budget that is used up."""
+        for (budget_id, period), (book_id, card_id, left_fen) in work.exhausted.items():
+            async with connection.transaction():
+                if await store.insert_exhausted(
+                    connection, book_id=book_id, budget_id=budget_id, period=period, at=work.now
+                ):
+                    data = {"budget_id": budget_id.hex, "left_fen": left_fen}
+                    near = self._ids.new_near(card_id)
+                    notice = NewNotice(work.slot, near, book_id, BUDGET_EXHAUSTED, None, data)
+                    await write_notices(connection, [notice], at=work.now)
+            self._told.add((budget_id, period))
 
     async def _refuse_reused(
         self, connection: Connection, asked: list[tuple[int, Request]]
@@ -331,16 +531,67 @@ class Desk:
             now=self._clock.now(),
             places=self._known.tracks_places(),
         )
-        if any(self._known.version(card.book_id) < card.book_version for card in facts.cards.values()):
-            await self._known.refresh()
+        await self._refresh_if_old(facts)
         await self._find_accounts(connection, slot, facts, requests)
         return facts
+
+    async def _load_points(
+        self, connection: Connection, slot: int, facts: BatchFacts, requests: Sequence[Request], now: datetime
+    ) -> dict[UUID, PointsFacts]:
+        """What purchases and refunds of programmes that give points are decided on; nothing is read for others."""
+        wanted: dict[UUID, tuple[CardFacts, Programme, Sequence[TermsVersion]]] = {}
+        for request in requests:
+            command = request.command
+            if isinstance(command, Spend) and not command.authorize:
+                target, card = command.card_id, facts.cards.get(command.card_id)
+            elif isinstance(command, Refund) and command.payment_id in facts.payments:
+                target = command.payment_id
+                card = facts.cards.get(facts.payments[target].payment.card_id)
+            else:
+                continue
+            if card is None or card.book_id != request.book_id:
+                continue
+            versions = self._known.points(card.book_id, card.programme_id)
+            programme = self._known.programme(card.book_id, card.programme_id, card.terms_version)
+            if versions and programme is not None:
+                wanted[target] = (card, programme, versions)
+        if not wanted:
+            return {}
+        return await load_points(connection, slot, wanted, now=now, issuers=self._points_accounts)
+
+    async def _find_new_holders(
+        self, connection: Connection, slot: int, facts: BatchFacts, asked: list[tuple[int, Request]]
+    ) -> frozenset[tuple[type, UUID]]:
+        """Cards that were never spent from (loaded), of those of whom an offer wants to know it."""
+        found: set[tuple[type, UUID]] = set()
+        for kind, read in ((Spend, store.read_bought_before), (Load, store.read_loaded_before)):
+            cards = [
+                request.command.card_id
+                for _, request in asked
+                if isinstance(request.command, kind)
+                and request.command.card_id in facts.cards
+                and self._asks_of_first(request.book_id, is_load=kind is Load)
+            ]
+            if cards:
+                found.update((kind, id_) for id_ in set(cards) - await read(connection, slot=slot, cards=cards))
+        return frozenset(found)
+
+    def _asks_of_first(self, book_id: int, *, is_load: bool) -> bool:
+        """Whether an offer asks if it is the first purchase (load) of a card."""
+        campaigns = self._known.campaigns(book_id)
+        if not campaigns:
+            return False
+        known = self._firsts.get(book_id)
+        if known is None or known[0] is not campaigns:
+            asks = any(one.conditions.first_purchase for one in campaigns.offers if not one.is_for_loads)
+            known = self._firsts[book_id] = (campaigns, asks, any(one.is_for_loads for one in campaigns.offers))
+        return known[2] if is_load else known[1]
 
     async def _find_accounts(
         self, connection: Connection, slot: int, facts: BatchFacts, requests: Sequence[Request]
     ) -> None:
         """Make sure that the accounts on the other side are known; an account never changes its id."""
-        missing: dict[tuple[int, UUID, str, str], AccountSpec] = {}
+        missing: dict[AccountName, AccountSpec] = {}
         for request in requests:
             command = request.command
             if not isinstance(command, Spend | Load) or command.card_id not in facts.cards:
@@ -357,20 +608,43 @@ class Desk:
             if isinstance(command, Load) and command.fee_fen:
                 wanted.append((programme.issuer_id, FEES))
             for owner_id, kind in wanted:
-                name = (slot, owner_id, kind, programme.currency)
+                name = AccountName(slot, owner_id, kind, programme.currency)
                 if name not in self._accounts:
                     missing[name] = AccountSpec(request.book_id, owner_id, kind, programme.currency)
         if missing:
             found = await open_accounts(connection, slot=slot, asked=list(missing.values()))
             self._accounts.update(zip(missing, found, strict=True))
 
-    def _plan(
-        self, slot: int, facts: BatchFacts, request: Request, now: datetime, usage: UsageFacts | None = None
-    ) -> Plan | Refusal:
-        command = request.command
+    def _plan(self, work: "_Work", n: int, request: Request) -> Plan | Unopened | Refusal:
+        """The decision on a request, without the offers of budgets that are known to leave no room for them."""
+        lacking = work.over.get(n, set())
+        while True:
+            decision = self._plan_once(work, request, frozenset(lacking))
+            if not isinstance(decision, Plan) or not decision.budgets:
+                return decision
+            found = self._rests.lacking(decision.budgets, at=time.monotonic())
+            if not found:
+                return decision
+            lacking = lacking | {budget.budget_id for budget, _, _ in found}
+            if n in work.over:
+                work.over[n] = lacking
+            for budget, use, left in found:
+                period = {"day": use.day, "month": use.month}.get(budget.period, use.year)
+                if budget.subject_id is None and (budget.budget_id, period) not in self._told:
+                    near = decision.receipt.payment.card_id
+                    work.exhausted[budget.budget_id, period] = (request.book_id, near, left)
+
+    def _plan_once(self, work: "_Work", request: Request, exhausted: frozenset[UUID]) -> Plan | Unopened | Refusal:
+        facts, command = self._facts_of(work, request, exhausted)
+        return _PLANNERS[type(command)](facts, command)
+
+    def _facts_of(self, work: "_Work", request: Request, exhausted: frozenset[UUID]) -> tuple[Facts, Command]:
+        """What a request is decided on, and the request with its place as it is now."""
+        facts, slot, command = work.facts, work.slot, request.command
         payment = None
         limits = NO_LIMITS
         place_rules: tuple[PlaceRule, ...] = ()
+        offers = None
         if isinstance(command, Spend | Load):
             card = facts.cards.get(command.card_id)
             target = command.card_id
@@ -387,19 +661,38 @@ class Desk:
                 # the terminal as it is now: the door may have looked at an older copy
                 place = self._known.place(request.book_id, command.place.terminal_id)
                 command = command._replace(place=place or command.place)
-                owner_id = command.place.merchant_id
-                payable = self._accounts[slot, owner_id, "merchant_payable", programme.currency]
+                payable = self._accounts.get(
+                    AccountName(slot, command.place.merchant_id, MERCHANT_PAYABLE, programme.currency), 0
+                )
                 registered = card.customer_id is not None
                 limits = self._known.limits(request.book_id, programme.id, Movement.SPEND, registered)
                 place_rules = self._known.place_rules(request.book_id, programme.id, registered)
+                campaigns = self._known.campaigns(request.book_id)
+                if campaigns or command.lines or command.voucher_ids or command.outside or command.points:
+                    holder = Holder(card.id, card.customer_id, bought_before=(Spend, card.id) not in work.new_holders)
+                    offers = OfferFacts(campaigns, holder, slot, work.vouchers, exhausted)
+            elif isinstance(command, Refund) and payment is not None and payment.kept is not None:
+                terminal_id = payment.payment.terminal_id
+                place = None if terminal_id is None else self._known.place(request.book_id, terminal_id)
+                offers = OfferFacts(
+                    self._known.campaigns(request.book_id),
+                    Holder(card.id, card.customer_id),
+                    slot,
+                    trade=None if place is None else place.trade,
+                )
             elif isinstance(command, Load):
-                clearing = self._accounts[slot, programme.issuer_id, "load_clearing", programme.currency]
-                expense = self._accounts[slot, programme.issuer_id, "bonus_expense", programme.currency]
+                clearing = self._accounts[AccountName(slot, programme.issuer_id, "load_clearing", programme.currency)]
+                expense = self._accounts[AccountName(slot, programme.issuer_id, "bonus_expense", programme.currency)]
                 if command.fee_fen:
-                    fees = self._accounts[slot, programme.issuer_id, FEES, programme.currency]
+                    fees = self._accounts[AccountName(slot, programme.issuer_id, FEES, programme.currency)]
                 limits = self._known.limits(request.book_id, programme.id, Movement.LOAD, card.customer_id is not None)
+                campaigns = self._known.campaigns(request.book_id)
+                if campaigns:
+                    first = (Load, card.id) in work.new_holders
+                    holder = Holder(card.id, card.customer_id)
+                    offers = OfferFacts(campaigns, holder, slot, exhausted=exhausted, is_first_load=first)
         known = Facts(
-            now,
+            work.now,
             self._ids.new_near(target),
             request.book_id,
             card,
@@ -407,10 +700,13 @@ class Desk:
             payment,
             Accounts(payable, clearing, expense, fees),
             limits,
-            usage,
+            work.usage,
             place_rules,
+            offers,
+            work.points.get(target),
+            self._accounts,
         )
-        return _PLANNERS[type(command)](known, command)
+        return known, command
 
     async def _first_answers(
         self, connection: Connection, slot: int, asked: list[tuple[int, Request]]

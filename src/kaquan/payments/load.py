@@ -5,10 +5,16 @@ from kaquan.cards import Activation, Pocket, check_going_on, end_of_day
 from kaquan.cards.outcomes import FEE_NOT_AGREED, SALE_REQUIRED
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, NewLot, Posting
+from kaquan.payments.give import all_grants, split_bonuses, vouchers_of
+from kaquan.payments.kept import hash_kept, write_kept
+from kaquan.payments.limits import moment_of
 from kaquan.payments.outcomes import BALANCE_CAP_EXCEEDED, POCKET_NOT_OFFERED
 from kaquan.payments.plan import count_uses, guards_of, guards_of_all, spendable_fen, too_early, usable_card
+from kaquan.payments.price import Parties, bonus_sources, price_top_up, with_budgets
 from kaquan.payments.types import (
     Facts,
+    Funding,
+    Instalment,
     Load,
     Payment,
     PaymentKind,
@@ -16,11 +22,13 @@ from kaquan.payments.types import (
     Plan,
     PocketAmount,
     Receipt,
+    Unopened,
 )
 
 
-def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
-    """Decide a load. Both lots remember what was paid and given, which the law of refunds asks for (flow 5).
+def plan_load(facts: Facts, command: Load) -> Plan | Unopened | Refusal:
+    """Decide a load, and what the offers that are in force give with it. Its lots remember what was paid and given,
+    which the law of refunds asks for (flow 5).
 
     Refused with ``backdating_forbidden``, ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired``,
     ``programme_stopped``, ``sale_required``, ``fee_not_agreed``, ``pocket_not_offered``, ``balance_cap_exceeded`` or
@@ -45,41 +53,70 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
     if command.pocket is Pocket.BONUS or command.pocket not in card.pockets:
         offered = ", ".join(pocket for pocket in card.pockets if pocket is not Pocket.BONUS)
         return POCKET_NOT_OFFERED.refuse("pocket", pocket=command.pocket.value, offered=offered)
-    loaded_fen = command.amount_fen + command.bonus_fen
+    priced = None
+    if facts.offers is not None:
+        moment = moment_of(occurred_at, programme.time_zone)
+        priced = price_top_up(facts, facts.offers, command, occurred_at=occurred_at, moment=moment)
+    paid_fen, bonus_fen = command.amount_fen, command.bonus_fen
+    given: dict[Funding, int] = {}
+    later: tuple[Instalment, ...] = ()
+    if priced is not None and facts.offers is not None:
+        parties = Parties(programme.issuer_id, None if command.place is None else command.place.merchant_id)
+        paid_fen = priced.pricing.payable_fen
+        given, later = split_bonuses(
+            parties, priced.kept, card=card, programme=programme, payment_id=facts.transaction_id
+        )
+        bonus_fen += sum(given.values())
+    loaded_fen = paid_fen + bonus_fen
     # what has expired and what is set aside is still on the card
     held_fen = sum(pocket.posted_fen for pocket in card.pockets.values()) + loaded_fen
     if programme.max_balance_fen is not None and held_fen > programme.max_balance_fen:
         return BALANCE_CAP_EXCEEDED.refuse(
             "amount_fen", max_balance_fen=programme.max_balance_fen, balance_fen=held_fen
         )
-    uses = count_uses(facts, command, occurred_at=occurred_at)
+    uses = count_uses(facts, command, amount_fen=paid_fen, occurred_at=occurred_at)
     if isinstance(uses, Refusal):
         return uses
+    sources = [(facts.accounts.bonus_expense, command.bonus_fen)]
+    if given and facts.offers is not None:
+        funded = bonus_sources(facts, given, slot=facts.offers.slot, currency=programme.currency)
+        if isinstance(funded, Unopened):
+            return funded
+        sources += funded
     legs: list[Leg] = []
     lots: list[NewLot] = []
     pockets: list[PocketAmount] = []
     balance_fen = spendable_fen(card, facts.now)
-    for pocket_name, source, amount_fen, valid_days in (
-        (command.pocket, facts.accounts.load_clearing, command.amount_fen, programme.principal_valid_days),
-        (Pocket.BONUS, facts.accounts.bonus_expense, command.bonus_fen, programme.bonus_valid_days),
+    for pocket_name, come_from, valid_days in (
+        (command.pocket, [(facts.accounts.load_clearing, paid_fen)], programme.principal_valid_days),
+        (Pocket.BONUS, sources, programme.bonus_valid_days),
     ):
+        amount_fen = sum(part_fen for _, part_fen in come_from)
         if amount_fen == 0:
             continue
         pocket = card.pockets[pocket_name]
         # A version is used once, so it names the lot that this load opens; the guard makes sure of it.
         lot = pocket.version + 1
-        legs.append(Leg(Effect.POST, source, None, pocket.account_id, lot, amount_fen))
+        legs += [
+            Leg(Effect.POST, source, None, pocket.account_id, lot, part_fen)
+            for source, part_fen in come_from
+            if part_fen
+        ]
         expires_at = (
             end_of_day(occurred_at, valid_days=valid_days, time_zone=programme.time_zone)
             if valid_days is not None
             else None
         )
-        lots.append(NewLot(pocket.account_id, lot, command.amount_fen, command.bonus_fen, expires_at))
+        lots.append(NewLot(pocket.account_id, lot, paid_fen, bonus_fen, expires_at))
         pockets.append(PocketAmount(pocket_name, amount_fen))
         if expires_at is None or expires_at > facts.now:  # a load of long ago may have ended already
             balance_fen += amount_fen
     if fee_fen:
         legs.append(Leg(Effect.POST, facts.accounts.load_clearing, None, facts.accounts.issuer_fees, None, fee_fen))
+    kept = None
+    if priced is not None:
+        uses = with_budgets(uses, priced.kept)
+        kept = write_kept(priced.kept)
     place = command.place
     posting = Posting(
         transaction_id=facts.transaction_id,
@@ -91,6 +128,7 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         lots=lots,
         place_id=place.terminal_id if place is not None else None,
         reference=command.reference,
+        detail=hash_kept(kept),
     )
     payment = Payment(
         slot=-1,
@@ -104,9 +142,9 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         terminal_id=place.terminal_id if place is not None else None,
         original_id=None,
         currency=programme.currency,
-        amount_fen=command.amount_fen,
-        bonus_fen=command.bonus_fen,
-        captured_fen=command.amount_fen,
+        amount_fen=paid_fen,
+        bonus_fen=bonus_fen,
+        captured_fen=paid_fen,
         refunded_fen=0,
         reference=command.reference,
         expires_at=None,
@@ -114,4 +152,17 @@ def plan_load(facts: Facts, command: Load) -> Plan | Refusal:
         created_at=facts.now,
         version=0,
     )
-    return Plan(posting, Receipt(payment, pockets, balance_fen, fee_fen), new=payment, uses=uses)
+    if priced is None:
+        return Plan(posting, Receipt(payment, pockets, balance_fen, fee_fen=fee_fen), new=payment, uses=uses)
+    return Plan(
+        posting,
+        Receipt(payment, pockets, balance_fen, priced.kept, fee_fen=fee_fen),
+        new=payment,
+        uses=uses,
+        kept=kept,
+        budgets=priced.counted,
+        gives=vouchers_of(
+            priced.kept.grants, all_grants(priced.kept), card=card, programme=programme, payment_id=payment.id
+        ),
+        instalments=later,
+    )

@@ -69,6 +69,15 @@ REFUND_EXCEEDS_PAYMENT = outcome(
     "refund_exceeds_payment", http=409, iso="61",
     en="At most {left_fen} of this payment can still be refunded.", zh="该笔交易最多还可退 {left_fen}。",
 )  # fmt: skip
+LINES_NOT_KNOWN = outcome(
+    "lines_not_known", http=409, iso="12",
+    en="The payment has no line of this number: refund an amount, or the lines that it was made with.",
+    zh="原交易没有该行号：请按金额退款，或使用原交易的商品行。",
+)  # fmt: skip
+REFUND_EXCEEDS_LINE = outcome(
+    "refund_exceeds_line", http=409, iso="61",
+    en="At most {left_fen} of line {number} can still be refunded.", zh="第 {number} 行最多还可退 {left_fen}。",
+)  # fmt: skip
 REQUEST_IN_PROGRESS = outcome(
     "request_in_progress", http=409, iso="09", retryable=True,
     en="A request with this Idempotency-Key is being worked on; ask again in a moment.",

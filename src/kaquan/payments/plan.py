@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import NamedTuple
 
-from kaquan.cards import UNUSABLE, CardStatus, Pocket
+from kaquan.cards import UNUSABLE, CardStatus, Pocket, Programme
 from kaquan.cards.outcomes import CARD_EXPIRED
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.ledger import Effect, Guard, Leg
@@ -59,6 +59,12 @@ def known_payment(facts: Facts) -> PaymentFacts | Refusal:
     if found is None or found.payment.book_id != facts.book_id or facts.card is None:
         return NOT_FOUND.refuse("payment_id", what="payment")
     return found
+
+
+def programme_of(facts: Facts) -> Programme:
+    """The programme of the card, which is known of every card that is."""
+    assert facts.programme is not None, "a card's programme is always known"
+    return facts.programme
 
 
 _FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -147,7 +153,7 @@ def fill(amount_fen: int, rooms: list[int]) -> list[int]:
     return parts
 
 
-def count_uses(facts: Facts, command: Spend | Load, *, occurred_at: datetime) -> Uses | Refusal | None:
+def count_uses(facts: Facts, command: Spend | Load, *, amount_fen: int, occurred_at: datetime) -> Uses | Refusal | None:
     """What a spend or a load counts in; None where its programme has no limits for it. Refused: ``limit_exceeded``."""
     limits = facts.limits
     if limits is NO_LIMITS:
@@ -167,10 +173,10 @@ def count_uses(facts: Facts, command: Spend | Load, *, occurred_at: datetime) ->
     )
     moment = moment_of(occurred_at, programme.time_zone)
     if facts.usage is not None:
-        refusal = judge(limits, subjects, amount_fen=command.amount_fen, moment=moment, usage=facts.usage)
+        refusal = judge(limits, subjects, amount_fen=amount_fen, moment=moment, usage=facts.usage)
         if refusal is not None:
             return refusal
-    return uses_of(limits, subjects, amount_fen=command.amount_fen, moment=moment)
+    return uses_of(limits, subjects, amount_fen=amount_fen, moment=moment)
 
 
 first_three = itemgetter(0, 1, 2)

@@ -7,7 +7,10 @@ SELECT * FROM payments_load_cards_v3(
 -- statement, hence one moment.
 SELECT p.slot, p.id, p.book_id, p.kind, p.status, p.card_id, p.merchant_id, p.store_id, p.terminal_id, p.original_id,
        p.currency, p.amount_fen, p.bonus_fen, p.captured_fen, p.refunded_fen, p.reference, p.expires_at, p.occurred_at,
-       p.created_at, p.version, moved.legs
+       p.created_at, p.version, moved.legs,
+       (SELECT k.kept FROM payments_pricing AS k WHERE k.slot = p.slot AND k.transaction_id = p.id),
+       ARRAY (SELECT k.kept FROM payments_pricing AS k WHERE k.slot = p.slot AND k.original_id = p.id
+              ORDER BY k.transaction_id)
 FROM payments_payment p
 CROSS JOIN LATERAL (
   SELECT coalesce(json_agg(json_build_array(l.account_id, l.lot, l.other_account, l.reserved, l.captured, l.refunded,
@@ -29,6 +32,7 @@ CROSS JOIN LATERAL (
         SELECT t.id FROM ledger_transaction t WHERE t.slot = p.slot AND t.related_id = p.id
       ) AS part (id)
       JOIN ledger_entry e ON e.slot = p.slot AND e.transaction_id = part.id
+      WHERE coalesce(e.debit_lot, e.credit_lot) IS NOT NULL  -- the card's: what funders pay is in the pricing
     ) AS s
     GROUP BY s.account_id, s.lot, s.other_account
   ) AS l
@@ -52,10 +56,23 @@ SELECT payments_post_reserved_v1(
   %(changes)s::payments_change_v1[], %(uses)s::payments_use_v1[], %(use_keys)s::integer,
   %(trail_uses)s::payments_trail_use_v1[], %(last)s::payments_last_v1[]);
 
+-- name: post_priced
+SELECT payments_post_priced_v1(
+  %(pricings)s::payments_pricing_v1[], %(back)s::payments_use_v1[], %(reserved)s::uuid[], %(slot)s::smallint,
+  %(recorded_at)s::timestamptz, %(items)s::ledger_item_v1[], %(answers)b::bytea[], %(legs)s::ledger_leg_v1[],
+  %(new_lots)s::ledger_new_lot_v1[], %(versioned)s::integer, %(lots)s::integer, %(others)s::integer,
+  %(limited)s::bigint[], %(status)s::smallint[], %(new)s::payments_new_v1[], %(changes)s::payments_change_v1[],
+  %(uses)s::payments_use_v1[], %(use_keys)s::integer, %(trail_uses)s::payments_trail_use_v1[],
+  %(last)s::payments_last_v1[]);
+
 -- name: reserve
 SELECT payments_reserve_v1(
   %(slot)s::smallint, %(paid_in)s::smallint, %(at)s::timestamptz, %(ids)s::uuid[], %(uses)s::payments_use_v1[],
   %(use_keys)s::integer, %(trail_uses)s::payments_trail_use_v1[]);
+
+-- name: reserve_back
+SELECT payments_reserve_back_v1(
+  %(slot)s::smallint, %(paid_in)s::smallint, %(at)s::timestamptz, %(ids)s::uuid[], %(uses)s::payments_use_v1[]);
 
 -- name: settle
 SELECT payments_settle_v1(%(slot)s::smallint, %(paid)s::uuid[], %(unpaid)s::uuid[]);
@@ -64,7 +81,7 @@ SELECT payments_settle_v1(%(slot)s::smallint, %(paid)s::uuid[], %(unpaid)s::uuid
 SELECT payments_give_up_v1(%(slot)s::smallint, %(id)s::uuid, %(at)s::timestamptz);
 
 -- name: old_reservations
-SELECT id, paid_in FROM payments_reservation
+SELECT id, paid_in, gives_back FROM payments_reservation
 WHERE slot = %(slot)s AND created_at <= %(until)s ORDER BY created_at LIMIT %(limit)s;
 
 -- name: read_usage
@@ -73,6 +90,59 @@ FROM payments_usage WHERE slot = %(slot)s AND key = ANY (%(keys)s::uuid[]);
 
 -- name: read_trails
 SELECT key, step, fen, count FROM payments_trail WHERE slot = %(slot)s AND key = ANY (%(keys)s::uuid[]);
+
+-- name: read_pricing
+SELECT kept, original_id FROM payments_pricing
+WHERE slot = %(slot)s AND (transaction_id = %(id)s OR original_id = %(id)s) ORDER BY transaction_id;
+
+-- name: insert_funders
+INSERT INTO payments_funder (id, book_id, campaign_id, kind, party_id)
+SELECT id, %(book_id)s, campaign_id, kind, party_id
+FROM unnest(%(ids)s::uuid[], %(campaigns)s::uuid[], %(kinds)s::text[], %(parties)s::uuid[])
+  AS f (id, campaign_id, kind, party_id)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: insert_exhausted
+INSERT INTO payments_exhausted (budget_id, period, book_id, at)
+VALUES (%(budget_id)s, %(period)s, %(book_id)s, %(at)s)
+ON CONFLICT (budget_id, period) DO NOTHING;
+
+-- name: bought_before
+-- Which of these cards were spent from before. What offers paid for whole moved nothing on its card.
+SELECT asked.id FROM unnest(%(cards)s::uuid[]) AS asked (id)
+WHERE EXISTS (
+  SELECT FROM ledger_account AS a
+  JOIN ledger_entry AS e ON e.debit_account = a.id
+  JOIN payments_payment AS p ON p.slot = %(slot)s AND p.id = e.transaction_id
+  WHERE a.slot = %(slot)s AND a.owner_id = asked.id AND a.floor_rule = 'credit'
+    AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed')
+) OR EXISTS (
+  SELECT FROM payments_payment AS p
+  WHERE p.slot = %(slot)s AND p.card_id = asked.id AND p.amount_fen = 0
+    AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed')
+);
+
+-- name: loaded_before
+SELECT asked.id FROM unnest(%(cards)s::uuid[]) AS asked (id)
+WHERE EXISTS (
+  SELECT FROM ledger_account AS a JOIN ledger_lot AS l ON l.slot = a.slot AND l.account_id = a.id
+  WHERE a.slot = %(slot)s AND a.owner_id = asked.id AND a.floor_rule = 'credit'
+);
+
+-- name: insert_instalments
+INSERT INTO payments_instalment (slot, id, book_id, card_id, payment_id, campaign_id, due_at, amount_fen, funders, parts_fen)
+VALUES (%(slot)s, %(id)s, %(book_id)s, %(card_id)s, %(payment_id)s, %(campaign_id)s, %(due_at)s, %(amount_fen)s,
+        %(funders)s, %(parts_fen)s);
+
+-- name: due_instalments
+SELECT id, book_id, card_id, payment_id, campaign_id, due_at, amount_fen, funders, parts_fen
+FROM payments_instalment
+WHERE slot = %(slot)s AND ended_at IS NULL AND due_at <= %(at)s AND id <> ALL (%(but)s::uuid[])
+ORDER BY due_at, id LIMIT %(limit)s;
+
+-- name: end_instalment
+UPDATE payments_instalment SET given_id = %(given_id)s, ended_at = %(at)s
+WHERE slot = %(slot)s AND id = %(id)s AND ended_at IS NULL;
 
 -- name: insert_limit
 WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id),

@@ -13,7 +13,11 @@ from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, Page, cut_page
 from kaquan.ledger import slot_of
 from kaquan.payments import store
+from kaquan.payments.budgets import Used, budget_use, used_of
+from kaquan.payments.kept import Kept
+from kaquan.payments.limits import Moment, Uses
 from kaquan.payments.types import Payment, PaymentKind, PaymentStatus
+from kaquan.promotions import BudgetUse
 
 
 class PaymentSearch(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +48,13 @@ async def get_payment(
             connection, book_id=book_id, slot=slot_of(payment_id, slots), kind=kind, payment_id=payment_id
         )
     return NOT_FOUND.refuse("id", what=kind.value) if found is None else found
+
+
+async def get_pricing(pool: Pool, *, slots: Sequence[int], payment_id: UUID) -> Kept | None:
+    """How a payment of the caller's book was priced; None: without offers."""
+    async with pool.connection() as connection:
+        slot = slot_of(payment_id, slots)
+        return (await store.read_pricing(connection, slot=slot, transaction_id=payment_id))[0]
 
 
 async def list_payments(
@@ -98,3 +109,14 @@ async def _merchant(pool: Pool, book_id: int, search: PaymentSearch) -> UUID | R
         return None
     found = await parties.get_store(pool, book_id=book_id, id_=store_id)
     return found if isinstance(found, Refusal) else found.merchant_id
+
+
+async def read_budget(
+    pool: Pool, *, slots: Sequence[int], budget_id: UUID, subject_id: UUID | None, period: str, moment: Moment
+) -> Used:
+    """What was used of a budget (or of a subject's part of it, unless that is a card) up to this moment."""
+    asked = BudgetUse(budget_id, budget_id, subject_id, period, 0, None, None)
+    use = budget_use(asked, moment, budget_id)
+    async with pool.connection() as connection:
+        usage = await store.read_usage(connection, slot=slots[0], slots=slots, uses=[Uses([use], [])])
+    return used_of(period, use, usage.calendar.get(use.key))

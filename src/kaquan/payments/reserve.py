@@ -1,9 +1,10 @@
 """Limits that cards of several slots share, such as those of a person: reserve, post, settle (ADR 0016).
 
 A counter of such a limit lives in one slot, by its key. A payment first counts there, then is posted in its card's
-slot, and then is settled: what was posted stays counted, the rest is given back. Whatever dies in between has counted
-too much and never too little; :func:`settle_left` ends what it left, after it has made sure that the payment cannot be
-posted any more. An installation of one slot does none of this: there the posting call counts.
+slot, and then is settled: what was posted stays counted, the rest is given back. A refund that gives uses of a budget
+back says so there first, and is settled the other way round. Whatever dies in between has counted too much and never
+too little; :func:`settle_left` ends what it left, after it has made sure that the payment cannot be posted any more. An
+installation of one slot does none of this: there the posting call counts.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,7 +17,7 @@ from kaquan.kit.db import Connection, Pool
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import slot_of
 from kaquan.payments import store
-from kaquan.payments.limits import Uses
+from kaquan.payments.limits import Use, Uses
 from kaquan.payments.store import APPLIED
 from kaquan.payments.types import Plan
 
@@ -34,16 +35,22 @@ class Reserved(NamedTuple):
 
     statuses: list[int]
     held: Held
+    back: Held
+    """Those that will give something back."""
 
     @property
     def ids(self) -> list[UUID]:
-        """Every transaction that holds something."""
-        return sorted(set().union(*self.held.values()))
+        """Every transaction that holds something or gives something back."""
+        return sorted(set().union(*self.held.values(), *self.back.values()))
 
 
 def own_part(decision: Plan | Refusal) -> Plan | Refusal:
-    """A decision with those of its uses that the posting call counts: the card's."""
-    if isinstance(decision, Refusal) or decision.uses is None:
+    """A decision with those of its uses that the posting call counts or gives back: the card's."""
+    if isinstance(decision, Refusal):
+        return decision
+    if decision.gives_back:
+        decision = decision._replace(gives_back=tuple(use for use in decision.gives_back if not use.is_shared))
+    if decision.uses is None:
         return decision
     own = Uses(
         [use for use in decision.uses.calendar if not use.is_shared],
@@ -94,15 +101,32 @@ async def reserve(
         if vain := ids - kept:
             await store.settle_uses(connection, slot=home, paid=(), unpaid=vain)
             ids -= vain
-    return Reserved(statuses, held)
+    back = await _reserve_back(connection, decisions, slot=slot, slots=slots, clock=clock)
+    return Reserved(statuses, held, back)
 
 
-async def settle(connection: Connection, held: Held, *, posted: Collection[UUID]) -> None:
+async def _reserve_back(
+    connection: Connection, decisions: Sequence[Plan | Refusal], *, slot: int, slots: Sequence[int], clock: Clock
+) -> Held:
+    """Say at the counters what these payments will give back."""
+    by_home: dict[int, list[tuple[UUID, list[Use]]]] = {}
+    for decision in decisions:
+        if isinstance(decision, Plan) and decision.gives_back:
+            for home, uses in shared_parts(Uses(list(decision.gives_back), []), slots).items():
+                by_home.setdefault(home, []).append((decision.posting.transaction_id, uses.calendar))
+    for home, asked in sorted(by_home.items()):
+        await store.reserve_back(connection, slot=home, paid_in=slot, at=clock.now(), asked=asked)
+    return {home: {id_ for id_, _ in asked} for home, asked in by_home.items()}
+
+
+async def settle(connection: Connection, held: Held, back: Held, *, posted: Collection[UUID]) -> None:
     """End the reservations of payments of which it is known whether they were posted."""
-    for home, ids in held.items():
-        if ids:
-            paid = ids.intersection(posted)
-            await store.settle_uses(connection, slot=home, paid=paid, unpaid=ids - paid)
+    for home in sorted({*held, *back}):
+        mine, returned = held.get(home, set()), back.get(home, set())
+        # what gives back is not counted any more once it was posted
+        paid = mine.intersection(posted) | returned.difference(posted)
+        if mine or returned:
+            await store.settle_uses(connection, slot=home, paid=paid, unpaid=(mine | returned) - paid)
 
 
 async def settle_left(pool: Pool, clock: Clock, *, slots: Sequence[int]) -> int:
@@ -111,11 +135,13 @@ async def settle_left(pool: Pool, clock: Clock, *, slots: Sequence[int]) -> int:
     async with pool.connection() as connection:
         for home in slots if len(slots) > 1 else ():
             until = clock.now() - PATIENCE
-            for id_, paid_in in await store.load_old_reservations(connection, slot=home, until=until, limit=CHUNK):
+            for id_, paid_in, gives_back in await store.load_old_reservations(
+                connection, slot=home, until=until, limit=CHUNK
+            ):
                 unpaid = await store.give_up(connection, slot=paid_in, transaction_id=id_, at=clock.now())
-                ended = {id_}
+                ended, stays = {id_}, unpaid is gives_back
                 await store.settle_uses(
-                    connection, slot=home, paid=() if unpaid else ended, unpaid=ended if unpaid else ()
+                    connection, slot=home, paid=ended if stays else (), unpaid=() if stays else ended
                 )
                 done += 1
     return done

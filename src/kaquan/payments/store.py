@@ -12,6 +12,7 @@ from kaquan.kit.db import (
     Connection,
     Params,
     Pool,
+    bytes_field,
     load_queries,
     number_field,
     rows_literal,
@@ -20,6 +21,7 @@ from kaquan.kit.db import (
     uuid_field,
 )
 from kaquan.ledger import Item, PostStatus, batch_params, list_by_account, list_rows, run_post, slot_of
+from kaquan.payments.kept import Kept, KeptPart, hash_kept, read_kept, read_part
 from kaquan.payments.limits import (
     Holder,
     Hours,
@@ -31,11 +33,14 @@ from kaquan.payments.limits import (
     Trail,
     Usage,
     UsageFacts,
+    Use,
     Uses,
 )
 from kaquan.payments.places import LastPlace, PlaceRule, PlaceRuleKind
 from kaquan.payments.types import (
     CardFacts,
+    Funding,
+    Instalment,
     LotFacts,
     Payment,
     PaymentFacts,
@@ -100,14 +105,22 @@ async def load_facts(
             found[n] = card
         if account_id is None:
             continue
-        name = _POCKETS[kind]
+        name = _POCKETS.get(kind)
+        if name is None:
+            continue  # points are no money
         pocket = card.pockets.get(name)
         if pocket is None:
             pocket = PocketFacts(name, account_id, version, posted_fen, reserved_fen, [])
             card.pockets[name] = pocket
         if lot is not None:
             pocket.lots.append(LotFacts(lot, available_fen, paid_fen, given_fen, lot_expires_at))
-    return BatchFacts({card.id: card for card in found.values()}, changing)
+    by_id = {card.id: card for card in found.values()}
+    for id_, change in changing.items():
+        # points have lots too: what a card's pockets moved is the payment's
+        card = by_id.get(change.payment.card_id)
+        own = set() if card is None else {pocket.account_id for pocket in card.pockets.values()}
+        changing[id_] = change._replace(legs=[leg for leg in change.legs if leg.account_id in own])
+    return BatchFacts(by_id, changing)
 
 
 async def _load_payments(
@@ -115,7 +128,13 @@ async def _load_payments(
 ) -> dict[UUID, PaymentFacts]:
     cursor = await connection.execute(_SQL["load_payments"], {"slot": slot, "ids": list(ids), "now": now})
     return {
-        row[1]: PaymentFacts(_payment(row[:-1]), [SpentLeg(*leg) for leg in row[-1]]) for row in await cursor.fetchall()
+        row[1]: PaymentFacts(
+            _payment(row[:-3]),
+            [SpentLeg(*leg) for leg in row[-3]],
+            None if row[-2] is None else read_kept(row[-2]),
+            tuple(read_part(part) for part in row[-1]),
+        )
+        for row in await cursor.fetchall()
     }
 
 
@@ -132,10 +151,12 @@ async def post(
     slot: int,
     recorded_at: datetime,
     reserved: Sequence[UUID] = (),
+    in_transaction: bool = False,
 ) -> list[int]:
     """Post a batch: ledger, evidence and payment rows in one commit. One :class:`PostStatus` (as int) per item.
 
     ``reserved`` are the transactions among them that have reservations: all are stale if one of those was given up.
+    In a transaction of the caller's a call cannot be run again, so every floor is checked at once.
     """
     new: list[str] = []
     changes: list[str] = []
@@ -143,9 +164,16 @@ async def post(
     trail_uses: list[str] = []
     last: list[str] = []
     use_keys: set[UUID] = set()
+    pricings: list[str] = []
+    back: list[str] = []
     for n, plan in enumerate(plans, start=1):
         if plan is None:
             continue
+        if plan.kept is not None:
+            pricings.append(
+                f"({n},{uuid_field(plan.original_id)},{bytes_field(plan.kept)},{bytes_field(hash_kept(plan.kept))})"
+            )
+            back += [_use_row(n, use) for use in plan.gives_back]
         if (p := plan.new) is not None:
             new.append(
                 f"({n},{p.id.hex},{p.book_id},{p.kind.value},{p.status.value},{p.card_id.hex},"
@@ -169,6 +197,13 @@ async def post(
     params["trail_uses"] = rows_literal(trail_uses)
     params["new"] = rows_literal(new)
     params["changes"] = rows_literal(changes)
+    if in_transaction:
+        params["limited"] = params["unversioned"]
+    if pricings:
+        params["pricings"] = rows_literal(pricings)
+        params["back"] = rows_literal(back)
+        params["reserved"] = list(reserved)
+        return await run_post(connection, _SQL["post_priced"], params)
     if reserved:
         params["reserved"] = list(reserved)
         return await run_post(connection, _SQL["post_reserved"], params)
@@ -177,12 +212,31 @@ async def post(
 
 def _put_uses(n: int, counted: Uses, uses: list[str], trail_uses: list[str], use_keys: set[UUID]) -> None:
     """Add what item ``n`` counts in to the rows of a call."""
-    for key, amount_fen, day, month, year, maxima, _ in counted.calendar:
-        use_keys.add(key)
-        most = ",".join(["" if maximum is None else str(maximum) for maximum in maxima])
-        uses.append(f"({n},{key.hex},{amount_fen},{day},{month},{year},{most})")
+    for use in counted.calendar:
+        use_keys.add(use.key)
+        uses.append(_use_row(n, use))
     for key, amount_fen, step, max_fen, max_count, _ in counted.trails:
         trail_uses.append(f"({n},{key.hex},{amount_fen},{step},{number_field(max_fen)},{number_field(max_count)})")
+
+
+def _use_row(n: int, use: Use) -> str:
+    key, amount_fen, day, month, year, maxima, _ = use
+    most = ",".join(["" if maximum is None else str(maximum) for maximum in maxima])
+    return f"({n},{key.hex},{amount_fen},{day},{month},{year},{most})"
+
+
+async def reserve_back(
+    connection: Connection, *, slot: int, paid_in: int, at: datetime, asked: Sequence[tuple[UUID, Sequence[Use]]]
+) -> None:
+    """Say in ``slot`` what transactions of ``paid_in`` will give back there, if they are posted."""
+    params = {
+        "slot": slot,
+        "paid_in": paid_in,
+        "at": at,
+        "ids": [id_ for id_, _ in asked],
+        "uses": rows_literal([_use_row(n, use) for n, (_, uses) in enumerate(asked, start=1) for use in uses]),
+    }
+    await connection.execute(_SQL["reserve_back"], params)
 
 
 async def reserve_uses(
@@ -223,10 +277,44 @@ async def give_up(connection: Connection, *, slot: int, transaction_id: UUID, at
 
 async def load_old_reservations(
     connection: Connection, *, slot: int, until: datetime, limit: int
-) -> list[tuple[UUID, int]]:
-    """Reservations that were made by ``until``: the transaction and its slot."""
+) -> list[tuple[UUID, int, bool]]:
+    """Reservations that were made by ``until``: the transaction, its slot, and whether it gives back."""
     cursor = await connection.execute(_SQL["old_reservations"], {"slot": slot, "until": until, "limit": limit})
-    return [(row[0], row[1]) for row in await cursor.fetchall()]
+    return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
+
+
+async def read_pricing(
+    connection: Connection, *, slot: int, transaction_id: UUID
+) -> tuple[Kept | None, list[KeptPart]]:
+    """How a payment was priced, and the parts of it that were captured and given back."""
+    cursor = await connection.execute(_SQL["read_pricing"], {"slot": slot, "id": transaction_id})
+    rows = await cursor.fetchall()
+    kept = [read_kept(row[0]) for row in rows if row[1] is None]
+    return kept[0] if kept else None, [read_part(row[0]) for row in rows if row[1] is not None]
+
+
+async def insert_funders(connection: Connection, *, book_id: int, fundings: Sequence[Funding]) -> None:
+    """Remember who pays into the accounts of these owners."""
+    params = {
+        "book_id": book_id,
+        "ids": [one.id for one in fundings],
+        "campaigns": [one.campaign_id for one in fundings],
+        "kinds": [one.kind.value for one in fundings],
+        "parties": [one.party_id for one in fundings],
+    }
+    await connection.execute(_SQL["insert_funders"], params)
+
+
+async def insert_exhausted(connection: Connection, *, book_id: int, budget_id: UUID, period: int, at: datetime) -> bool:
+    """Note that a budget is used up; False if that is known."""
+    params = {"book_id": book_id, "budget_id": budget_id, "period": period, "at": at}
+    return (await connection.execute(_SQL["insert_exhausted"], params)).rowcount == 1
+
+
+async def read_bought_before(connection: Connection, *, slot: int, cards: Sequence[UUID]) -> set[UUID]:
+    """Which of these cards were spent from before."""
+    cursor = await connection.execute(_SQL["bought_before"], {"slot": slot, "cards": list(cards)})
+    return {row[0] for row in await cursor.fetchall()}
 
 
 async def find_overdue(connection: Connection, *, slot: int, now: datetime, limit: int) -> list[tuple[UUID, int]]:
@@ -290,6 +378,34 @@ async def read_usage(connection: Connection, *, slot: int, slots: Sequence[int],
         cursor = await connection.execute(_SQL["read_trails"], {"slot": home, "keys": asked})
         trails.update({row[0]: Trail(*row[1:]) for row in await cursor.fetchall()})
     return UsageFacts(calendar, trails)
+
+
+async def read_loaded_before(connection: Connection, *, slot: int, cards: Sequence[UUID]) -> set[UUID]:
+    """Which of these cards were loaded before."""
+    cursor = await connection.execute(_SQL["loaded_before"], {"slot": slot, "cards": list(cards)})
+    return {row[0] for row in await cursor.fetchall()}
+
+
+async def insert_instalment(connection: Connection, one: Instalment, *, slot: int, id_: UUID, at: datetime) -> None:
+    """Promise a bonus; one that is due as soon as may be is due ``at``."""
+    params = {**one._asdict(), "slot": slot, "id": id_, "due_at": one.due_at or at}
+    params |= {"funders": list(one.funders), "parts_fen": list(one.parts_fen)}
+    await connection.execute(_SQL["insert_instalments"], params)
+
+
+async def load_due_instalments(
+    connection: Connection, *, slot: int, at: datetime, but: Sequence[UUID], limit: int
+) -> list[tuple[UUID, Instalment]]:
+    """Bonuses whose day has come, with their ids, the oldest first; without those of ``but``."""
+    params = {"slot": slot, "at": at, "but": list(but), "limit": limit}
+    rows = await (await connection.execute(_SQL["due_instalments"], params)).fetchall()
+    return [(row[0], Instalment._make((*row[1:7], tuple(row[7]), tuple(row[8])))) for row in rows]
+
+
+async def end_instalment(connection: Connection, *, slot: int, id_: UUID, given_id: UUID | None, at: datetime) -> bool:
+    """Note that a bonus was given, or never will be; False if that was done."""
+    params = {"slot": slot, "id": id_, "given_id": given_id, "at": at}
+    return (await connection.execute(_SQL["end_instalment"], params)).rowcount == 1
 
 
 # --- limits
@@ -388,5 +504,6 @@ async def load_place_rules_in_force(pool: Pool, book_ids: Sequence[int]) -> list
 
 
 APPLIED, ANSWERED = PostStatus.APPLIED.value, PostStatus.ANSWERED.value
+STALE = PostStatus.STALE.value
 OVER_LIMIT = 4
 """Besides the statuses of the ledger: a limit leaves no room for it."""

@@ -102,6 +102,7 @@ TITLES = {
     "closing": ("Balance left at the closing", "注销结清余额"),
     "import": ("Taken over from another system", "外部卡余额导入"),
     "import_reversal": ("Take-over reversed", "撤销导入"),
+    "voucher_load": ("Voucher paid in", "券充入"),
 }
 """Titles in English and Chinese by kind; a kind without one is its own title."""
 

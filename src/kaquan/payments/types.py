@@ -1,6 +1,6 @@
 """Commands, facts, plans and receipts of payments. All frozen; amounts in minor units of the card's currency."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -12,8 +12,20 @@ from kaquan.cards import CardStatus, PinState, Pocket, Programme
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Answer, Posting, RequestKey
 from kaquan.parties import Place
-from kaquan.payments.limits import NO_LIMITS, LimitSet, UsageFacts, Uses
+from kaquan.payments.kept import Kept, KeptPart
+from kaquan.payments.limits import NO_LIMITS, LimitSet, UsageFacts, Use, Uses
 from kaquan.payments.places import LastPlace, PlaceRule
+from kaquan.points import Earning, IssuerAccounts, Member, TermsVersion
+from kaquan.promotions import (
+    BudgetUse,
+    CompiledCampaigns,
+    CompiledOffer,
+    FunderKind,
+    Holder,
+    Line,
+    OutsideOffer,
+)
+from kaquan.vouchers import HeldBy, Template, Voucher
 
 
 class PaymentKind(StrEnum):
@@ -52,6 +64,14 @@ class Spend(NamedTuple):
     pin: PinState = PinState.NOT_GIVEN
     device_id: UUID | None = None
     """What the holder pays with, when the till knows it; only for limits."""
+    lines: tuple[Line, ...] = ()
+    """The basket, which sums to ``amount_fen``; empty: the till tells none, it is one line of goods unknown."""
+    voucher_ids: tuple[UUID, ...] = ()
+    """What the holder wants to redeem."""
+    outside: tuple[OutsideOffer, ...] = ()
+    """Discounts that are given already; together less than ``amount_fen``."""
+    points: int = 0
+    """How many points shall pay a part of it; of a purchase only."""
 
 
 class Capture(NamedTuple):
@@ -79,6 +99,9 @@ class Refund(NamedTuple):
     occurred_at: datetime | None = None
     reference: str | None = None
     not_before: datetime | None = None
+    lines: tuple[tuple[int, int], ...] = ()
+    """The goods that came back: the number of a line of the payment, and how much of it at list price. With them
+    ``amount_fen`` is None: what the holder gets follows."""
 
 
 class Load(NamedTuple):
@@ -98,6 +121,8 @@ class Load(NamedTuple):
     """The paid sale or top-up that it comes from, if any."""
     fee_fen: int = 0
     """Paid beside the amount for the service, as was agreed to: it goes to the issuer and never onto the card."""
+    invited_by: UUID | None = None
+    """The card of whoever invited the holder."""
 
 
 Command = Spend | Capture | Void | Refund | Load
@@ -190,6 +215,11 @@ class PaymentFacts(NamedTuple):
 
     payment: Payment
     legs: list[SpentLeg]
+    """Of the card's pockets."""
+    kept: Kept | None = None
+    """How it was priced; None: without offers."""
+    parts: tuple[KeptPart, ...] = ()
+    """What was captured and given back of that, in the order in which it was."""
 
 
 class Accounts(NamedTuple):
@@ -218,6 +248,96 @@ class Facts(NamedTuple):
     """What was used of them; None: not looked at, the database will tell when there is too little left."""
     place_rules: tuple[PlaceRule, ...] = ()
     """Those that hold for a spend of this card."""
+    offers: "OfferFacts | None" = None
+    """None: there is nothing to price, neither a campaign nor a voucher nor a discount from outside."""
+    points: "PointsFacts | None" = None
+    """None: the programme gives none, or nothing is earned and spent by this."""
+    opened: "Opened" = {}  # noqa: RUF012  (read only)
+    """Accounts of funders and the like that are open in the slot."""
+
+
+class PointsFacts(NamedTuple):
+    """What a payment earns and spends points by."""
+
+    versions: Sequence[TermsVersion]
+    """Of the programme's terms, the newest last."""
+    in_force: TermsVersion | None
+    member: Member
+    issuer: IssuerAccounts
+    earning: Earning | None = None
+    """Of a refund: what its purchase earned."""
+
+
+class AccountName(NamedTuple):
+    """An account of one who is neither the card nor the place, in the card's slot and currency."""
+
+    slot: int
+    owner_id: UUID
+    kind: str
+    currency: str
+
+
+Opened = Mapping[AccountName, int]
+
+
+class OfferFacts(NamedTuple):
+    """What a payment is priced with."""
+
+    campaigns: CompiledCampaigns
+    holder: Holder
+    slot: int
+    """Of the card: where accounts of funders are."""
+    vouchers: Mapping[UUID, "VoucherFacts"] = {}
+    """Those that the command names, as far as they are there."""
+    exhausted: frozenset[UUID] = frozenset()
+    """Budgets that are known to have nothing left for it."""
+    trade: str | None = None
+    """Of a refund: what the store of the payment deals in."""
+    is_first_load: bool = False
+    """Of a load: whether the card was never loaded before; told only where an offer asks."""
+
+
+class VoucherFacts(NamedTuple):
+    """A voucher as it was read, with what it promises."""
+
+    voucher: Voucher
+    template: Template
+    offer: CompiledOffer
+
+
+class Redeeming(NamedTuple):
+    """A voucher that a payment redeems: what it takes off, and the version that this was decided on."""
+
+    voucher_id: UUID
+    version: int
+    amount_fen: int
+
+
+class Giving(NamedTuple):
+    """Vouchers that a payment grants, or that its refund takes back; ``due_at``: in instalments, from then on."""
+
+    book_id: int
+    template_id: UUID
+    payment_id: UUID
+    card_id: UUID
+    holder: HeldBy
+    pieces: int
+    amount_fen: int
+    due_at: tuple[datetime, ...] = ()
+
+
+class Instalment(NamedTuple):
+    """A bonus for a card on a day, out of the accounts of who pays for it, with what each pays."""
+
+    book_id: int
+    card_id: UUID
+    payment_id: UUID
+    campaign_id: UUID
+    due_at: datetime | None
+    """None: as soon as may be."""
+    amount_fen: int
+    funders: tuple[UUID, ...]
+    parts_fen: tuple[int, ...]
 
 
 class PocketAmount(msgspec.Struct, frozen=True):
@@ -233,6 +353,12 @@ class Receipt(msgspec.Struct, frozen=True):
     payment: Payment
     pockets: list[PocketAmount]
     balance_fen: int
+    kept: Kept | None = None
+    """How the payment was priced, or the payment that is refunded."""
+    part: KeptPart | None = None
+    """What of that a refund gave back."""
+    points_earned: int = 0
+    """Below zero: what a refund took back."""
     fee_fen: int = 0
     """What was paid beside a load."""
 
@@ -249,6 +375,45 @@ class Plan(NamedTuple):
     """What it counts in; None: nothing."""
     last_place: LastPlace | None = None
     """Where the card is now, if a rule wants to know the next time."""
+    kept: bytes | None = None
+    """How it was priced, or what it takes or gives back of a pricing; None: without offers."""
+    original_id: UUID | None = None
+    """The payment whose pricing that is a part of."""
+    gives_back: tuple[Use, ...] = ()
+    """What it counted in and does not any more."""
+    budgets: tuple[tuple[BudgetUse, Use], ...] = ()
+    """Those of its uses that are of budgets."""
+    redeems: tuple[Redeeming, ...] = ()
+    returns: tuple[tuple[UUID, int], ...] = ()
+    """What comes back of vouchers' discounts."""
+    gives: tuple[Giving, ...] = ()
+    revokes: tuple[Giving, ...] = ()
+    instalments: tuple[Instalment, ...] = ()
+    earning: Earning | None = None
+    """What it earns."""
+    earning_was: Earning | None = None
+    """Of a refund: the earning as it was, which becomes ``earning``."""
+
+    @property
+    def gives_besides(self) -> bool:
+        """Whether anything but value comes or goes with it."""
+        return bool(self.returns or self.gives or self.revokes or self.instalments or self.earning)
+
+
+class Funding(NamedTuple):
+    """One who pays for offers of a campaign: the owner of an account."""
+
+    id: UUID
+    campaign_id: UUID
+    kind: FunderKind
+    party_id: UUID
+
+
+class Unopened(NamedTuple):
+    """There is no plan yet: these accounts must be open first."""
+
+    accounts: tuple[AccountName, ...]
+    fundings: tuple[Funding, ...]
 
 
 class Request(NamedTuple):

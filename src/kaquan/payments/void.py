@@ -1,16 +1,23 @@
 """Void an authorization: what is still set aside goes back to the card, by a client's wish or because it expired."""
 
+from uuid import UUID
+
 import msgspec
 
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Posting
+from kaquan.payments.give import voucher_amounts
+from kaquan.payments.kept import PartKind, hash_kept, write_part
 from kaquan.payments.outcomes import AUTHORIZATION_NOT_OPEN
+from kaquan.payments.part import all_of, uncaptured
 from kaquan.payments.plan import by_pocket, first_three, guards_of, known_payment, leg, returned_fen, spendable_fen
-from kaquan.payments.types import Facts, PaymentStatus, Plan, Receipt, Void
+from kaquan.payments.price import part_legs
+from kaquan.payments.types import Facts, PaymentStatus, Plan, Receipt, Unopened, Void
 
 
-def plan_void(facts: Facts, command: Void) -> Plan | Refusal:
-    """Decide a void or an expiry. What was captured stays captured.
+def plan_void(facts: Facts, command: Void) -> Plan | Unopened | Refusal:
+    """Decide a void or an expiry. What was captured stays captured. Where nothing was, the offers of the payment were
+    not used: budgets get their uses back.
 
     Refused with ``not_found`` or ``authorization_not_open``.
     """
@@ -29,6 +36,17 @@ def plan_void(facts: Facts, command: Void) -> Plan | Refusal:
         version=payment.version + 1,
     )
     legs = [leg(Effect.RELEASE, first_three(spent), spent.reserved_fen) for spent in found.legs if spent.reserved_fen]
+    kept, gives_back = None, False
+    returns: tuple[tuple[UUID, int], ...] = ()
+    if found.kept is not None:
+        gives_back = not any(part.what is PartKind.CAPTURE for part in found.parts)
+        part = all_of(found.kept, uncaptured(found.kept, found.parts), what=PartKind.VOID)
+        kept = write_part(part._replace(gives_back=gives_back))
+        funded = part_legs(facts, found, Effect.RELEASE, part.shares)
+        if isinstance(funded, Unopened):
+            return funded
+        legs += funded
+        returns = voucher_amounts(found.kept, part.shares)
     posting = Posting(
         transaction_id=facts.transaction_id,
         kind="expiry" if command.expired else "void",
@@ -37,7 +55,16 @@ def plan_void(facts: Facts, command: Void) -> Plan | Refusal:
         guards=guards_of(card, legs),
         related_id=payment.id,
         place_id=payment.terminal_id,
+        detail=hash_kept(kept),
     )
     released = [(spent.account_id, spent.reserved_fen) for spent in found.legs]
     balance_fen = spendable_fen(card, facts.now) + returned_fen(found.legs, [amount for _, amount in released])
-    return Plan(posting, Receipt(changed, by_pocket(card, released), balance_fen), changed=changed)
+    return Plan(
+        posting,
+        Receipt(changed, by_pocket(card, released), balance_fen, found.kept),
+        changed=changed,
+        kept=kept,
+        original_id=None if kept is None else payment.id,
+        returns=returns,
+        gives_back=tuple(one.use for one in found.kept.uses) if found.kept is not None and gives_back else (),
+    )

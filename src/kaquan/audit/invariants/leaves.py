@@ -1,6 +1,7 @@
 """Evidence leaves against the transactions they speak for, recomputed from every column that is in them.
 
-Those of approved changes of rules are the audit ``policy``'s, those of keys of the log the audit ``log``'s.
+Those of approved changes of rules are the audit ``policy``'s, those of keys of the log the audit ``log``'s, and
+those of changes of vouchers the audit ``voucher_events``'.
 """
 
 from collections.abc import Sequence
@@ -60,18 +61,23 @@ string_agg(
 """
 """Its entries, as they stand behind the commitment."""
 
+_DETAIL = """coalesce(',"' || encode(d.hash, 'hex') || '"', '')"""
+"""The hash of what a room above keeps about it, if one does."""
+
 ENTRY_RECORDS = f"""
 SELECT n.log_index, n.slot, n.transaction_id, l.leaf_hash, l.salt, l.commitment, t.id, t.reference, t.request_key,
        {_BEFORE},
        convert_to(',[' || coalesce((
          SELECT {_ENTRIES} FROM ledger_entry AS e WHERE e.slot = n.slot AND e.transaction_id = n.transaction_id
-       ), '') || ']]', 'UTF8'),
+       ), '') || ']' || {_DETAIL} || ']', 'UTF8'),
        t.id IS NULL AND (
          EXISTS (SELECT FROM policy_decision AS d WHERE d.slot = n.slot AND d.change_id = n.transaction_id)
+         OR EXISTS (SELECT FROM vouchers_event AS v WHERE v.slot = n.slot AND v.id = n.transaction_id)
          OR EXISTS (SELECT FROM evidence_key AS k WHERE k.slot = n.slot AND k.id = n.transaction_id))
 FROM evidence_entry AS n
 LEFT JOIN evidence_leaf AS l ON l.slot = n.slot AND l.transaction_id = n.transaction_id
 LEFT JOIN ledger_transaction AS t ON t.slot = n.slot AND t.id = n.transaction_id
+LEFT JOIN ledger_detail AS d ON d.slot = n.slot AND d.transaction_id = n.transaction_id
 WHERE n.log_index >= %(begin)s AND n.log_index < %(end)s
 ORDER BY n.log_index
 """
@@ -92,9 +98,10 @@ AUDIT = Audit(
     sql=f"""
 (SELECT t.slot, l.transaction_id, l.leaf_hash, l.salt, l.commitment, t.id, t.reference, t.request_key,
         {_BEFORE},
-        convert_to(',[' || coalesce(e.entries, '') || ']]', 'UTF8')
+        convert_to(',[' || coalesce(e.entries, '') || ']' || {_DETAIL} || ']', 'UTF8')
  FROM ledger_transaction AS t
  LEFT JOIN evidence_leaf AS l ON l.slot = t.slot AND l.transaction_id = t.id
+ LEFT JOIN ledger_detail AS d ON d.slot = t.slot AND d.transaction_id = t.id
  LEFT JOIN (
    SELECT slot, transaction_id,
           {_ENTRIES} AS entries
@@ -106,6 +113,7 @@ SELECT l.slot, l.transaction_id, l.leaf_hash, l.salt, NULL, NULL, NULL, NULL, NU
 FROM evidence_leaf AS l
 WHERE NOT EXISTS (SELECT FROM ledger_transaction AS t WHERE t.slot = l.slot AND t.id = l.transaction_id)
   AND NOT EXISTS (SELECT FROM policy_decision AS d WHERE d.slot = l.slot AND d.change_id = l.transaction_id)
+  AND NOT EXISTS (SELECT FROM vouchers_event AS v WHERE v.slot = l.slot AND v.id = l.transaction_id)
   AND NOT EXISTS (SELECT FROM evidence_key AS k WHERE k.slot = l.slot AND k.id = l.transaction_id)
 """,
     judge=judge_leaves,

@@ -17,15 +17,17 @@ WITH held AS (
          sum(CASE e.effect WHEN 'reserve' THEN e.amount_fen ELSE -e.amount_fen END) AS fen
   FROM ledger_entry AS e
   JOIN ledger_transaction AS t ON t.slot = e.slot AND t.id = e.transaction_id
-  WHERE e.effect <> 'post'
+  WHERE e.effect <> 'post' AND e.debit_lot IS NOT NULL  -- what funders set aside is the audit pricing's
   GROUP BY t.slot, coalesce(t.related_id, t.id)
 ), authorization_left AS (
   SELECT slot, book_id, currency, card_id, id AS payment_id,
          CASE status WHEN 'open' THEN amount_fen - captured_fen ELSE 0 END AS fen
   FROM payments_payment WHERE kind = 'authorization' OR status = 'open'
 ), on_card AS (
-  SELECT slot, book_id, currency, owner_id AS card_id, sum(debits_pending) AS debits,
-         sum(credits_pending) AS credits
+  SELECT slot, book_id, currency, owner_id AS card_id,
+         coalesce(sum(debits_pending) FILTER (WHERE kind <> 'discount_expense'), 0) AS debits,
+         sum(credits_pending)
+           - coalesce(sum(debits_pending) FILTER (WHERE kind = 'discount_expense'), 0) AS credits
   FROM ledger_account WHERE debits_pending <> 0 OR credits_pending <> 0
   GROUP BY slot, book_id, currency, owner_id
 ), card_left AS (

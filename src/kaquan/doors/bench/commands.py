@@ -22,6 +22,7 @@ from kaquan.doors.bench.growth import measure_growth
 from kaquan.doors.bench.http import measure_http
 from kaquan.doors.bench.ledger import SHAPES, measure_ledger, open_pockets
 from kaquan.doors.bench.machine import describe_machine
+from kaquan.doors.bench.offers import measure_offers
 from kaquan.doors.bench.promotions import measure_promotions
 from kaquan.doors.bench.receipts import measure_receipts
 from kaquan.doors.bench.stand import BenchError, Stand, empty_database, running_server
@@ -112,6 +113,13 @@ def promotions(as_json: AsJson = False, results: ResultsFolder = RESULTS) -> Non
     _bench("promotions", [lambda _: measure_promotions()], _settings(), as_json=as_json, results=results)
 
 
+@bench_app.command()
+def offers(seconds: Seconds = DEFAULT_SECONDS, as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
+    """Purchases with 200 live campaigns, baskets and vouchers beside those without, and a budget that is used up."""
+    settings = _settings()
+    _bench("offers", [_offers(settings, seconds)], settings, as_json=as_json, results=results)
+
+
 @bench_app.command("all")
 def everything(seconds: Seconds = DEFAULT_SECONDS, as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
     """All but growth and evidence, one after the other on one server."""
@@ -174,6 +182,24 @@ def _with_and_without_log(settings: Settings, seconds: float) -> Measure:
         with _new_keyring(stand) as (keyring, path):
             return uvloop.run(
                 measure_purchases(
+                    stand,
+                    keyring,
+                    path,
+                    seconds=seconds,
+                    workers=settings.processes,
+                    ids=SystemIds(),
+                    clock=SystemClock(),
+                )
+            )
+
+    return measure
+
+
+def _offers(settings: Settings, seconds: float) -> Measure:
+    def measure(stand: Stand) -> Measured:
+        with _new_keyring(stand) as (keyring, path):
+            return uvloop.run(
+                measure_offers(
                     stand,
                     keyring,
                     path,

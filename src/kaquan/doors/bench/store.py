@@ -153,3 +153,35 @@ async def register_cards(connection: Connection) -> None:
         " FROM (SELECT slot, id, row_number() OVER (ORDER BY id) AS n FROM cards_card) AS n"
         " WHERE cards_card.slot = n.slot AND cards_card.id = n.id"
     )
+
+
+async def hand_out_vouchers(
+    connection: Connection, *, book_id: int, template_id: UUID, count: int, face_fen: int, at: datetime
+) -> list[tuple[UUID, UUID]]:
+    """So many vouchers of a template for as many cards of the bench: the ids of each voucher and its card."""
+    cursor = await connection.execute(
+        "INSERT INTO vouchers_voucher (slot, id, book_id, template_id, status, holder_kind, holder_id, face_fen,"
+        " created_at) SELECT slot, gen_random_uuid(), book_id, %s, 'held', 'card', id, %s, %s"
+        " FROM cards_card WHERE book_id = %s ORDER BY id LIMIT %s RETURNING id, holder_id",
+        (template_id, face_fen, at, book_id, count),
+    )
+    return [(row[0], row[1]) for row in await cursor.fetchall()]
+
+
+def count_discounted(conninfo: str, campaign_id: UUID) -> int:
+    """How many payments a campaign applied to."""
+    with connect_sync(conninfo, autocommit=True) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM payments_pricing WHERE original_id IS NULL"
+            " AND convert_from(kept, 'UTF8')::json -> 2 -> 0 ->> 0 = %s",
+            (campaign_id.hex,),
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def count_uses(conninfo: str, key: UUID) -> int:
+    """How often a budget was used."""
+    with connect_sync(conninfo, autocommit=True) as connection:
+        row = connection.execute("SELECT year_count FROM payments_usage WHERE key = %s", (key,)).fetchone()
+    return 0 if row is None else int(row[0])

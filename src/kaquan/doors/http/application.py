@@ -23,6 +23,7 @@ from kaquan.doors.http.closing import CLOSING_CONTROLLERS
 from kaquan.doors.http.custody import EvidenceController
 from kaquan.doors.http.customers import CustomerController
 from kaquan.doors.http.enquiries import EnquiryController
+from kaquan.doors.http.funders import FunderController
 from kaquan.doors.http.imports import ImportController
 from kaquan.doors.http.issuers import IssuerController
 from kaquan.doors.http.ledger import LEDGER_CONTROLLERS
@@ -39,12 +40,14 @@ from kaquan.doors.http.policy import PolicyController
 from kaquan.doors.http.problems import RefusedError, problem_response
 from kaquan.doors.http.production import ProductionController
 from kaquan.doors.http.programme_ends import ProgrammeEndController
+from kaquan.doors.http.quotes import QuoteController
 from kaquan.doors.http.request import ApiRequest
 from kaquan.doors.http.sales import SALE_CONTROLLERS
 from kaquan.doors.http.staff import STAFF_CONTROLLERS
 from kaquan.doors.http.stores import StoreController
 from kaquan.doors.http.system import SystemController
 from kaquan.doors.http.terminals import TerminalController
+from kaquan.doors.http.vouchers import VOUCHER_CONTROLLERS
 from kaquan.kit.db import is_outage
 from kaquan.kit.outcomes import INTERNAL_ERROR, INVALID_FIELD, NOT_FOUND, UNAVAILABLE, Refusal
 
@@ -56,6 +59,7 @@ CONTROLLERS: list[type[Controller]] = [
     MerchantController,
     StoreController,
     TerminalController,
+    FunderController,
     CustomerController,
     *STAFF_CONTROLLERS,
     AuditTrailController,
@@ -65,9 +69,11 @@ CONTROLLERS: list[type[Controller]] = [
     EnquiryController,
     ImportController,
     *PAYMENT_CONTROLLERS,
+    QuoteController,
     AdjustmentController,
     *SALE_CONTROLLERS,
     *BUYER_LIST_CONTROLLERS,
+    *VOUCHER_CONTROLLERS,
     *LIMIT_CONTROLLERS,
     *CAMPAIGN_CONTROLLERS,
     *LEDGER_CONTROLLERS,

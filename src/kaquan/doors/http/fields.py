@@ -60,6 +60,10 @@ BuyerListId = Annotated[str, _id(Prefix.BUYER_LIST)]
 CampaignId = Annotated[str, _id(Prefix.CAMPAIGN)]
 SalePaymentId = Annotated[str, _id(Prefix.SALE_PAYMENT)]
 ProgrammeEndId = Annotated[str, _id(Prefix.PROGRAMME_END)]
+FunderId = Annotated[str, _id(Prefix.FUNDER)]
+VoucherTemplateId = Annotated[str, _id(Prefix.VOUCHER_TEMPLATE)]
+VoucherBatchId = Annotated[str, _id(Prefix.VOUCHER_BATCH)]
+VoucherId = Annotated[str, _id(Prefix.VOUCHER)]
 AccountId = Annotated[
     str,
     _pattern(

@@ -25,6 +25,17 @@ from kaquan.doors.http.auth import identify, permit
 from kaquan.doors.http.callers import caller_of_key
 from kaquan.doors.http.fields import AmountFen, CardId, Pin, Reference, TerminalId, TransactionId, uuid_of
 from kaquan.doors.http.metrics import count_request
+from kaquan.doors.http.offers import (
+    Lines,
+    OutsideDiscounts,
+    PricingView,
+    ReturnedLines,
+    Vouchers,
+    basket_lines,
+    outside_offers,
+    pricing_view,
+    vouchers_of,
+)
 from kaquan.doors.http.once import make_key, read_key
 from kaquan.doors.http.openapi import KEY_PARAMETER, REF_TEMPLATE, PathItems, common_refusals, describe_refusals
 from kaquan.doors.http.operation import Operation
@@ -43,6 +54,7 @@ from kaquan.parties.staff import may_act_at
 from kaquan.payments import (
     Capture,
     Command,
+    Kept,
     Load,
     Payment,
     PaymentKind,
@@ -53,9 +65,18 @@ from kaquan.payments import (
     Request,
     Spend,
     Void,
+    check_basket,
     get_payment,
 )
 from kaquan.payments import outcomes as refused
+from kaquan.points.outcomes import (
+    POINTS_ABOVE_SHARE,
+    POINTS_NOT_OFFERED,
+    POINTS_NOT_TENDER,
+    POINTS_OUT_OF_STEP,
+    POINTS_TOO_FEW,
+)
+from kaquan.vouchers.outcomes import VOUCHER_EXPIRED, VOUCHER_NOT_HELD, VOUCHER_NOT_USABLE, VOUCHER_NOT_YET
 
 if TYPE_CHECKING:
     from kaquan.app import App
@@ -99,7 +120,8 @@ Device = Annotated[
 
 
 class PurchaseRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """Pay at a terminal with a card, named by its number or its id."""
+    """Pay at a terminal with a card, named by its number or its id. ``amount_fen`` is the price before every offer:
+    the sum of ``lines``, where they are told."""
 
     amount_fen: AmountFen
     terminal_id: TerminalId
@@ -109,6 +131,10 @@ class PurchaseRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, 
     occurred_at: OccurredAt | None = None
     device: Device | None = None
     pin: Pin | None = None
+    lines: Lines | None = None
+    vouchers: Vouchers | None = None
+    outside_offers: OutsideDiscounts | None = None
+    points: Annotated[int, Meta(ge=1, le=MAX_FEN)] | None = None
 
 
 class AuthorizationRequest(PurchaseRequest, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -129,10 +155,11 @@ class VoidRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, froz
 
 
 class RefundRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """Return a captured spend, or a part of it, to the pockets it came from."""
+    """Return a captured spend, or a part of it, to the pockets it came from: an amount, or the goods that came back."""
 
     payment_id: TransactionId
     amount_fen: AmountFen | None = None
+    lines: ReturnedLines | None = None
     reference: Reference | None = None
     occurred_at: OccurredAt | None = None
 
@@ -145,7 +172,8 @@ class LoadPocket(StrEnum):
 
 
 class LoadRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """Add money to a pocket of a card; ``bonus_fen`` is given with it into the bonus pocket and not paid for.
+    """Add money to a pocket of a card; ``bonus_fen`` is given with it into the bonus pocket and not paid for, as are
+    the offers for top-ups. ``invited_by`` is the card of whoever invited the holder.
 
     ``fee_fen`` is paid beside the amount: the ``load_fen`` of the card's terms, named so that it is agreed to.
     """
@@ -160,6 +188,7 @@ class LoadRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, froz
     reference: Reference | None = None
     occurred_at: OccurredAt | None = None
     device: Device | None = None
+    invited_by: CardId | None = None
 
 
 class PaymentView(msgspec.Struct, frozen=True):
@@ -190,14 +219,23 @@ class PaymentView(msgspec.Struct, frozen=True):
     pockets: list[PocketAmount] | None = None
     balance_fen: int | None = None
     fee_fen: int | UnsetType = UNSET
+    pricing: PricingView | msgspec.UnsetType = msgspec.UNSET
+    """How it was priced, or of a refund what came back of that; only of payments with offers or a basket."""
+    points_earned: int | msgspec.UnsetType = msgspec.UNSET
+    """What this request earned; of a refund, below zero, what it took back."""
 
 
 def _show(prefix: Prefix, value: UUID | None) -> str | None:
     return None if value is None else f"{prefix}_{value.hex}"
 
 
-def payment_view(payment: Payment, receipt: Receipt | None = None) -> PaymentView:
-    """A payment in its public form, with what a request did where there was one."""
+def payment_view(payment: Payment, receipt: Receipt | None = None, kept: Kept | None = None) -> PaymentView:
+    """A payment in its public form, with what a request did where there was one, and how it was priced."""
+    pricing: PricingView | msgspec.UnsetType = msgspec.UNSET
+    if receipt is not None and receipt.kept is not None:
+        pricing = pricing_view(receipt.kept, receipt.part)
+    elif kept is not None:
+        pricing = pricing_view(kept)
     return PaymentView(
         id=show_id(Prefix.TRANSACTION, payment.id),
         kind=payment.kind,
@@ -219,6 +257,8 @@ def payment_view(payment: Payment, receipt: Receipt | None = None) -> PaymentVie
         pockets=receipt.pockets if receipt is not None else None,
         balance_fen=receipt.balance_fen if receipt is not None else None,
         fee_fen=receipt.fee_fen if receipt is not None and receipt.fee_fen else UNSET,
+        pricing=pricing,
+        points_earned=receipt.points_earned if receipt is not None and receipt.points_earned else msgspec.UNSET,
     )
 
 
@@ -316,18 +356,30 @@ async def _read_spend(asked: _Asked) -> Command | Refusal:
     if isinstance(card_id, Refusal):
         return card_id
     body = asked.body
+    voucher_ids = () if body.vouchers is None else await vouchers_of(asked.app, asked.principal, body.vouchers)
+    if isinstance(voucher_ids, Refusal):
+        return voucher_ids
     pin = PinState.NOT_GIVEN if body.pin is None else await _check_pin(asked, card_id)
     if isinstance(pin, Refusal):
         return pin
-    if isinstance(body, AuthorizationRequest):
-        return Spend(
-            card_id, body.amount_fen, place, when, body.reference, True, body.expires_in_s, _not_before(asked), pin,
-            _device_of(asked),
-        )  # fmt: skip
-    return Spend(
-        card_id, body.amount_fen, place, when, body.reference, not_before=_not_before(asked), pin=pin,
-        device_id=_device_of(asked),
+    authorize = isinstance(body, AuthorizationRequest)
+    spend = Spend(
+        card_id, body.amount_fen, place, when, body.reference, authorize, body.expires_in_s if authorize else None,
+        _not_before(asked), pin, _device_of(asked),
     )  # fmt: skip
+    if body.lines is None and not voucher_ids and body.outside_offers is None and body.points is None:
+        return spend
+    if authorize and body.points is not None:
+        return INVALID_FIELD.refuse(
+            "points", allowed="pay purchases only, not authorizations", allowed_zh="积分仅可用于消费，不可用于预授权"
+        )
+    spend = spend._replace(
+        lines=basket_lines(body.lines),
+        voucher_ids=voucher_ids,
+        outside=outside_offers(body.outside_offers),
+        points=body.points or 0,
+    )
+    return check_basket(spend) or spend
 
 
 def _device_of(asked: _Asked) -> UUID | None:
@@ -406,7 +458,26 @@ async def _read_refund(asked: _Asked) -> Command | Refusal:
     payment_id = uuid_of(asked.body.payment_id)
     if (refusal := await _may_touch(asked, payment_id)) is not None:
         return refusal
-    return Refund(payment_id, asked.body.amount_fen, when, asked.body.reference, _not_before(asked))
+    body = asked.body
+    if body.lines is not None and body.amount_fen is not None:
+        return INVALID_FIELD.refuse(
+            "lines",
+            allowed="give either lines or amount_fen, one of them",
+            allowed_zh="lines 与 amount_fen 只能提供一个",
+        )
+    lines = tuple((line.number, line.amount_fen) for line in body.lines or ())
+    return Refund(payment_id, body.amount_fen, when, body.reference, _not_before(asked), lines)
+
+
+async def _inviter_of(asked: _Asked, card_id: UUID) -> UUID | Refusal | None:
+    """The card of whoever invited the holder: another one of this book. Refused: ``not_found``, ``invalid_field``."""
+    if asked.body.invited_by is None:
+        return None
+    inviter = uuid_of(asked.body.invited_by)
+    if inviter == card_id:
+        return INVALID_FIELD.refuse("invited_by", allowed="must be another card", allowed_zh="不得为本卡")
+    found = await get_card(asked.app.pool, book_id=asked.principal.book_id, slots=asked.app.slots, card_id=inviter)
+    return NOT_FOUND.refuse("invited_by", what="card") if isinstance(found, Refusal) else inviter
 
 
 async def _read_load(asked: _Asked) -> Command | Refusal:
@@ -421,9 +492,12 @@ async def _read_load(asked: _Asked) -> Command | Refusal:
     card_id = await _card_of(asked)
     if isinstance(card_id, Refusal):
         return card_id
+    invited_by = await _inviter_of(asked, card_id)
+    if isinstance(invited_by, Refusal):
+        return invited_by
     return Load(
         card_id, asked.body.amount_fen, asked.body.bonus_fen, when, asked.body.reference, place, _not_before(asked),
-        _device_of(asked), Pocket(asked.body.pocket.value), fee_fen=asked.body.fee_fen,
+        _device_of(asked), Pocket(asked.body.pocket.value), fee_fen=asked.body.fee_fen, invited_by=invited_by,
     )  # fmt: skip
 
 
@@ -453,6 +527,8 @@ _PLACE = (
     refused.INSUFFICIENT_FUNDS,
 )
 _PIN = (PIN_REQUIRED, *PIN_REFUSALS.values())
+_POINTS = (POINTS_NOT_OFFERED, POINTS_NOT_TENDER, POINTS_OUT_OF_STEP, POINTS_ABOVE_SHARE, POINTS_TOO_FEW)
+_VOUCHERS = (*_POINTS, VOUCHER_NOT_HELD, VOUCHER_NOT_USABLE, VOUCHER_NOT_YET, VOUCHER_EXPIRED)
 _EVERY = (
     IDEMPOTENCY_KEY_MISSING,
     refused.IDEMPOTENCY_KEY_REUSED,
@@ -464,11 +540,11 @@ _EVERY = (
 ROUTES = (
     Route(
         "/v1/purchases", "create_purchase", "Pay at a terminal.", Scope.PAYMENTS_WRITE,
-        PurchaseRequest, _read_spend, render_created, 201, (*_CARD, *_PLACE, *_PIN),
+        PurchaseRequest, _read_spend, render_created, 201, (*_CARD, *_PLACE, *_PIN, *_VOUCHERS),
     ),
     Route(
         "/v1/authorizations", "create_authorization", "Set an amount aside.", Scope.PAYMENTS_WRITE,
-        AuthorizationRequest, _read_spend, render_created, 201, (*_CARD, *_PLACE, *_PIN),
+        AuthorizationRequest, _read_spend, render_created, 201, (*_CARD, *_PLACE, *_PIN, *_VOUCHERS),
     ),
     Route(
         "/v1/authorizations/{id}/capture", "capture_authorization", "Turn an authorization into a spend.",
@@ -487,7 +563,7 @@ ROUTES = (
         "/v1/refunds", "create_refund", "Return value of a captured spend.", Scope.REFUNDS_WRITE,
         RefundRequest, _read_refund, render_created, 201,
         (STORE_OUT_OF_SCOPE, refused.BACKDATING_FORBIDDEN, NOT_FOUND, UNUSABLE[CardStatus.CLOSED],
-         refused.NOT_REFUNDABLE, refused.REFUND_EXCEEDS_PAYMENT),
+         refused.NOT_REFUNDABLE, refused.REFUND_EXCEEDS_PAYMENT, refused.LINES_NOT_KNOWN, refused.REFUND_EXCEEDS_LINE),
     ),
     Route(
         "/v1/loads", "create_load", "Add money to a card.", Scope.LOADS_WRITE,

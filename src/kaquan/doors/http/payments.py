@@ -11,7 +11,7 @@ from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
 from kaquan.doors.http.reading import read_path, read_query
 from kaquan.doors.http.request import ApiRequest, app_of
-from kaquan.kit.outcomes import NOT_FOUND
+from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.kit.paging import Page
 from kaquan.parties import Scope
 from kaquan.payments import PaymentKind, PaymentSearch, PaymentStatus
@@ -62,7 +62,10 @@ async def _get(request: ApiRequest, kind: PaymentKind) -> Response[bytes]:
         kind=kind,
         payment_id=uuid_of(read_path(request, TransactionId)),
     )
-    return answer(found, payment_view)
+    if isinstance(found, Refusal):
+        return answer(found, payment_view)
+    kept = await payments.get_pricing(app.pool, slots=app.slots, payment_id=found.id)
+    return answer(found, lambda one: payment_view(one, kept=kept))
 
 
 _LIST = operation(Scope.PAYMENTS_READ, query=PaymentQuery, answer=Page[PaymentView])

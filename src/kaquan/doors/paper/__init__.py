@@ -79,7 +79,7 @@ def _shown(read: Read) -> dict[str, Any]:
     entries: list[list[str]] = []
     title = f"{read.checkpoint.origin} {read.log_index}"
     match read.entry:
-        case ["kaquan-leaf/1", _, id_, _, kind, related, place, effective_us, recorded_us, _, [*legs]]:
+        case ["kaquan-leaf/1", _, id_, _, kind, related, place, effective_us, recorded_us, _, [*legs], *_]:
             title = f"{Prefix.TRANSACTION}_{id_}"
             facts += [
                 ("交易", "transaction", title),

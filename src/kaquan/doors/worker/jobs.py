@@ -43,8 +43,13 @@ from kaquan.parties.customers import erase_retained
 from kaquan.parties.staff import expire_approvals
 from kaquan.payments.erase import erase_openings
 from kaquan.payments.expire import expire_overdue
+from kaquan.payments.instalments import give_instalments
+from kaquan.payments.redeem import sweep
 from kaquan.payments.reserve import settle_left
 from kaquan.sales import deliver_sales, erase_purchasers, expire_sales
+from kaquan.vouchers import Mint, expire_vouchers
+from kaquan.vouchers import run_batch as run_voucher_batch
+from kaquan.vouchers import unfinished_batches as unfinished_voucher_batches
 
 SCHEMA = "jobs"
 """The queue's tables lie in a PostgreSQL schema of their own; see migration 0006."""
@@ -181,9 +186,33 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     async def settle_limit_reservations() -> int:
         return await settle_left(app.pool, app.clock, slots=app.slots)
 
+    @periodic(EVERY_15_SECONDS)
+    async def settle_voucher_locks() -> int:
+        return await sweep(app.pool, app.clock, app.ids, slots=app.slots)
+
+    @periodic(EVERY_MINUTE)
+    async def give_promised_bonuses() -> int:
+        return await give_instalments(app.pool, app.clock, app.ids, app.programmes.get, slots=app.slots)
+
     @periodic(EVERY_MINUTE)
     async def end_gifts() -> int:
         return await expire_gifts(app.pool, app.clock, app.ids, slots=app.slots)
+
+    @periodic(EVERY_5_SECONDS)
+    async def issue_vouchers() -> int:
+        mint = Mint(app.keyring, app.slots, app.ids)
+        issued = 0
+        for book_id, batch_id in await unfinished_voucher_batches(app.pool):
+            batch = await run_voucher_batch(app.pool, mint, app.clock, book_id=book_id, batch_id=batch_id)
+            if isinstance(batch, Refusal):
+                _log.error("batch stopped", batch=show_id(Prefix.VOUCHER_BATCH, batch_id), reason=batch.message())
+            else:
+                issued += batch.voucher_count
+        return issued
+
+    @periodic(EVERY_MINUTE)
+    async def expire_ended_vouchers() -> int:
+        return await expire_vouchers(app.pool, app.clock, app.ids, slots=app.slots)
 
     @periodic(EVERY_HOUR)
     async def audit() -> int:

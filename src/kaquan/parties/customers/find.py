@@ -66,3 +66,8 @@ async def list_levels(pool: Pool, *, book_id: int, customer_id: UUID) -> list[Le
 async def list_attempts(pool: Pool, *, book_id: int, customer_id: UUID) -> list[Attempt]:
     """Every check of a customer, the oldest first; empty for one that is not there."""
     return await store.load_attempts(pool, book_id=book_id, customer_id=customer_id)
+
+
+async def known_customers(pool: Pool, *, book_id: int, ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these are customers of the book who are not forgotten, in one read."""
+    return await store.load_known(pool, book_id=book_id, ids=ids)

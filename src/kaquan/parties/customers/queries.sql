@@ -104,3 +104,7 @@ UPDATE parties_identity_guard SET version = version + 1, pending = greatest(pend
   mismatches = CASE %(result)s WHEN 'matched' THEN 0 WHEN 'mismatched' THEN mismatches + 1 ELSE mismatches END
 WHERE book_id = %(book_id)s AND subject = %(subject)s
 RETURNING subject, mismatches, pending, checks, day, claimed_at, version;
+
+-- name: known_customers
+SELECT id FROM parties_customer
+WHERE book_id = %(book_id)s AND id = ANY (%(ids)s::uuid[]) AND forgotten_at IS NULL;

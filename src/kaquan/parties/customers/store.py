@@ -254,3 +254,10 @@ def _customer(row: Sequence[Any]) -> SealedCustomer:
 
 def _bytes(value: Any) -> bytes | None:
     return None if value is None else bytes(value)
+
+
+async def load_known(pool: Pool, *, book_id: int, ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these are customers of the book who are not forgotten."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute(_QUERIES["known_customers"], {"book_id": book_id, "ids": list(ids)})
+        return {id_ for (id_,) in await cursor.fetchall()}

@@ -40,6 +40,8 @@ _SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.PAYOUTS_READ,
             Scope.APPROVALS_READ,
             Scope.APPROVALS_PROPOSE,
+            Scope.VOUCHERS_READ,
+            Scope.VOUCHERS_WRITE,
         }
     ),
     Role.OPERATOR: frozenset(
@@ -66,6 +68,8 @@ _SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.NOTICES_WRITE,
             Scope.APPROVALS_READ,
             Scope.APPROVALS_PROPOSE,
+            Scope.VOUCHERS_READ,
+            Scope.VOUCHERS_WRITE,
         }
     ),
     # decides on what others propose, and sees what it is about; does nothing itself
@@ -84,6 +88,7 @@ _SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.SALES_READ,
             Scope.PAYOUTS_READ,
             Scope.LEDGER_READ,
+            Scope.VOUCHERS_READ,
         }
     ),
     Role.AUDITOR: _READS,

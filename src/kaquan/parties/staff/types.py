@@ -90,8 +90,11 @@ class ApprovalKind(StrEnum):
     PROGRAMME_CHANGE = "programme_change"
     PROGRAMME_END = "programme_end"
     """Of a programme (the subject is the programme), or its withdrawal (the subject is the end)."""
+    VOUCHER_ISSUE = "voucher_issue"
+    VOUCHER_CANCELLING = "voucher_cancelling"
     CAMPAIGN = "campaign"
     """Publishing a version of a campaign, ending one, or changing the stacking policy."""
+    POINTS_ADJUSTMENT = "points_adjustment"
 
 
 class ApprovalStatus(StrEnum):

@@ -119,7 +119,7 @@ def _describe(found: Verified) -> dict[str, object]:
         "log 日志": f"{found.checkpoint.origin}, entry {found.log_index:,} of {found.checkpoint.size:,}"
     }
     if found.entry[0] == "kaquan-leaf/1":
-        _, _, id_, _, kind, related, _, effective_us, recorded_us, _, entries = found.entry
+        _, _, id_, _, kind, related, _, effective_us, recorded_us, _, entries = found.entry[:11]
         shown |= {
             "transaction 交易": f"txn_{id_} ({kind})",
             **({"of 关联": f"txn_{related}"} if related else {}),

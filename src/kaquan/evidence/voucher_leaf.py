@@ -1,0 +1,74 @@
+"""The leaf format of a change of a voucher, version 1: the chain of custody from its issue to its end.
+
+Canonical bytes are a JSON array in UTF-8 without spaces, of a fixed order, holding only integers, ASCII strings and
+null (as ``leaf.py`` has it):
+
+    ["kaquan-voucher/1", slot, id, voucher, book, template, kind, from, to, holder_kind, holder, transaction,
+     amount_fen, face_fen, at_us]
+
+Ids are 32 lower-case hex digits; ``holder`` is who has it after the change, ``transaction`` the payment, refund or load
+that it happened with, ``amount_fen`` what moved by it (0: nothing), ``at_us`` microseconds since
+1970-01-01T00:00:00Z. Who did it and why is in the event and not in the tree.
+
+The leaf hash is RFC 9162 section 2.1.1: SHA-256(0x00 ‖ canonical bytes).
+"""
+
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+VOUCHER_FORMAT = "kaquan-voucher/1"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_encode = msgspec.json.Encoder().encode
+
+
+class VoucherLeafFacts(NamedTuple):
+    """A change of a voucher as its leaf states it."""
+
+    slot: int
+    id: UUID
+    voucher_id: UUID
+    book_id: int
+    template_id: UUID
+    kind: str
+    from_status: str
+    to_status: str
+    holder_kind: str | None
+    holder_id: UUID | None
+    transaction_id: UUID | None
+    amount_fen: int
+    face_fen: int
+    at: datetime
+
+
+def voucher_bytes(facts: VoucherLeafFacts) -> bytes:
+    """The bytes that are hashed for ``facts``; see the module for their layout."""
+    return _encode(
+        (
+            VOUCHER_FORMAT,
+            facts.slot,
+            facts.id.hex,
+            facts.voucher_id.hex,
+            facts.book_id,
+            facts.template_id.hex,
+            facts.kind,
+            facts.from_status,
+            facts.to_status,
+            facts.holder_kind,
+            facts.holder_id.hex if facts.holder_id else None,
+            facts.transaction_id.hex if facts.transaction_id else None,
+            facts.amount_fen,
+            facts.face_fen,
+            (facts.at - _EPOCH) // _MICROSECOND,
+        )
+    )
+
+
+def voucher_leaf_hash(facts: VoucherLeafFacts) -> bytes:
+    """The 32-byte leaf hash of ``facts`` (RFC 9162 section 2.1.1)."""
+    return sha256(b"\x00" + voucher_bytes(facts)).digest()

@@ -1,0 +1,236 @@
+"""What a posting must carry so that points are earned, spent, given back, taken back or moved: pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from kaquan.cards import end_of_day
+from kaquan.kit.outcomes import Refusal
+from kaquan.ledger import Effect, Guard, Leg, NewLot
+from kaquan.points.outcomes import POINTS_ABOVE_SHARE, POINTS_NOT_TENDER, POINTS_OUT_OF_STEP, POINTS_TOO_FEW
+from kaquan.points.price import due_of, end_of_points
+from kaquan.points.types import (
+    WHOLE_BP,
+    Account,
+    Clawback,
+    ClawbackMode,
+    Earned,
+    Earning,
+    IssuerAccounts,
+    Lot,
+    Member,
+    PointsMove,
+    PointsTerms,
+    Tender,
+)
+
+NO_MOVE = PointsMove([], [], [])
+
+_FOREVER = datetime.max.replace(tzinfo=UTC)
+
+
+def new_lot_of(account: Account) -> int:
+    """The number of the lot that a posting opens: a version is used once, so it names the lot."""
+    return account.version + 1
+
+
+def guard(*accounts: Account) -> list[Guard]:
+    """That these accounts are still as they were read."""
+    return [Guard(account.id, account.version) for account in accounts]
+
+
+def plan_earning(
+    terms: PointsTerms,
+    terms_version: int,
+    earned: Earned,
+    member: Member,
+    issuer: IssuerAccounts,
+    *,
+    transaction_id: UUID,
+    at: datetime,
+    time_zone: str,
+) -> tuple[PointsMove, Earning]:
+    """The points of a purchase: what is owed is paid first, the rest waits in a lot of its own, or can be spent at once
+    where nothing is pending. The move has no legs when nothing is earned; the earning is kept all the same."""
+    paid = min(member.owed, earned.points)
+    rest = earned.points - paid
+    legs, guards, lots = [], [], []
+    lot = matures_at = None
+    if paid:
+        legs.append(Leg(Effect.POST, issuer.granted, None, member.debt.id, None, paid))
+        guards += guard(member.debt)
+    if rest:
+        waits = terms.pending_days > 0
+        account = member.pending if waits else member.points
+        number = new_lot_of(account)
+        if waits:
+            lot, matures_at = number, end_of_day(at, valid_days=terms.pending_days, time_zone=time_zone)
+        ends = None if waits else end_of_points(terms, at, time_zone=time_zone)
+        legs.append(Leg(Effect.POST, issuer.granted, None, account.id, number, rest))
+        guards += guard(account)
+        lots.append(NewLot(account.id, number, 0, rest, ends))
+    earning = Earning(
+        member.slot, transaction_id, member.book_id, member.id, terms_version, earned.points, earned.basis_fen,
+        earned.parts, {}, 0, 0, lot, matures_at, False, at,
+    )  # fmt: skip
+    return PointsMove(legs, guards, lots), earning
+
+
+def plan_clawback(
+    terms: PointsTerms,
+    earning: Earning,
+    returned: Mapping[int, int],
+    member: Member,
+    issuer: IssuerAccounts,
+) -> Clawback:
+    """What a refund takes back of what its purchase earned. ``returned`` is by line what this refund brings back, in
+    the same money as the parts of the earning.
+
+    First out of the lot that the purchase is still waiting in, then out of what can be spent, the soonest end first;
+    for what is missing the programme's mode decides. The value of points in a refund is rounded down.
+    """
+    total = {line: earning.returned.get(line, 0) + fen for line, fen in returned.items()}
+    together = {**earning.returned, **total}
+    basis = {part.number: part.basis_fen for part in earning.parts}
+    together = {line: min(fen, basis.get(line, 0)) for line, fen in together.items() if line in basis}
+    wanted = due_of(earning.parts, together) - earning.taken
+    after = replace(earning, returned=together, returned_fen=sum(together.values()), taken=earning.taken + wanted)
+    legs: list[Leg] = []
+    guards: list[Guard] = []
+    waiting = [lot for lot in member.pending_lots if lot.lot == earning.lot and lot.origin_id == earning.id]
+    from_pending = _take(waiting, wanted, member.pending, issuer.granted)
+    from_points = _take(member.lots, wanted - _sum(from_pending), member.points, issuer.granted)
+    legs += from_pending + from_points
+    guards += guard(member.pending) if from_pending else []
+    guards += guard(member.points) if from_points else []
+    short = wanted - _sum(legs)
+    owed = waived = from_refund_fen = 0
+    if short and terms.clawback is ClawbackMode.DEBT:
+        owed = short
+        legs.append(Leg(Effect.POST, member.debt.id, None, issuer.granted, None, short))
+        guards += guard(member.debt)
+    elif short:
+        waived = short
+        if terms.clawback is ClawbackMode.REFUND and terms.spend_points:
+            from_refund_fen = short * terms.spend_fen // terms.spend_points
+    return Clawback(wanted, PointsMove(legs, guards, []), owed, waived, from_refund_fen, after)
+
+
+def quote_tender(terms: PointsTerms, member: Member, *, payable_fen: int, now: datetime) -> tuple[int, int]:
+    """The most points that may pay this much, and what they are worth; (0, 0): none may."""
+    if not terms.spend_points:
+        return 0, 0
+    most_fen = payable_fen * terms.spend_max_bp // WHOLE_BP
+    points = min(spendable(member, now), most_fen * terms.spend_points // terms.spend_fen)
+    points -= points % terms.spend_step
+    return (points, points * terms.spend_fen // terms.spend_points) if points >= terms.spend_least else (0, 0)
+
+
+def plan_tender(
+    terms: PointsTerms, member: Member, issuer: IssuerAccounts, *, points: int, payable_fen: int, now: datetime
+) -> Tender | Refusal:
+    """Pay with points: the soonest end first. Their worth is the issuer's to pay to whoever sold the goods.
+
+    Refused: ``points_not_tender``, ``points_out_of_step``, ``points_above_share``, ``points_too_few`` (field points).
+    """
+    if not terms.spend_points:
+        return POINTS_NOT_TENDER.refuse("points")
+    if points < terms.spend_least or points % terms.spend_step:
+        return POINTS_OUT_OF_STEP.refuse("points", least=terms.spend_least, step=terms.spend_step)
+    amount_fen = points * terms.spend_fen // terms.spend_points
+    most_fen = payable_fen * terms.spend_max_bp // WHOLE_BP
+    if amount_fen > most_fen:
+        return POINTS_ABOVE_SHARE.refuse("points", most_fen=most_fen)
+    legs = _take(_alive(member.lots, now), points, member.points, issuer.spent)
+    if _sum(legs) < points:
+        return POINTS_TOO_FEW.refuse("points", available=spendable(member, now))
+    parts = tuple((leg.debit_lot, leg.amount_fen) for leg in legs if leg.debit_lot is not None)
+    return Tender(points, amount_fen, PointsMove(legs, guard(member.points), []), parts)
+
+
+def plan_tender_return(
+    parts: Sequence[tuple[int, int]], points: int, *, already: int, member: Member, issuer: IssuerAccounts
+) -> PointsMove:
+    """Give points back that paid for what is refunded: into the lots that they came from, with the ends that these
+    have, what ends last first. ``already`` is what earlier refunds gave back, ``parts`` what :class:`Tender` told."""
+    if not points:
+        return NO_MOVE
+    legs: list[Leg] = []
+    skip = already
+    for lot, taken in reversed(parts):
+        there = max(0, taken - skip)
+        skip = max(0, skip - taken)
+        part = min(there, points)
+        if part:
+            legs.append(Leg(Effect.POST, issuer.spent, None, member.points.id, lot, part))
+            points -= part
+    assert points == 0, "no more is given back than was paid"
+    return PointsMove(legs, guard(member.points), [])
+
+
+def plan_maturing(terms: PointsTerms, earning: Earning, member: Member, *, time_zone: str) -> tuple[PointsMove, int]:
+    """What of a purchase waits and may be spent now; how many points. Their days count from the purchase."""
+    waiting = sum(lot.available for lot in member.pending_lots if lot.lot == earning.lot)
+    if not waiting:
+        return NO_MOVE, 0
+    number = new_lot_of(member.points)
+    ends = end_of_points(terms, earning.at, time_zone=time_zone)
+    legs = [Leg(Effect.POST, member.pending.id, earning.lot, member.points.id, number, waiting)]
+    lots = [NewLot(member.points.id, number, 0, waiting, ends)]
+    return PointsMove(legs, guard(member.pending, member.points), lots), waiting
+
+
+def plan_expiry(member: Member, issuer: IssuerAccounts, *, now: datetime) -> tuple[PointsMove, int]:
+    """Everything of a member that has ended by now; how many points."""
+    over = [lot for lot in member.lots if lot.expires_at is not None and lot.expires_at <= now]
+    legs = _take(over, sum(lot.available for lot in over), member.points, issuer.expired)
+    return (PointsMove(legs, guard(member.points), []), _sum(legs)) if legs else (NO_MOVE, 0)
+
+
+def plan_gain(member: Member, *, source: int, points: int, ends: datetime | None) -> PointsMove:
+    """Points that a member gets at once: what is owed is paid first, the rest is a lot."""
+    paid = min(member.owed, points)
+    legs, guards, lots = [], [], []
+    if paid:
+        legs.append(Leg(Effect.POST, source, None, member.debt.id, None, paid))
+        guards += guard(member.debt)
+    if points > paid:
+        number = new_lot_of(member.points)
+        legs.append(Leg(Effect.POST, source, None, member.points.id, number, points - paid))
+        lots.append(NewLot(member.points.id, number, 0, points - paid, ends))
+        guards += guard(member.points)
+    return PointsMove(legs, guards, lots)
+
+
+def plan_loss(member: Member, *, target: int, points: int, now: datetime) -> PointsMove | Refusal:
+    """Points that a member gives, the soonest end first. Refused: ``points_too_few``."""
+    legs = _take(_alive(member.lots, now), points, member.points, target)
+    if _sum(legs) < points:
+        return POINTS_TOO_FEW.refuse("points", available=spendable(member, now))
+    return PointsMove(legs, guard(member.points), [])
+
+
+def spendable(member: Member, now: datetime) -> int:
+    """What a member can spend: neither waiting nor ended."""
+    return sum(lot.available for lot in _alive(member.lots, now))
+
+
+def _alive(lots: Iterable[Lot], now: datetime) -> list[Lot]:
+    return [lot for lot in lots if lot.expires_at is None or lot.expires_at > now]
+
+
+def _take(lots: Iterable[Lot], points: int, account: Account, target: int) -> list[Leg]:
+    """What there is of so many points, out of the lots that end soonest."""
+    legs = []
+    for lot in sorted(lots, key=lambda lot: (lot.expires_at or _FOREVER, lot.lot)):
+        part = min(lot.available, points)
+        if part > 0:
+            legs.append(Leg(Effect.POST, account.id, lot.lot, target, None, part))
+            points -= part
+    return legs
+
+
+def _sum(legs: Iterable[Leg]) -> int:
+    return sum(leg.amount_fen for leg in legs)
