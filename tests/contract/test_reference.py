@@ -196,9 +196,9 @@ def test_offers() -> None:
             table(["parameter", "type", "if left out"], fields),
             table(["worked example", "", "gives"], examples),
         ]
-    introduction = """Every kind of offer with its parameters and worked examples, which the tests run. Amounts are in fen, shares
-        in basis points; `basket(…)` are goods at these prices, `top_up(…)` a load; `off` is the discount, `effects`
-        everything that is given. Conditions, stacking, budgets: [run campaigns](../how-to/campaigns.md)."""
+    introduction = """Every kind of offer with its parameters and worked examples, which the tests run. Amounts are in
+        fen, shares in basis points; `basket(…)` are goods at these prices, `top_up(…)` a load; `off` is the discount,
+        `effects` everything that is given. Conditions, stacking, budgets: [run campaigns](../how-to/campaigns.md)."""
     page("offers.md", "Kinds of offers", introduction, *parts)
 
 

@@ -21,7 +21,7 @@ from kaquan.promotions.types import GrantKind, Line, LoadFacts
 P = TypeVar("P", bound=msgspec.Struct)
 
 
-class Seen(NamedTuple):
+class Seen(msgspec.Struct, frozen=True):
     """The goods that a purchase offer looks at, and what each line costs by now (or at list, by its base)."""
 
     lines: Sequence[Line]
@@ -47,7 +47,7 @@ class Gift(NamedTuple):
     card_id: UUID | None = None
 
 
-class Effects(NamedTuple):
+class Effects(msgspec.Struct, frozen=True):
     """What an offer gives. A discount is spread over the goods by what they cost, unless ``by_line`` says otherwise:
     then it is for each line that was seen, in their order, and ``off_fen`` is its sum."""
 

@@ -17,6 +17,8 @@ from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from kaquan.kit.money import allocate
 from kaquan.kit.outcomes import Refusal
 from kaquan.promotions.compile import CompiledCampaigns, CompiledOffer, Entry, Plan, budget_id, draw_of, enter
@@ -51,7 +53,7 @@ DAY_CAP_ID = budget_id(_POLICY, "max_day_fen")
 """The budget of what a holder gets in discounts on a day, for all campaigns of a book."""
 
 
-class _Candidate(NamedTuple):
+class _Candidate(msgspec.Struct, frozen=True):
     """An offer that applies if no other is in its way, by itself or by a voucher."""
 
     offer: CompiledOffer
@@ -247,7 +249,7 @@ class _Pricer:
     def _best_of(self, entries: Sequence[Entry], voucher_id: UUID | None, best: _Candidate | None) -> _Candidate | None:
         """The offer that is worth most to the holder, if one is worth more than ``best``."""
         best_fen = 0 if best is None else best.worth_fen
-        basket_bits, all_fen, sights = self.basket_bits, self.all_fen, self._sights
+        basket_bits, all_fen, sights, exhausted = self.basket_bits, self.all_fen, self._sights, self.exhausted
         for bit, sight, least_fen, most_bp, most_fen, offer in entries:
             if (bit and not bit & basket_bits) or all_fen < least_fen:
                 continue
@@ -259,7 +261,7 @@ class _Pricer:
                 continue
             if offer.asks_holder and offer.why_not_holder(self.at) is not None:
                 continue
-            if self.exhausted and not self.exhausted.isdisjoint(offer.budget_ids):
+            if exhausted and not exhausted.isdisjoint(offer.budget_ids):
                 continue
             effects = offer.effects(offer.params, self._load(offer) if offer.is_for_loads else seen)
             worth_fen = effects.worth_fen if effects.gifts else effects.off_fen
@@ -323,14 +325,14 @@ class _Pricer:
         failed: list[tuple[_Candidate, Refusal]] = []
         discount_fen = 0
         for candidate in candidates:
-            offer, voucher_id, effects, _, sight = candidate
+            offer, voucher_id, effects = candidate.offer, candidate.voucher_id, candidate.effects
             if max_offers is not None and len(applied) >= max_offers:
                 failed.append((candidate, OFFER_LIMIT_REACHED.refuse(limit="max_offers")))
                 continue
-            places, seen = self._sights[sight]
+            places, seen = self._sights[candidate.sight]
             costs = running if len(places) == len(running) else [running[place] for place in places]
             if discount_fen and not offer.is_of_list:
-                seen = Seen([lines[place] for place in places], costs, sum(costs))
+                seen = Seen(seen.lines, costs, sum(costs))
                 effects = self._effects(offer, seen)
             off_fen, gifts = effects.off_fen, effects.gifts
             if not off_fen and not gifts:

@@ -89,7 +89,7 @@ def _call_us() -> float:
 
 
 def make_campaigns() -> CompiledCampaigns:
-    """Campaigns of many sorts: of these 40 are on at the store on a Friday at noon, the others elsewhere or on Sundays."""
+    """Campaigns of many sorts: 40 are on at the store on a Friday at noon, the others elsewhere or on Sundays."""
     return compile_campaigns([_campaign(number) for number in range(CAMPAIGNS)])
 
 

@@ -1,0 +1,59 @@
+"""``kaquan campaigns`` and ``kaquan replay``: files are checked whole, and what is asked wrongly is said."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from kaquan.doors.cli.commands.replay import replay
+from kaquan.doors.cli.entry import app
+from kaquan.doors.cli.failures import CommandError
+from kaquan.policy import house_template
+
+
+def file(folder: Path, **told: Any) -> Path:
+    path = folder / "campaign.json"
+    whole = {
+        "code": "MAY",
+        "name": "五一",
+        "issuer_id": "iss_" + "0" * 32,
+        "starts_at": "2026-05-01T00:00:00",
+        "ends_at": "2026-05-06T00:00:00",
+        "offers": [{"name": "充500送50", "kind": "load_bonus", "params": {"tiers": [[50_000, 5_000]]}}],
+    }
+    path.write_text(json.dumps(whole | told), "utf-8")
+    return path
+
+
+def run(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["campaigns", *words])
+    return done.exit_code, done.stdout
+
+
+def test_a_file_that_may_be_stored(tmp_path: Path) -> None:
+    assert run("check", str(file(tmp_path)), "--json") == (0, '{"faults":[]}\n')
+
+
+def test_every_fault_of_a_file_and_the_rules_of_a_house(tmp_path: Path) -> None:
+    code, said = run("check", str(file(tmp_path, ends_at="2026-04-30T00:00:00", control_bp=9_000)), "--json")
+    assert (code, [fault["field"] for fault in json.loads(said)["faults"]]) == (1, ["ends_at", "control_bp"])
+    house = tmp_path / "house.csv"
+    house.write_text(house_template(), "utf-8")
+    code, said = run("check", str(file(tmp_path)), "--house", str(house))
+    assert code == 1
+    assert "HOUSE-REBATE-8" in said
+
+
+def test_every_kind_is_listed() -> None:
+    code, said = run("kinds", "--json")
+    assert code == 0
+    assert {"amount_off", "red_packet"} <= {kind["name"] for kind in json.loads(said)}
+
+
+def test_a_replay_of_what_is_no_campaign_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="--campaign"):
+        replay()
+    with pytest.raises(CommandError, match="control_bp"):
+        replay(campaign=[file(tmp_path, control_bp=9_000)])
