@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 from tests.conftest import make_database
-from tests.town import HandClock, Town, audits_hold
+from tests.town import KEYRING, HandClock, Town, audits_hold
 
-from kaquan import points
+from kaquan import cards, points
 from kaquan.kit.db import Connection
 from kaquan.kit.ids import Prefix, SystemIds, show_id
 from kaquan.kit.outcomes import Refusal
@@ -410,6 +410,34 @@ async def test_benefits_are_taken_as_often_as_they_may(club: Club) -> None:
     golden = await benefit(tiers=frozenset({"金"}))
     assert code_of(await take(golden)) == "points_benefit_not_for_member"
     assert code_of(await take(await benefit(cost_points=101))) == "points_too_few"
+
+
+async def test_points_follow_a_card_that_was_replaced(club: Club) -> None:
+    card = await club.town.new_card()
+    await club.adjust(card, 300)
+    await club.adjust(card, 200)
+    purchase = await club.buy(card, 5_000)
+    done = await cards.replace_card(
+        club.pool, club.hand, cards.Press(KEYRING, SLOTS, club.ids), **club.args, card_id=card, reason="磨损"
+    )
+    assert not isinstance(done, Refusal)
+    new = done.new.id
+
+    async def follow() -> int:
+        return await points.follow_replacements(club.pool, club.clock, club.ids, slots=SLOTS)
+
+    assert await follow() == 1
+    assert await follow() == 0
+    assert [await club.standing(one) for one in (card, new)] == [(0, 50, 0), (500, 0, 0)]
+    club.clock.move(timedelta(days=8))
+    await club.mature()
+    assert await follow() == 1
+    assert [await club.standing(one) for one in (card, new)] == [(0, 0, 0), (550, 0, 0)]
+    assert (await club.refund(card, purchase, {1: 5_000})).owed == 50
+    assert await follow() == 1
+    assert await club.standing(new) == (550, 0, 50)
+    await club.buy(new, 6_000)
+    assert await club.standing(new) == (550, 10, 0), "what is earned next pays it"
 
 
 async def test_terms_are_versions(club: Club) -> None:

@@ -36,7 +36,7 @@ from kaquan.points.deeds import (
     list_deeds,
     take_benefit,
 )
-from kaquan.points.jobs import assess_tiers, expire_points, mature_points, remind_of_points
+from kaquan.points.jobs import assess_tiers, expire_points, follow_replacements, mature_points, remind_of_points
 from kaquan.points.members import find_member, get_standing, member_id, standing_of
 from kaquan.points.offers import (
     create_benefit,
@@ -142,6 +142,7 @@ __all__ = [
     "exchange_points",
     "expire_points",
     "find_member",
+    "follow_replacements",
     "get_benefit",
     "get_standing",
     "keep_earnings",

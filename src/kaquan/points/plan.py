@@ -182,6 +182,22 @@ def plan_maturing(terms: PointsTerms, earning: Earning, member: Member, *, time_
     return PointsMove(legs, guard(member.pending, member.points), lots), waiting
 
 
+def plan_follow(member: Member, successor: Member, *, first_lot: int) -> PointsMove:
+    """Everything that a replaced card can spend or owes goes to its successor, each lot with its end; what waits comes
+    when it has matured. ``first_lot`` is the successor's lowest lot number: lots that come in are counted down."""
+    legs, lots = [], []
+    guards: list[Guard] = []
+    for number, lot in enumerate(member.lots, start=first_lot - len(member.lots)):
+        legs.append(Leg(Effect.POST, member.points.id, lot.lot, successor.points.id, number, lot.available))
+        lots.append(NewLot(successor.points.id, number, 0, lot.available, lot.expires_at))
+    if legs:
+        guards += guard(member.points, successor.points)
+    if member.owed:
+        legs.append(Leg(Effect.POST, successor.debt.id, None, member.debt.id, None, member.owed))
+        guards += guard(member.debt, successor.debt)
+    return PointsMove(legs, guards, lots)
+
+
 def plan_expiry(member: Member, issuer: IssuerAccounts, *, now: datetime) -> tuple[PointsMove, int]:
     """Everything of a member that has ended by now; how many points."""
     over = [lot for lot in member.lots if lot.expires_at is not None and lot.expires_at <= now]

@@ -59,6 +59,17 @@ ORDER BY matures_at LIMIT %(limit)s;
 -- name: mark_matured
 UPDATE points_earning SET matured = true WHERE slot = %(slot)s AND id = %(id)s AND NOT matured;
 
+-- name: left_behind
+-- Members of replaced cards that have something, with the card that has their place.
+SELECT m.id, c.replaced_by_id FROM points_member AS m
+JOIN cards_card AS c ON c.slot = m.slot AND c.id = m.card_id AND c.status = 'replaced' AND c.replaced_by_id IS NOT NULL
+WHERE m.slot = %(slot)s AND m.id > %(after)s
+  AND EXISTS (
+    SELECT FROM ledger_account AS a
+    WHERE a.slot = m.slot AND a.owner_id = m.id AND a.kind IN ('points', 'points_debt')
+      AND a.credits_posted <> a.debits_posted)
+ORDER BY m.id LIMIT %(limit)s;
+
 -- name: ended_members
 -- Members with points that have ended.
 SELECT DISTINCT m.id

@@ -1,6 +1,6 @@
 """The tables ``points_*``: the only file of this room that sees a cursor; see ``queries.sql``."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -10,7 +10,7 @@ import psycopg
 from msgspec.structs import asdict
 
 from kaquan import ledger
-from kaquan.kit.db import Connection, Params, Pool, constraint_of, given, load_queries
+from kaquan.kit.db import Connection, Params, Pool, Write, constraint_of, given, load_queries, post_together
 from kaquan.ledger import (
     AccountSpec,
     Answer,
@@ -22,6 +22,7 @@ from kaquan.ledger import (
     open_accounts,
     post_batch,
     read_accounts_of_owners,
+    read_first_lots,
     read_lots,
 )
 from kaquan.points.types import (
@@ -45,9 +46,6 @@ from kaquan.points.types import (
 
 _QUERIES = load_queries(__package__)
 
-Write = Callable[[Connection], Awaitable[bool]]
-"""One write of several that are one commit: whether it could be done; if not, none of them is."""
-
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -65,10 +63,6 @@ class EndingLot(NamedTuple):
     points: int
 
 
-class _NotDoneError(Exception):
-    """Takes a transaction back."""
-
-
 async def _rows(connection: Connection, query: str, params: Params) -> list[tuple[Any, ...]]:
     return await (await connection.execute(_QUERIES[query], params)).fetchall()
 
@@ -81,18 +75,6 @@ async def _read(pool: Pool, query: str, params: Params) -> list[tuple[Any, ...]]
 async def _list(pool: Pool, query: str, params: Params) -> list[tuple[Any, ...]]:
     async with pool.connection() as connection:
         return await (await connection.execute(given(_QUERIES[query], params), params, prepare=False)).fetchall()
-
-
-async def post_together(pool: Pool, *writes: Write) -> bool:
-    """Do all of ``writes`` in their order, in one commit, or nothing; whether they were done."""
-    try:
-        async with pool.connection() as connection, connection.transaction():
-            for write in writes:
-                if not await write(connection):
-                    raise _NotDoneError
-    except _NotDoneError:
-        return False
-    return True
 
 
 async def post_unique(pool: Pool, *writes: Write) -> bool | str | None:
@@ -311,6 +293,18 @@ def mark_matured(earning: Earning) -> Write:
         return marked.rowcount == 1
 
     return write
+
+
+async def load_left_behind(pool: Pool, *, slot: int, after: UUID, limit: int) -> list[tuple[UUID, UUID]]:
+    """Members of replaced cards that have something, behind ``after``, each with the card that has their place."""
+    rows = await _read(pool, "left_behind", {"slot": slot, "after": after, "limit": limit})
+    return [(id_, successor_id) for id_, successor_id in rows]
+
+
+async def load_first_lot(pool: Pool, *, slot: int, account_id: int) -> int:
+    """The lowest lot number of an account, 0 where all are above: what moves in opens its lots below."""
+    async with pool.connection() as connection:
+        return (await read_first_lots(connection, slot=slot, accounts=[account_id])).get(account_id, 0)
 
 
 async def load_ended(pool: Pool, *, slot: int, now: datetime, after: UUID, limit: int) -> list[UUID]:

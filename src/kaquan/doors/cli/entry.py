@@ -21,6 +21,7 @@ from kaquan.doors.cli.commands.imports import import_app
 from kaquan.doors.cli.commands.key import key_app
 from kaquan.doors.cli.commands.log import log_app
 from kaquan.doors.cli.commands.operator import operator_app
+from kaquan.doors.cli.commands.points import points_app
 from kaquan.doors.cli.commands.policy import policy_app
 from kaquan.doors.cli.commands.production import production_app
 from kaquan.doors.cli.commands.programme import programme_app
@@ -29,6 +30,7 @@ from kaquan.doors.cli.commands.replay import replay
 from kaquan.doors.cli.commands.sale import sale_app
 from kaquan.doors.cli.commands.serve import serve
 from kaquan.doors.cli.commands.vault import vault_app
+from kaquan.doors.cli.commands.vouchers import vouchers_app
 from kaquan.doors.cli.commands.witness import witness_app
 from kaquan.doors.cli.failures import CommandError, sentence_of
 from kaquan.doors.cli.output import AsJson, complain, print_json
@@ -62,6 +64,8 @@ app.add_typer(operator_app, name="operator")
 app.add_typer(approval_app, name="approval")
 app.add_typer(policy_app, name="policy")
 app.add_typer(campaign_app, name="campaigns")
+app.add_typer(vouchers_app, name="vouchers")
+app.add_typer(points_app, name="points")
 app.add_typer(log_app, name="log")
 app.add_typer(evidence_app, name="evidence")
 app.add_typer(receipt_app, name="receipt")

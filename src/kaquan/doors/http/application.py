@@ -36,6 +36,7 @@ from kaquan.doors.http.openapi import PathItems, build_document
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.outcomes import BODY_TOO_LARGE, METHOD_NOT_ALLOWED
 from kaquan.doors.http.payments import PAYMENT_CONTROLLERS
+from kaquan.doors.http.points import PointsController
 from kaquan.doors.http.policy import PolicyController
 from kaquan.doors.http.problems import RefusedError, problem_response
 from kaquan.doors.http.production import ProductionController
@@ -74,6 +75,7 @@ CONTROLLERS: list[type[Controller]] = [
     *SALE_CONTROLLERS,
     *BUYER_LIST_CONTROLLERS,
     *VOUCHER_CONTROLLERS,
+    PointsController,
     *LIMIT_CONTROLLERS,
     *CAMPAIGN_CONTROLLERS,
     *LEDGER_CONTROLLERS,

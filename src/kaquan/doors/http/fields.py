@@ -64,6 +64,8 @@ FunderId = Annotated[str, _id(Prefix.FUNDER)]
 VoucherTemplateId = Annotated[str, _id(Prefix.VOUCHER_TEMPLATE)]
 VoucherBatchId = Annotated[str, _id(Prefix.VOUCHER_BATCH)]
 VoucherId = Annotated[str, _id(Prefix.VOUCHER)]
+PointsPartnerId = Annotated[str, _id(Prefix.POINTS_PARTNER)]
+PointsBenefitId = Annotated[str, _id(Prefix.POINTS_BENEFIT)]
 AccountId = Annotated[
     str,
     _pattern(

@@ -46,6 +46,7 @@ from kaquan.payments.expire import expire_overdue
 from kaquan.payments.instalments import give_instalments
 from kaquan.payments.redeem import sweep
 from kaquan.payments.reserve import settle_left
+from kaquan.points import assess_tiers, expire_points, follow_replacements, mature_points, remind_of_points
 from kaquan.sales import deliver_sales, erase_purchasers, expire_sales
 from kaquan.vouchers import Mint, expire_vouchers
 from kaquan.vouchers import run_batch as run_voucher_batch
@@ -213,6 +214,26 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @periodic(EVERY_MINUTE)
     async def expire_ended_vouchers() -> int:
         return await expire_vouchers(app.pool, app.clock, app.ids, slots=app.slots)
+
+    @periodic(EVERY_10_MINUTES)
+    async def mature_earned_points() -> int:
+        return await mature_points(app.pool, app.clock, app.ids, slots=app.slots)
+
+    @periodic(EVERY_10_MINUTES)
+    async def expire_ended_points() -> int:
+        return await expire_points(app.pool, app.clock, app.ids, slots=app.slots)
+
+    @periodic(EVERY_10_MINUTES)
+    async def remind_of_ending_points() -> int:
+        return await remind_of_points(app.pool, app.clock, app.ids, slots=app.slots)
+
+    @periodic(EVERY_10_MINUTES)
+    async def follow_replaced_cards() -> int:
+        return await follow_replacements(app.pool, app.clock, app.ids, slots=app.slots)
+
+    @periodic(EVERY_NIGHT)
+    async def assess_point_tiers() -> int:
+        return await assess_tiers(app.pool, app.clock, app.ids, slots=app.slots)
 
     @periodic(EVERY_HOUR)
     async def audit() -> int:

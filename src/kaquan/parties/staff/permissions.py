@@ -42,6 +42,8 @@ _SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.APPROVALS_PROPOSE,
             Scope.VOUCHERS_READ,
             Scope.VOUCHERS_WRITE,
+            Scope.POINTS_READ,
+            Scope.POINTS_WRITE,
         }
     ),
     Role.OPERATOR: frozenset(
@@ -70,6 +72,8 @@ _SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.APPROVALS_PROPOSE,
             Scope.VOUCHERS_READ,
             Scope.VOUCHERS_WRITE,
+            Scope.POINTS_READ,
+            Scope.POINTS_WRITE,
         }
     ),
     # decides on what others propose, and sees what it is about; does nothing itself
@@ -89,6 +93,7 @@ _SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.PAYOUTS_READ,
             Scope.LEDGER_READ,
             Scope.VOUCHERS_READ,
+            Scope.POINTS_READ,
         }
     ),
     Role.AUDITOR: _READS,
