@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench soak lock clean
+.PHONY: help setup demo test check bench soak mutants lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,8 +40,13 @@ test: check ## style, types and every test
 bench: setup ## measure this machine; results in bench/results
 	@$(BIN)/kaquan bench all $(ARGS)
 
-soak: $(VENV)/dev.done ## the long runs: crash rounds, histories, the simulator, the state machine, fuzzing
+soak: $(VENV)/dev.done ## the long runs: two hours of the simulator, then histories, the state machine, fuzzing
+	@$(BIN)/kaquan simulate --minutes $(or $(MINUTES),120)
 	@KAQUAN_SOAK=1 $(BIN)/pytest tests/simulation tests/property tests/contract/test_fuzz.py $(ARGS)
+
+mutants: $(VENV)/dev.done ## change what decides about money, line by line: does a unit test notice? (see docs)
+	@nice $(BIN)/mutmut run --max-children 1
+	@$(BIN)/python -m tests.mutants
 
 lock: ## renew the lock files (needs uv)
 	@for extra in "run:--extra demo" "dev:--extra demo --extra dev"; do \
@@ -50,4 +55,4 @@ lock: ## renew the lock files (needs uv)
 	    $${extra#*:} -o locks/$${extra%%:*}.txt || exit 1; done
 
 clean: ## forget the virtual environment and the embedded database
-	rm -rf $(VENV) .kaquan
+	rm -rf $(VENV) .kaquan mutants

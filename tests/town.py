@@ -239,8 +239,10 @@ class Town:
     def _now(self) -> datetime:
         return self.apps[0].clock.now()
 
-    async def load(self, card_id: UUID, amount_fen: int, *, bonus_fen: int = 0, **how: Any) -> Told:
-        return await self.ask(Load(card_id, amount_fen, bonus_fen, self._now()), **how)
+    async def load(
+        self, card_id: UUID, amount_fen: int, *, bonus_fen: int = 0, pocket: Pocket = Pocket.PRINCIPAL, **how: Any
+    ) -> Told:
+        return await self.ask(Load(card_id, amount_fen, bonus_fen, self._now(), pocket=pocket), **how)
 
     async def purchase(self, card_id: UUID, amount_fen: int, *, shop: int = 0, **how: Any) -> Told:
         return await self.ask(Spend(card_id, amount_fen, self.places[shop], self._now()), **how)

@@ -7,9 +7,9 @@ import structlog
 
 from kaquan.cards import SYSTEM, CardFinder, Hand, Programmes, check_chosen_pin
 from kaquan.closing import RulesOf, refund_rules
-from kaquan.evidence import Sequencer
+from kaquan.evidence import NoteError, Sequencer, WitnessPolicy, read_policy
 from kaquan.guesses import Guard
-from kaquan.kit.clock import Clock, SystemClock
+from kaquan.kit.clock import Clock, ShiftedClock, SystemClock
 from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, open_pool
 from kaquan.kit.ids import Ids, SystemIds
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
@@ -80,6 +80,7 @@ class App:
         self.sequencer = Sequencer(
             pool, clock, ids, slots, origin=settings.log_origin, directory=settings.log_directory
         )
+        self.witnesses = read_witnesses(settings)
         self._refreshing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -104,6 +105,9 @@ class App:
             slots = await read_slots(connection)
         # the desk keeps its sessions
         await pool.resize(2, settings.pool_size + LANES * len(slots))
+        if clock is None and settings.clock_offset is not None:
+            clock = ShiftedClock(settings.clock_offset)
+            ids = ids or SystemIds(clock)
         app = cls(settings, pool, keyring, slots, clock=clock or SystemClock(), ids=ids or SystemIds())
         await app.refresh()
         app.desk.start()
@@ -175,6 +179,20 @@ async def read_slots_of(pool: Pool) -> tuple[int, ...]:
     """The slots of the installation, for commands that open no :class:`App`."""
     async with pool.connection() as connection:
         return await read_slots(connection)
+
+
+def read_witnesses(settings: Settings) -> WitnessPolicy | None:
+    """The witnesses of the log, None without any. Raises SettingsError for a file that names none."""
+    path = settings.log_witnesses
+    if path is None:
+        return None
+    try:
+        policy = read_policy(path.read_text("utf-8"))
+    except (NoteError, OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"KAQUAN_LOG_WITNESSES={str(path)!r}: {error}") from None
+    if not policy.witnesses or not all(witness.url for witness in policy.witnesses.values()):
+        raise SettingsError(f"KAQUAN_LOG_WITNESSES={str(path)!r}: every witness must have an address, and there be one")
+    return policy
 
 
 def _identity_provider(name: str) -> IdentityProvider:

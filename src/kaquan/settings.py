@@ -56,10 +56,15 @@ class Settings(msgspec.Struct, frozen=True):
     log_directory: Path | None = None
     """Folder in which the worker publishes the log as files besides, for a web server or a bucket apart from this one;
     the log is not continued where it contradicts what lies there."""
+    log_witnesses: Path | None = None
+    """File of the witnesses that the worker asks to cosign the log, and of how many must (C2SP tlog-policy); with it
+    only checkpoints that enough of them cosigned are published and in receipts."""
     identity_provider: str = "sandbox"
     """The kind of provider that checks customers. The sandbox knows invented people and serves test books only."""
     identity_timeout_ms: int = 5_000
     """How long an identity provider may take to answer."""
+    clock_offset: Path | None = None
+    """For simulations: a file that says by how many seconds the clock of this server is wrong."""
     approval_hours: int = 72
     """How long a proposal waits for its approval and execution unless it says otherwise."""
 

@@ -18,6 +18,8 @@ TIMEOUT_S = 120
 
 _FORKS = """
 import json, os, sys
+import kaquan.doors.http.application  # which some commands load
+import kaquan.doors.http.money
 from kaquan.doors.cli import main
 
 while asked := json.loads(sys.stdin.readline() or "null"):

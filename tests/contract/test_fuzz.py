@@ -29,7 +29,8 @@ from tests.conftest import make_database
 from tests.town import Told, Town, audits_hold, keyring_file
 
 from kaquan import parties
-from kaquan.doors.cli.serving import free_port, serving
+from kaquan.doors.cli.serving import serving
+from kaquan.doors.http.serve import free_port
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.parties import IssuedKey, Mode, Scope

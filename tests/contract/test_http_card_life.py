@@ -14,13 +14,16 @@ from tests.contract.api import problem
 from tests.served import litestar_of
 from tests.town import Town, audits_hold
 
-from kaquan import parties
+from kaquan import cards, parties
+from kaquan.cards import Press, Replacement
 from kaquan.doors.http.fields import uuid_of
 from kaquan.doors.http.money import MoneyFront
+from kaquan.doors.http.once import keep_first, make_key
 from kaquan.guesses import Guard
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.ids import Prefix, show_id
-from kaquan.ledger import hash_request
+from kaquan.kit.outcomes import Refusal
+from kaquan.ledger import Answer, RequestKey, hash_request
 from kaquan.parties import IssuedKey, Mode, Scope
 
 ANNA, BO = f"cus_{'a' * 32}", f"cus_{'b' * 32}"
@@ -330,6 +333,40 @@ async def test_a_replacement_is_answered_once(desk: Desk) -> None:
     pockets = done(await desk.client.get(f"/v1/cards/{body['new']['id']}/accounts"))["data"]
     assert sum(pocket["available_fen"] for pocket in pockets) == 1_000
     await audits_hold(desk.town.conninfo)
+
+
+async def test_a_refusal_that_the_same_request_caused_is_not_its_answer(desk: Desk) -> None:
+    """It arrives twice at once; the one that comes second looked for the first one before that had done it."""
+    app, card_id = desk.town.apps[0], uuid_of(desk.card)
+    key = make_key(app, desk.town.book_id, "twice", f"/v1/cards/{desk.card}/replace", b"{}")
+    press = Press(app.keyring, app.slots, app.ids)
+    looked = 0
+
+    async def replace(asked: RequestKey | None) -> Replacement | Refusal:
+        return await cards.replace_card(
+            app.pool, desk.town.hand(), press,
+            book_id=desk.town.book_id, slots=app.slots, card_id=card_id, reason="damaged", key=asked,
+        )  # fmt: skip
+
+    async def work(asked: RequestKey) -> Answer | Refusal:
+        nonlocal looked
+        looked += 1
+        if looked == 1:
+            assert isinstance(await replace(asked), Replacement), "what the other one did meanwhile"
+            refused = await replace(None)  # what is seen without having looked for the key
+            assert isinstance(refused, Refusal)
+            assert refused.code == "card_replaced"
+            return refused
+        done = await replace(asked)
+        assert isinstance(done, Replacement)
+        return Answer(201, show_id(Prefix.CARD, done.new.id).encode())
+
+    answer = await keep_first(app, near=card_id, book_id=desk.town.book_id, key=key, work=work)
+    assert isinstance(answer, Answer)
+    assert answer.status == 201
+    assert (await desk.client.get(f"/v1/cards/{desk.card}")).json()["replaced_by_card_id"] == answer.body.decode()
+    assert await keep_first(app, near=card_id, book_id=desk.town.book_id, key=key, work=work) == answer
+    assert looked == 2
 
 
 async def test_a_transfer_is_answered_once(desk: Desk) -> None:

@@ -341,3 +341,28 @@ async def test_scopes_and_books_are_kept_apart(api: Api) -> None:
     ):
         problem(await reader.request(method, path, json={}, headers=key), 403, "forbidden")
     assert (await live.get(payout)).json()["status"] == "pending"
+
+
+async def test_a_card_of_independent_merchants_is_redeemed_as_the_law_says(live: httpx.AsyncClient) -> None:
+    issuer = await made(
+        live, "/v1/issuers", code="i", name="发卡方", time_zone="Asia/Shanghai", payment_licence="Z2000000000001"
+    )
+    programme = await made(
+        live, "/v1/programmes", issuer_id=issuer["id"], code="red", name="红卡", currency="CNY", number_prefix="888801"
+    )
+    terms = await live.put(f"/v1/programmes/{programme['id']}/closing-terms", json=TERMS)
+    assert terms.status_code == 200, terms.text
+    card = await made(live, "/v1/cards", programme_id=programme["id"], form="digital")
+    address = f"/v1/cards/{card['id']}"
+    await made(live, f"{address}/activate")
+    await made(live, "/v1/loads", card_id=card["id"], amount_fen=10_000)
+    asked = {"cause": "holder"}
+    barred = problem(await live.post(f"{address}/refund-quote", json=asked), 409, "redemption_not_allowed", "cause")
+    assert "CN-MP-EXP-02.redeem" in barred["detail"]
+    person = await made(live, "/v1/customers", name="王敏", phone="13800138000")
+    await made(live, f"{address}/register", customer_id=person["id"])
+    early = problem(await live.post(f"{address}/refund-quote", json=asked), 409, "redemption_too_early", "cause")
+    assert "CN-MP-RED-01" in early["detail"]
+    # what its issuer caused is not the holder's wish
+    quote = await live.post(f"{address}/refund-quote", json={"cause": "issuer"})
+    assert (quote.status_code, quote.json()["amount_fen"]) == (200, 10_000)

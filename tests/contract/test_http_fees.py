@@ -8,6 +8,8 @@ import pytest
 from tests.contract.api import Api, problem
 from tests.contract.office import Office
 
+NONE = {"replacement_fen": 0, "issue_fen": 0, "load_fen": 0, "dormancy_fen": 0, "dormancy_after_months": 0}
+
 
 @pytest.fixture
 async def office(api: Api) -> Office:
@@ -27,7 +29,7 @@ async def held(office: Office, card: str) -> dict[str, int]:
 
 async def test_the_fee_is_taken_before_the_balance_moves(office: Office) -> None:
     programme = await office.programme(fees={"replacement_fen": 500})
-    assert programme["fees"] == {"replacement_fen": 500}
+    assert programme["fees"] == {**NONE, "replacement_fen": 500}
     card = await office.card(programme, load_fen=2_000, bonus_fen=300)
     await office.make(f"/v1/cards/{card}/report-loss", proof="小票 1")
     response = await replace(office, card, "r1")
@@ -74,7 +76,7 @@ async def test_a_card_that_cannot_pay_is_not_replaced_until_the_fee_is_waived(of
 
 async def test_a_gift_and_a_programme_without_a_fee_cost_nothing(office: Office) -> None:
     plain = await office.programme()
-    assert plain["fees"] == {"replacement_fen": 0}
+    assert plain["fees"] == NONE
     assert (await replace(office, await office.card(plain, load_fen=100), "r1")).json()["fee"] is None
     costly = await office.make(
         "/v1/programmes", issuer_id=plain["issuer_id"], code="q", name="Q", currency="CNY", number_prefix="8889",
@@ -93,7 +95,7 @@ async def test_a_card_pays_the_fee_of_the_terms_that_it_was_issued_under(office:
     change = {"fees": {"replacement_fen": 200}}
     approved = await office.approval("programme_change", programme["id"], change)
     changed = await office.li.patch(f"/v1/programmes/{programme['id']}", json={**change, "approval_id": approved})
-    assert changed.json()["fees"] == {"replacement_fen": 200}
+    assert changed.json()["fees"] == {**NONE, "replacement_fen": 200}
     versions = (await office.system.get(f"/v1/programmes/{programme['id']}/versions")).json()["data"]
     assert [version["fees"]["replacement_fen"] for version in versions] == [200, 100]
     new = await office.card(programme, load_fen=1_000)
@@ -130,4 +132,51 @@ async def test_a_fee_that_a_rule_forbids_is_refused_with_the_rule(office: Office
         problem(bad, 400, "invalid_field", field)
     assert len((await office.system.get("/v1/programmes")).json()["data"]) == 1
     allowed = await office.make("/v1/programmes", **{**wanted, "fees": {"replacement_fen": 300}})
-    assert allowed["fees"] == {"replacement_fen": 300}
+    assert allowed["fees"] == {**NONE, "replacement_fen": 300}
+
+
+async def test_fees_beside_the_price_are_terms_and_are_agreed_to(office: Office) -> None:
+    programme = await office.programme(fees={"issue_fen": 500, "load_fen": 100}, clauses={"rebate_cap_bp": 0})
+    assert programme["fees"] == {**NONE, "issue_fen": 500, "load_fen": 100}
+    card = await office.card(programme)
+    asked = {"card_id": card, "amount_fen": 1_000}
+    told = problem(
+        await office.system.post("/v1/loads", json=asked, headers={"idempotency-key": "a"}), 409, "fee_not_agreed",
+        "fee_fen",
+    )  # fmt: skip
+    assert "100" in told["detail"]
+    assert await held(office, card) == {"principal": 0, "bonus": 0}
+    load = await office.make("/v1/loads", **asked, fee_fen=100)
+    assert (load["amount_fen"], load["fee_fen"]) == (1_000, 100)
+    assert await held(office, card) == {"principal": 1_000, "bonus": 0}
+    entries = (await office.system.get(f"/v1/transactions/{load['id']}")).json()["entries"]
+    assert ("load_clearing", "issuer_fees", 100) in [
+        (entry["debit"]["kind"], entry["credit"]["kind"], entry["amount_fen"]) for entry in entries
+    ]
+    line = {"programme_id": programme["id"], "face_fen": 2_000, "price_fen": 2_000, "card_count": 2}
+    order = {"contract_version": "1", "lines": [line]}
+    problem(
+        await office.system.post("/v1/sales", json=order, headers={"idempotency-key": "b"}), 409, "fee_not_agreed",
+        "lines[0].fee_fen",
+    )  # fmt: skip
+    sale = await office.make("/v1/sales", contract_version="1", lines=[{**line, "fee_fen": 500}])
+    assert (sale["price_fen"], sale["fee_fen"], sale["lines"][0]["fee_fen"]) == (4_000, 1_000, 500)
+    paid = await office.make(f"/v1/sales/{sale['id']}/payments", method="cash", amount_fen=5_000)
+    assert (paid["status"], paid["paid_fen"]) == ("paid", 5_000)
+
+
+async def test_a_fee_for_not_using_a_card_is_refused_where_the_law_bars_it(office: Office) -> None:
+    plain = await office.programme()
+    wanted = {
+        "issuer_id": plain["issuer_id"], "code": "q", "name": "Q", "currency": "CNY", "number_prefix": "8889",
+        "card_class": "registered", "operating_mode": "closed_loop", "max_balance_fen": 500_000,
+        "fees": {"dormancy_fen": 100, "dormancy_after_months": 12},
+    }  # fmt: skip
+    told = problem(
+        await office.system.post("/v1/programmes", json=wanted), 422, "terms_break_rule", "fees.dormancy_fen"
+    )
+    assert "CN-SP-EXP-01" in told["detail"]
+    for fees in ({"dormancy_fen": 100}, {"dormancy_after_months": 12}):
+        bad = await office.system.post("/v1/programmes", json={**wanted, "fees": fees})
+        problem(bad, 400, "invalid_field", "fees.dormancy_after_months")
+    assert len((await office.system.get("/v1/programmes")).json()["data"]) == 1

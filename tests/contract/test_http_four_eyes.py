@@ -7,6 +7,9 @@ import pytest
 from tests.contract.api import Api, problem
 from tests.contract.office import Office
 
+from kaquan.doors.http.fields import uuid_of
+from kaquan.parties import IssuedKey, Scope, issue_key
+
 UNKNOWN = "0" * 32
 
 
@@ -207,3 +210,27 @@ async def test_what_a_closing_takes_from_a_holder_takes_two(office: Office) -> N
     assert (closed.json()["payout"]["amount_fen"], await office.status_of(proposed)) == (6_000, "executed")
     again = await close("4", approval_id=proposed)
     assert again.content == closed.content
+
+
+async def test_one_person_with_two_keys_is_one_person(office: Office) -> None:
+    programme = await office.programme()
+    listed = (await office.system.get("/v1/operators", params={"code": "li"})).json()["data"]
+    app = office.api.app
+    issued = await issue_key(
+        app.pool, app.clock, app.ids, book=office.book, name="li again", scopes=Scope,
+        operator_id=uuid_of(listed[0]["id"]),
+    )  # fmt: skip
+    assert isinstance(issued, IssuedKey)
+    again = office.api.client(issued.token)
+    rule = {
+        "id": "HOUSE-FEE", "jurisdiction": "CN", "metric": "load_fee_cap_fen", "value": 300, "action": "reject",
+        "effective_from": "2099-01-01", "source": "card charter", "title_zh": "充值费上限", "title_en": "cap",
+    }  # fmt: skip
+    asked = {"issuer_id": programme["issuer_id"], "note": "限额", "add": [rule]}
+    change = (await office.li.post("/v1/policy/changes", json=asked)).json()
+    address = f"/v1/policy/changes/{change['id']}"
+    for client in (office.li, again):
+        problem(await client.post(f"{address}/approve", json={"reason": "ok"}), 403, "second_person_required")
+    assert (await office.system.get(address)).json() == change
+    done = await office.wang.post(f"{address}/approve", json={"reason": "ok"})
+    assert done.json()["status"] == "approved"

@@ -132,6 +132,8 @@ async def test_terms_that_break_the_law_are_refused_with_every_rule(office: Offi
     assert "CN-SP-CAP-01" in body["detail"]
     (also,) = body["also"]
     assert (also["code"], also["field"]) == ("terms_break_rule", "principal_valid_days")
+    assert (body["rule"], also["rule"]) == ("CN-SP-CAP-01", "CN-SP-EXP-01")
+    assert body["source"] in body["detail"]
     assert "CN-SP-EXP-01" in also["detail"]
     assert "CN-SP-EXP-01" in also["detail_zh"]
     alliance = office.terms(**{**CLOSED, "operating_mode": "open_alliance"})

@@ -2,13 +2,27 @@
 
 import httpx
 import psycopg
+import pypdfium2
+import zxingcpp
 from tests.contract.api import Api, problem
 from tests.contract.test_http_log import sequence
 from tests.contract.test_http_payments_read import NOBODY, Shop, shop
 
-from kaquan.evidence import NoteError, Verified, read_key, verify_receipt
+from kaquan.evidence import (
+    Algorithm,
+    NoteError,
+    Sequencer,
+    Verified,
+    follow_keys,
+    open_checkpoint,
+    read_key,
+    split_announcements,
+    unpack_receipt,
+    verify_receipt,
+)
 from kaquan.kit.ids import Prefix, read_id
 from kaquan.parties import Mode, Scope
+from kaquan.vault import Sm2Signer
 
 __all__ = ["shop"]
 
@@ -104,3 +118,67 @@ async def test_a_forged_log_gives_receipts_that_prove_nothing(api: Api, shop: Sh
         with psycopg.connect(database) as owner:
             owner.execute("UPDATE evidence_log SET note = %s", before)
     assert (await shop.client.get(path)).text == true.text
+
+
+def read_code(pdf: bytes) -> str:
+    """What a scanner reads from a page."""
+    (page,) = pypdfium2.PdfDocument(pdf)
+    picture = page.render(scale=3, grayscale=True)  # 216 dots an inch: worse than any printer
+    pixels = memoryview(bytes(picture.buffer)).cast("B", (picture.height, picture.stride))
+    (found,) = zxingcpp.read_barcodes(pixels)
+    return str(found.text)
+
+
+async def test_a_receipt_as_a_page_carries_itself(api: Api, shop: Shop) -> None:
+    await sequence(api)
+    path = f"/v1/transactions/{shop.paid['purchases']['id']}/receipt"
+    text = (await shop.client.get(path)).text
+    page = await shop.client.get(path, headers={"accept": "application/pdf"})
+    assert (page.status_code, page.headers["content-type"]) == (200, "application/pdf")
+    assert page.headers["cache-control"] == "no-store"
+    compact = await shop.client.get(f"{path}?format=compact")
+    assert compact.headers["content-type"] == "text/plain; charset=utf-8"
+    assert read_code(page.content) == compact.text
+    assert unpack_receipt(compact.text) == text
+    keys = [read_key(key) for key in (await api.client().get("/log/keys")).text.split()]
+    assert verify_receipt(compact.text, keys) == verify_receipt(text, keys)
+    shown = pypdfium2.PdfDocument(page.content)[0].get_textpage().get_text_range()
+    for word in ("交易凭证", shop.paid["purchases"]["id"], "消费 purchase", "入账 post", "如何验证"):
+        assert word in shown
+
+    # the format that is named wins; others than PDF are text
+    assert (await shop.client.get(f"{path}?format=pdf")).content[:5] == b"%PDF-"
+    for accept in ("*/*", "text/plain, application/pdf", "text/html"):
+        assert (await shop.client.get(path, headers={"accept": accept})).text == text
+    assert (await shop.client.get(f"{path}?format=text", headers={"accept": "application/pdf"})).text == text
+    for query, field in (("format=png", "format"), ("profile=x", "profile"), ("x=1", "x")):
+        problem(await shop.client.get(f"{path}?{query}"), 400, "invalid_field", field)
+    opened = await shop.client.post(f"{path}/reveal?format=pdf")
+    assert verify_receipt(read_code(opened.content), keys).reference == "p1"
+    trail = len((await shop.get("/v1/audit-trail?kind=receipt.revealed"))["data"])
+    problem(await shop.client.post(f"{path}/reveal?format=png"), 400, "invalid_field", "format")
+    assert len((await shop.get("/v1/audit-trail?kind=receipt.revealed"))["data"]) == trail
+
+
+async def test_the_sm_profile_where_there_is_one(api: Api, shop: Shop) -> None:
+    path = f"/v1/transactions/{shop.paid['loads']['id']}/receipt?profile=sm"
+    await sequence(api)
+    problem(await shop.client.get(path), 409, "receipt_not_ready")
+    problem(await api.client().get("/log/sm/checkpoint"), 404, "not_found")
+    problem(await api.client().get("/log/sm/tile/0/000.p/1"), 404, "not_found")
+    sequencer = Sequencer(api.app.pool, api.app.clock, api.app.ids, api.app.slots)
+    while (step := await sequencer.step(api.app.keyring.log_signers, [Sm2Signer("s1", b"s" * 32)])).leaves or step.more:
+        pass
+    anybody = api.client()
+    keys = [read_key(key) for key in (await anybody.get("/log/keys")).text.split()]
+    assert [key.algorithm for key in keys] == [Algorithm.ED25519, Algorithm.SM2]
+    receipt = await shop.client.get(path)
+    assert receipt.text.startswith("kaquan/sm-proof@v1\n")
+    found = verify_receipt(receipt.text, keys[1:])
+    assert f"txn_{found.entry[2]}" == shop.paid["loads"]["id"]
+    checkpoint = await anybody.get("/log/sm/checkpoint")
+    assert open_checkpoint(checkpoint.text, keys[1:]) == found.checkpoint
+    first = await anybody.get("/log/sm/tile/0/000.p/1")
+    assert (first.status_code, len(first.content)) == (200, 32)
+    announced = (await anybody.get("/log/keys/announcements")).text
+    assert follow_keys(keys[:1], split_announcements(announced)) == keys

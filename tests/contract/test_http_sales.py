@@ -131,7 +131,10 @@ async def test_a_refusal_names_the_rule_and_its_source_and_what_else_is_wrong(li
     assert (response.status_code, body["code"], body["field"]) == (422, "real_name_required", "customer_id")
     assert "CN-SP-KYC-02" in body["detail"]
     assert "规则 CN-SP-KYC-02" in body["detail_zh"]
+    assert body["rule"] == "CN-SP-KYC-02"
+    assert f"规则 {body['rule']}：{body['source']}" in body["detail_zh"]
     assert [(one["code"], one["field"]) for one in body["also"]] == [("contract_required", "contract_version")]
+    assert all(one["rule"] in one["detail"] and one["source"] in one["detail"] for one in body["also"])
     remote = await made(live, "/v1/sales", **order(sold, channel="remote"))
     told = problem(
         await ask(live, f"/v1/sales/{remote['id']}/payments", amount_fen=48_000, method="cash"), 422, "cash_refused",

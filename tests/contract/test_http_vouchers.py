@@ -277,6 +277,8 @@ async def test_books_and_scopes_are_kept_apart(api: Api, office: Office) -> None
         ({"offer_params": {"tiers": "all"}}, "offer_params"),
         ({"offer_params": {"tiers": [[10_000, 20_000]]}}, "offer_params.tiers[0].off_fen"),
         ({"load_pocket": "principal"}, "load_pocket"),
+        ({"offer_conditions": {"segments": ["\0"]}}, "offer_conditions"),
+        ({"offer_conditions": {"segments": "all"}}, "offer_conditions"),
         ({"surprise": 1}, "surprise"),
     ],
 )

@@ -158,7 +158,7 @@ class Model:
         self._move(card, new)
 
     def _move(self, source: Card, target: Card) -> int:
-        """Every lot that holds something goes whole; what was swept stays."""
+        """Every lot that holds something goes whole; what was set apart follows later."""
         going = sorted((lot for lot in source.lots if lot.left_fen), key=lambda lot: lot.number)
         first = min([0, *(lot.number for lot in target.lots)]) - len(going)
         moved_fen = 0
@@ -247,11 +247,19 @@ class Model:
         return None
 
     def work(self, now: datetime) -> None:
-        """What came back to replaced cards goes after the rest; what has ended on active cards is set apart."""
-        for _ in self.cards:
-            for card in self.cards:
-                if card.successor is not None and self.cards[card.successor].ended != "closed":
-                    self._move(card, self.cards[card.successor])
+        """What came back to replaced cards, and what was set apart of them, goes after the rest to the card that has
+        their place now; what has ended on active cards is set apart."""
+        for card in self.cards:
+            if card.successor is None:
+                continue
+            for lot in card.lots:
+                lot.left_fen += lot.swept_fen
+                lot.swept_fen = 0
+            last = card
+            while last.successor is not None:
+                last = self.cards[last.successor]
+            if last.ended != "closed":  # else it waits until somebody releases it
+                self._move(card, last)
         for card in self.cards:
             for lot in card.lots:
                 if card.status == "active" and lot.expires_at <= now:

@@ -25,8 +25,8 @@ from hypothesis.stateful import (
 from tests.conftest import make_database
 from tests.property.card_life_model import VALID_DAYS, Card, Model
 from tests.stories.till import Business, open_business
-from tests.town import audits_hold
 
+from kaquan.audit import run_audits
 from kaquan.kit.ids import Prefix, read_id
 
 SOAK = bool(os.environ.get("KAQUAN_SOAK"))
@@ -306,4 +306,8 @@ def test_cards_live_as_the_model_says(own_database: str) -> None:
             phases=[Phase.generate, Phase.shrink] if SOAK else [Phase.generate],
         ),
     )
-    asyncio.run(audits_hold(own_database))
+    report = asyncio.run(run_audits(own_database))
+    broken = {audit.name: audit.findings for audit in report.audits if not audit.holds}
+    # some of these cards were replaced and closed before a refund came: it waits to be released, and the audit says so
+    assert all(one.what == "free balance" for one in broken.pop("left_behind", ()))
+    assert not broken

@@ -11,8 +11,7 @@ import pytest
 from tests.town import Town, keyring_file
 
 from kaquan import parties
-from kaquan.doors.cli.serving import free_port
-from kaquan.doors.http.serve import Processes
+from kaquan.doors.http.serve import Processes, free_port
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.parties import IssuedKey, Mode, Scope

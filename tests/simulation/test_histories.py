@@ -15,14 +15,15 @@ import msgspec
 import pytest
 from tests.conftest import make_database
 from tests.simulation.history import Event, Op, Value, check_history, write_history
-from tests.simulation.served import Answered, Served, Wire, is_final
-from tests.town import Town, any_customer, audits_hold
+from tests.town import Town, any_customer, audits_hold, keyring_file
 
-from kaquan import cards
+from kaquan import cards, parties
 from kaquan.cards import Card
-from kaquan.doors.load import Caller
+from kaquan.doors.load import Caller, read_address
+from kaquan.doors.simulate import Answered, Served, Wire, is_final
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.ids import Prefix, show_id
+from kaquan.parties import IssuedKey, Mode, Scope
 
 SOAK = bool(os.environ.get("KAQUAN_SOAK"))
 SEED = int(os.environ.get("KAQUAN_SEED") or (time.time_ns() if SOAK else 20_260_302))
@@ -81,7 +82,7 @@ class Bank:
             while self.left > 0:
                 self.left -= 1
                 if self.left == self.kill_at:
-                    self.server.kill_one(chance)
+                    self.server.kill(chance)
                 op = chance.choice([Op.READ, Op.READ, Op.PURCHASE, Op.PURCHASE, Op.LOAD, Op.TRANSFER])
                 card = chance.randrange(CARDS)
                 asked = Value(
@@ -145,7 +146,11 @@ async def furnish(conninfo: str, server: Served) -> Bank:
         )
         assert isinstance(done, Card)
         ids.append(show_id(Prefix.CARD, card_id))
-    caller = await server.caller(town)
+    key = await parties.issue_key(
+        app.pool, app.clock, app.ids, book=town.books[Mode.LIVE], name="tills", scopes=list(Scope)
+    )
+    assert isinstance(key, IssuedKey)
+    caller = Caller(read_address(f"http://127.0.0.1:{server.settings.port}"), token=key.token)
     await town.close()
     return Bank(server, caller, ids, show_id(Prefix.TERMINAL, town.places[0].terminal_id))
 
@@ -155,8 +160,10 @@ def test_one_order_explains_every_answer(server: str, tmp_path_factory: pytest.T
     folder, chance = tmp_path_factory.mktemp("histories"), Random(SEED)
     conninfo = make_database(server, f"test_histories_{os.getpid()}")
     served = Served(folder / "home")
+    keyring_file(served.settings.keyring_path)
     bank = asyncio.run(furnish(conninfo, served))
     with served.open(conninfo):
+        asyncio.run(served.ready())
         held = [START_FEN] * CARDS
         for number in range(ROUNDS):
             bank.events.clear()

@@ -331,7 +331,7 @@ async def test_a_transaction_altered_together_with_its_leaf_is_found(filled: Fil
         return found
 
     async def leaves_in_doubt() -> int:
-        found = (await filled.audit("evidence")).findings  # besides the leaves of no transaction that fill the log
+        found = (await filled.audit("leaves")).findings  # besides the leaves of no transaction that fill the log
         return sum(finding.what == "leaf_hash" for finding in found)
 
     filled.damage(statement, id=filled.transaction_id)

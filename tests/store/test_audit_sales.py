@@ -90,6 +90,17 @@ DAMAGES = {
         " WHERE kind = 'sale' AND status <> 'released'",
         {"sales"},
     ),
+    "a card that its sale let go of": (
+        "UPDATE cards_card SET sale_id = NULL, expires_at = '2001-01-01' WHERE sale_id IS NOT NULL",
+        "UPDATE cards_card c SET sale_id = i.sale_id, expires_at = NULL FROM sales_item i"
+        " WHERE i.card_id = c.id AND c.expires_at = '2001-01-01'",
+        {"sales"},
+    ),
+    "a card that no sale holds any more": (
+        "UPDATE cards_card SET sale_id = id WHERE sale_id IS NULL",
+        "UPDATE cards_card SET sale_id = NULL WHERE sale_id = id",
+        {"sales"},
+    ),
     "a card closed without its sale": (
         "UPDATE sales_item SET status = 'released', tries = -1 WHERE status = 'refunded'",
         "UPDATE sales_item SET status = 'refunded', tries = 0 WHERE tries = -1",

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.conftest import make_database
 
 from kaquan.kit.db import Connection, Pool, open_pool, sql_state
@@ -267,6 +268,51 @@ async def test_two_items_of_a_batch_that_guard_one_account(desk: Desk) -> None:
     assert await desk.post(first, second) == [APPLIED, STALE]
     assert (await desk.pocket_now()).posted_fen == 20
     assert await lots_of(desk) == [(1, 20, 0)]
+
+
+async def test_a_guard_on_an_account_that_is_not_moved(desk: Desk) -> None:
+    await desk.give(100)
+    bonus = await desk.account(desk.card, "card_bonus", FloorRule.CREDIT, lotted=True)
+    seen = await desk.read(desk.card, "card_bonus")
+    relied_on = Guard(bonus, seen.version)
+    spend = desk.posting([desk.pay(30)], [await desk.guard(), relied_on])
+    assert await desk.post(spend) == [APPLIED]
+    after = await desk.read(desk.card, "card_bonus")
+    assert after == replace(seen, version=seen.version + 1)
+    read = await read_transaction(
+        desk.connection, book_id=desk.book_id, slot=desk.slot, transaction_id=spend.transaction_id
+    )
+    assert read is not None
+    assert [(entry.amount_fen, entry.debit_balance_after) for entry in read.entries] == [(30, 70)]
+    before = await desk.everything()
+    assert await desk.post(desk.posting([desk.pay(30)], [await desk.guard(), relied_on])) == [STALE]
+    assert await desk.everything() == before
+    fresh = Guard(bonus, after.version)
+    guards = [await desk.guard(), fresh]
+    first, second = (desk.posting([desk.pay(5)], guards) for _ in range(2))
+    assert await desk.post(first, second) == [APPLIED, STALE]
+
+
+async def test_of_two_that_guard_what_the_other_moves_one_is_stale(desk: Desk) -> None:
+    """In one batch and in two: neither sees what the other does, and both may not be."""
+    bonus = await desk.account(desk.card, "card_bonus", FloorRule.CREDIT, lotted=True)
+    both = [await desk.guard(), Guard(bonus, 0)]
+    into = [
+        desk.posting(
+            [Leg(Effect.POST, desk.clearing, None, account, 1, 60)], both, lots=[NewLot(account, 1, 60, 0, None)]
+        )
+        for account in (desk.pocket, bonus)
+    ]
+    assert await desk.post(*into) == [APPLIED, STALE]
+    assert await desk.post(into[1]) == [STALE]
+    assert (await desk.read(desk.card, "card_bonus")).posted_fen == 0
+
+
+async def test_only_a_moved_account_has_a_limit(desk: Desk) -> None:
+    before = await desk.everything()
+    with pytest.raises(ValueError, match="floor"):
+        await desk.post(desk.posting([desk.pay(1)], [Guard(2**40, None)]))
+    assert await desk.everything() == before
 
 
 async def test_balances_after_skip_what_was_refused(desk: Desk) -> None:

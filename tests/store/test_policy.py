@@ -532,10 +532,10 @@ async def test_the_audit_sees_what_was_altered(desk: Desk, database: str) -> Non
             )
             await owner.execute(damage.encode(), (second.id,))
             await owner.commit()
-            report = await run_audits(database, names=["policy", "evidence"])
+            report = await run_audits(database, names=["policy", "leaves"])
             found = {audit.name: [finding.what for finding in audit.findings] for audit in report.audits}
             assert what in found["policy"], (damage, found)
-            assert found["evidence"] == []
+            assert found["leaves"] == []
             await owner.execute(
                 "UPDATE policy_change c SET added = k.added, note = k.note FROM kept_change k WHERE k.id = c.id"
             )

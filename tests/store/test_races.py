@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from tests.town import Held, Told, Town, audits_hold
 
+from kaquan.cards import Pocket, Restriction
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.ids import SystemIds
 
@@ -104,6 +105,32 @@ async def test_many_loads_never_exceed_the_cap(database: str) -> None:
     told = await asyncio.gather(*(town.load(card, 90, bonus_fen=10, process=number % 2) for number in range(MANY)))
     assert codes(told) == {None: 10, "balance_cap_exceeded": MANY - 10}
     assert await town.held(card) == {"card_principal": Held(900, 0), "card_bonus": Held(100, 0)}
+    await town.close()
+
+
+async def test_loads_of_different_pockets_never_exceed_the_cap_together(database: str) -> None:
+    """Each process knows of one pocket's loads only: the cap is about both, with what was given."""
+    town = await Town.found(
+        database, clock=SystemClock(), processes=2, max_balance_fen=1_000,
+        restricted_to=Restriction(trades=frozenset({"canteen"})),
+    )  # fmt: skip
+    pockets = (Pocket.PRINCIPAL, Pocket.RESTRICTED)
+    for _ in range(8):
+        card = await town.new_card()
+        told = await asyncio.gather(
+            *(town.load(card, 600, process=process, pocket=pocket) for process, pocket in enumerate(pockets))
+        )
+        assert codes(told) == {None: 1, "balance_cap_exceeded": 1}
+        assert sorted(held.posted_fen for held in (await town.held(card)).values()) == [0, 0, 600]
+    card = await town.new_card()
+
+    def load(number: int) -> Callable[[str], Awaitable[Told]]:
+        pocket = pockets[number % 2]
+        return lambda key: town.load(card, 90, bonus_fen=10, process=number % 2, pocket=pocket, body=b"", key=key)
+
+    told = await asyncio.gather(*(patiently(load(number)) for number in range(MANY)))
+    assert codes(told) == {None: 10, "balance_cap_exceeded": MANY - 10}
+    assert sum(held.posted_fen for held in (await town.held(card)).values()) == 1_000
     await town.close()
 
 

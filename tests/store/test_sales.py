@@ -10,9 +10,9 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 from tests.conftest import make_database
-from tests.town import KEYRING, HandClock, Town, audits_hold
+from tests.town import KEYRING, HandClock, Town, any_customer, audits_hold
 
-from kaquan import cards, sales
+from kaquan import cards, closing, sales
 from kaquan.app import App
 from kaquan.cards import Activation, CardForm, CardStatus, NewBatch, Press
 from kaquan.kit.ids import Prefix, show_id
@@ -143,7 +143,7 @@ async def delivered(town: Town, *lines: NewLine, **more: Any) -> Sale:
 async def refund(town: Town, sale: Sale, *, key: RequestKey | None = None, process: int = 0) -> Sale | Refusal:
     return await sales.refund_sale(
         town.apps[process].pool, town.hand(process), slots=SLOTS, book_id=town.book_id, sale_id=sale.id,
-        reason="退货", by=BY, key=key or key_of(town),
+        reason="退货", by=BY, key=key or key_of(town), rules_of=town.apps[process].policy.rules,
     )  # fmt: skip
 
 
@@ -267,6 +267,34 @@ async def test_cards_of_a_batch_are_sold_by_number_or_by_count(town: Town) -> No
     )  # fmt: skip
     rest = await sold(town, order(line(town, batch_id=batch.id, count=1), line(town, batch_id=batch.id, count=1)))
     assert first.isdisjoint({item.card_id for item in await cards_of(town, rest)})
+
+
+async def test_a_batch_that_was_made_for_a_face_is_sold_with_no_other(town: Town) -> None:
+    app = town.apps[0]
+
+    async def make(face_fen: int) -> cards.Batch | Refusal:
+        new = NewBatch(
+            programme_id=town.programme.id, name="五百面值", form=CardForm.PHYSICAL, card_count=2, face_fen=face_fen
+        )
+        return await cards.create_batch(
+            app.pool, app.clock, app.ids, book_id=town.book_id, slots=SLOTS, new=new
+        )  # fmt: skip
+
+    told = await refused(town, lambda: make(30_000), "face_value_not_allowed", "face_fen")
+    assert "50000" in told.message()
+    batch = await make(50_000)
+    assert isinstance(batch, cards.Batch)
+    done = await cards.run_batch(app.pool, press(app), app.clock, book_id=town.book_id, batch_id=batch.id)
+    assert isinstance(done, cards.Batch)
+    assert done.face_fen == 50_000
+    by_count = order(line(town, 100_000, 1, batch_id=batch.id))
+    await refused(town, lambda: sell(town, by_count), "face_value_not_allowed", "lines[0].face_fen")
+    page = await cards.list_cards(app.pool, book_id=town.book_id, slots=SLOTS, search=cards.Search(batch_id=batch.id))
+    one, other = (card.id for card in page.data)
+    by_name = order(line(town, 100_000, None, card_ids=(one,)))
+    await refused(town, lambda: sell(town, by_name), "face_value_not_allowed", "lines[0].face_fen")
+    await sold(town, order(line(town, 50_000, None, card_ids=(other,), price_fen=49_000)))
+    await sold(town, order(line(town, 50_000, 1, batch_id=batch.id)))
 
 
 async def test_a_key_makes_one_sale_and_one_payment(town: Town) -> None:
@@ -449,27 +477,78 @@ async def test_a_delivery_that_stood_still_until_its_keys_were_forgotten_loads_n
         assert await loads_of(town, item.card_id) == [(1_000, 0)]
 
 
-async def test_a_card_that_took_the_place_of_another_is_not_delivered(town: Town) -> None:
-    app = town.apps[0]
+def taking(town: Town, card_id: UUID, *, process: int = 0, **of: UUID) -> dict[str, Callable[[], Awaitable[object]]]:
+    """What somebody may try with a card that is set aside for a sale; ``of`` names a card that it could replace."""
+    app, hand = town.apps[process], town.hand(process)
+    about: dict[str, Any] = {"book_id": town.book_id, "slots": SLOTS}
+    one = {**about, "card_id": card_id}
+    ask = closing.RefundAsk(cause=closing.Cause.WITHDRAWAL)
+
+    async def rules_of(*_: object) -> closing.RulesError:
+        return closing.RulesError("base", "base", "base")
+
+    return {
+        "activate": lambda: cards.activate_card(app.pool, hand, **one, sale_id=UUID(int=4)),
+        "register": lambda: cards.register_card(app.pool, hand, any_customer, **one, customer_id=UUID(int=5)),
+        "replace": lambda: cards.replace_card(app.pool, hand, press(app), **one, reason="损坏"),
+        "take its place": lambda: cards.replace_card(
+            app.pool, hand, press(app), **about, card_id=of["lost"], new_card_id=card_id, reason="损坏"
+        ),
+        "give": lambda: cards.offer_gift(app.pool, hand, KEYRING, **one, message=None),
+        "close": lambda: closing.get_quote(app.pool, app.clock, rules_of, **one, ask=ask),
+    }
+
+
+async def test_a_card_of_an_open_sale_is_nobody_elses(town: Town) -> None:
     mine = await delivered(town, line(town, 1_000))
     lost = (await cards_of(town, mine))[0].card_id
     sale = await sold(town, order(line(town, 1_000)))
-    await pay(town, sale)
     taken = (await cards_of(town, sale))[0].card_id
-    replaced = await cards.replace_card(
-        app.pool, town.hand(), press(app), book_id=town.book_id, slots=SLOTS, card_id=lost, new_card_id=taken,
-        reason="损坏", key=None,
-    )  # fmt: skip
-    assert isinstance(replaced, cards.Replacement), replaced
-    kept = await deliver(town, sale)
-    assert isinstance(kept, Sale)
-    assert kept.status is SaleStatus.PAID
-    assert [(item.status, item.failure) for item in await cards_of(town, sale)] == [
-        (ItemStatus.FAILED, "card_not_for_sale")
-    ]
-    assert await town.available_fen(taken) == 1_000
-    # what somebody else owns is not given back to the buyer, though it be as much
-    await refused(town, lambda: refund(town, sale), "sale_card_used", "id")
+    assert (await card(town, taken)).sale_id == sale.id
+    fields = {"take its place": "new_card_id", "close": "id"}
+    for what, attempt in taking(town, taken, lost=lost).items():
+        await refused(town, attempt, "card_in_sale", fields.get(what))
+    await pay(town, sale)
+    await refused(town, taking(town, taken, lost=lost)["take its place"], "card_in_sale", "new_card_id")
+    # a block protects it there too, and the sale waits
+    await town.block(taken)
+    assert isinstance(await deliver(town, sale), Sale)
+    assert [item.failure for item in await cards_of(town, sale)] == ["card_blocked"]
+    assert (await card(town, taken)).sale_id == sale.id
+    await town.unblock(taken)
+    done = await deliver(town, sale, retry=True)
+    assert isinstance(done, Sale)
+    assert done.status is SaleStatus.DELIVERED
+    assert (await card(town, taken)).sale_id is None
+    assert isinstance(await taking(town, taken)["register"](), cards.Card)
+    page = await cards.list_events(town.apps[0].pool, book_id=town.book_id, slots=SLOTS, card_id=taken, limit=9)
+    assert not isinstance(page, Refusal)
+    kinds = [event.kind.value for event in reversed(page[1])]
+    assert kinds == ["set_aside", "blocked", "unblocked", "activated", "sold", "registered"]
+
+
+async def test_a_sale_and_who_takes_its_card_at_one_moment(town: Town) -> None:
+    """One of both comes first, whatever it is that the other wants."""
+    for n in range(10):
+        mine = await delivered(town, line(town, 1_000))
+        lost = (await cards_of(town, mine))[0].card_id
+        card_id = await town.new_card(active=False)
+        new = order(line(town, 1_000, None, card_ids=(card_id,)))
+        others = taking(town, card_id, process=n % 2, lost=lost)
+        made, other = await asyncio.gather(
+            sell(town, new, process=1 - n % 2), others["take its place" if n % 3 else "register"]()
+        )
+        if isinstance(made, Sale):
+            assert isinstance(other, Refusal)
+            assert other.code == "card_in_sale"
+            await pay(town, made)
+            done = await deliver(town, made)
+            assert isinstance(done, Sale)
+            assert done.status is SaleStatus.DELIVERED
+        else:
+            assert made.code == "card_not_for_sale"
+            assert not isinstance(other, Refusal)
+            assert (await card(town, card_id)).sale_id is None
 
 
 async def test_a_card_that_cannot_be_delivered_waits_until_somebody_asks(town: Town) -> None:
@@ -575,10 +654,35 @@ async def test_a_sale_that_is_given_up_frees_its_cards(town: Town) -> None:
     done = await cancel()
     assert isinstance(done, Sale)
     assert done.status is SaleStatus.CANCELLED
+    assert (await card(town, card_id)).sale_id is None
     await refused(town, cancel, "sale_status_forbids", "id")
     await refused(town, lambda: pay(town, sale), "sale_status_forbids", "id")
     await refused(town, lambda: deliver(town, sale), "sale_status_forbids", "id")
     assert isinstance(await sell(town, new), Sale)
+
+
+async def test_a_sale_that_nobody_pays_ends_by_itself(town: Town) -> None:
+    app = town.apps[0]
+    assert isinstance(app.clock, HandClock)
+    card_id, other_id = [await town.new_card(active=False) for _ in range(2)]
+    unpaid = await sold(town, order(line(town, 1_000, None, card_ids=(card_id,)), expires_in_s=3_600))
+    begun = await sold(town, order(line(town, 1_000, None, card_ids=(other_id,)), expires_in_s=3_600))
+    assert isinstance(await pay(town, begun, 400), Sale)
+    app.clock.move(timedelta(minutes=59))
+    await sales.expire_sales(app.pool, town.hand(), slots=SLOTS)
+    assert (await card(town, card_id)).sale_id == unpaid.id
+    app.clock.move(timedelta(minutes=1))
+    runs = await asyncio.gather(
+        *(sales.expire_sales(one.pool, town.hand(n), slots=SLOTS) for n, one in enumerate(town.apps))
+    )
+    assert sum(runs) == 1
+    ended = await sales.get_sale(app.pool, book_id=town.book_id, slots=SLOTS, sale_id=unpaid.id, kind=SaleKind.SALE)
+    assert not isinstance(ended, Refusal)
+    assert (ended.sale.status, ended.sale.end_reason) == (SaleStatus.CANCELLED, "expired")
+    assert (await card(town, card_id)).sale_id is None
+    # somebody's money is in the other: it waits for them
+    assert (await card(town, other_id)).sale_id == begun.id
+    assert isinstance(await sell(town, order(line(town, 1_000, None, card_ids=(card_id,)))), Sale)
 
 
 # --- top-ups
@@ -739,7 +843,15 @@ async def test_another_book_sees_nothing(town: Town) -> None:
         await sales.get_sale(app.pool, book_id=other, slots=SLOTS, sale_id=sale.id, kind=SaleKind.SALE),
         await sales.list_sale_cards(app.pool, book_id=other, slots=SLOTS, sale_id=sale.id, limit=1),
         await sales.refund_sale(
-            app.pool, town.hand(), slots=SLOTS, book_id=other, sale_id=sale.id, reason="x", by=BY, key=key_of(town)
+            app.pool,
+            town.hand(),
+            slots=SLOTS,
+            book_id=other,
+            sale_id=sale.id,
+            reason="x",
+            by=BY,
+            key=key_of(town),
+            rules_of=app.policy.rules,
         ),
     ):
         assert isinstance(result, Refusal)

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -11,16 +12,31 @@ import pytest
 from procrastinate.schema import SchemaManager
 from psycopg.conninfo import make_conninfo
 from tests.conftest import make_database
+from tests.store.test_cosigning import served
 from tests.town import HandClock, Town, audits_hold
 
 from kaquan import cards
+from kaquan.app import read_witnesses
 from kaquan.cards import CardForm, NewBatch
+from kaquan.doors.worker.log import keep_cosigned
 from kaquan.doors.worker.process import work
-from kaquan.evidence import get_checkpoint, get_keys, open_checkpoint
+from kaquan.evidence import (
+    Algorithm,
+    LogKey,
+    NoteError,
+    Witness,
+    WitnessPolicy,
+    create_witness,
+    get_checkpoint,
+    get_keys,
+    open_checkpoint,
+)
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import forget_answers, take_checkpoints
 from kaquan.migrations import run_sql
 from kaquan.payments.expire import expire_overdue
+from kaquan.settings import Settings, SettingsError
+from kaquan.vault import LogSigner
 
 SLOTS = (3, 40)
 
@@ -109,8 +125,9 @@ async def test_two_workers_share_the_jobs_and_take_over_from_a_killed_one(town: 
         connection.execute(
             "WITH killed AS ("
             " INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour') RETURNING id) "
-            "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, args, status, worker_id) "
-            "SELECT 'default', 'issue_batches', 'issue_batches', '{\"timestamp\": 0}', 'doing', id FROM killed"
+            "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, queueing_lock, args, status, worker_id) "
+            "SELECT 'default', 'issue_batches', 'issue_batches', 'issue_batches', '{\"timestamp\": 0}', 'doing', id"
+            " FROM killed"
         )
     stop = asyncio.Event()
     async with asyncio.timeout(60), asyncio.TaskGroup() as workers:
@@ -219,3 +236,51 @@ async def test_checkpoints_are_what_the_accounts_had(town: Town) -> None:
     await asyncio.gather(*(take_checkpoints(app.pool, SLOTS, now=now) for app in town.apps))
     assert await kept() == await live()
     await audits_hold(town.conninfo)
+
+
+async def test_the_worker_has_the_log_cosigned(town: Town, tmp_path: Path) -> None:
+    app = town.apps[0]
+    create_witness(tmp_path / "w1", "witness.example/w1", b"w" * 32)
+    witness = Witness(tmp_path / "w1", app.clock, lambda seed: LogSigner("w", seed))
+    while not isinstance(await get_checkpoint(app.pool), str):
+        await app.sequencer.step(app.keyring.log_signers)
+    for key in await get_keys(app.pool):
+        witness.follow(key)
+    async with served(witness) as url:
+        (tmp_path / "policy").write_text(f"witness w1 {witness.key.text} {url}\nquorum w1\n")
+        policy = read_witnesses(Settings(log_witnesses=tmp_path / "policy"))
+        assert policy is not None
+        app.witnesses = policy
+        stop = asyncio.Event()
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            group.create_task(work(app, town.conninfo, stop))
+            checkpoint = await get_checkpoint(app.pool)
+            while not is_cosigned(checkpoint, await get_keys(app.pool), policy):
+                await asyncio.sleep(0.1)
+                checkpoint = await get_checkpoint(app.pool)
+            stop.set()
+        # another worker without witnesses publishes what is signed
+        app.witnesses = None
+        await keep_cosigned(app, asyncio.Event())
+        assert not is_cosigned(await get_checkpoint(app.pool), await get_keys(app.pool), policy)
+    witness.close()
+
+
+def is_cosigned(note: str | Refusal, keys: list[LogKey], policy: WitnessPolicy) -> bool:
+    try:
+        return isinstance(note, str) and open_checkpoint(note, keys, policy).size > 0
+    except NoteError:
+        return False
+
+
+@pytest.mark.parametrize("content", [None, "nonsense", "quorum none", "\udcff"])
+def test_a_policy_of_witnesses_that_is_none(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "policy"
+    if content is not None:
+        path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(SettingsError, match="KAQUAN_LOG_WITNESSES"):
+        read_witnesses(Settings(log_witnesses=path))
+    key = LogKey("witness.example/w1", b"k" * 32, Algorithm.COSIGNATURE)
+    path.write_text(f"witness w1 {key.text}\nquorum w1\n")  # nobody knows where it is
+    with pytest.raises(SettingsError, match="address"):
+        read_witnesses(Settings(log_witnesses=path))

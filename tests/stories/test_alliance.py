@@ -223,6 +223,9 @@ async def close(business: Business, jiangdu: Jiangdu, worker: Any, card: dict[st
     assert await jiangdu.desk.refused(f"{address}/refund-quote", cause="holder") == "refund_rule_missing"
     agreed = agreement("JIANGDU-21", "江都购物卡用户协议 第21条", deadline_days=10)
     await business.settle_the_end(jiangdu.chen, jiangdu.wu, jiangdu.programme, refund_values=agreed)
+    # nobody is given back what they paid three months ago or less because they wish it (CN-MP-RED-01)
+    assert await jiangdu.desk.refused(f"{address}/refund-quote", cause="holder") == "redemption_too_early"
+    await business.wait(days=92)
     quote = await jiangdu.desk.make(f"{address}/refund-quote", cause="holder")
     assert (quote["amount_fen"], len(quote["loads"])) == (174_900, 2)
     assert quote["formula_zh"].splitlines()[-1] == (

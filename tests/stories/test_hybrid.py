@@ -237,6 +237,8 @@ async def leave_the_company(business: Business, ruixiang: Ruixiang, card: dict[s
     assert await ruixiang.desk.refused(f"{address}/refund-quote", cause="holder") == "refund_rule_missing"
     agreed = agreement("RUIXIANG-9", "瑞祥购物卡协议 第9条", deadline_days=15)
     await business.settle_the_end(ruixiang.qian, ruixiang.he, ruixiang.programme, refund_values=agreed)
+    assert await ruixiang.desk.refused(f"{address}/refund-quote", cause="holder") == "redemption_too_early"
+    await business.wait(days=92)
     quote = await ruixiang.desk.make(f"{address}/refund-quote", cause="holder")
     left = await business.pockets(card)
     assert quote["amount_fen"] == sum(left.values()) == 13_800 + 57_000

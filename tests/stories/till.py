@@ -22,7 +22,7 @@ from kaquan.cards import (
     run_batch,
     unfinished_batches,
 )
-from kaquan.closing import expire_lots, find_dormant, remind_of_ends
+from kaquan.closing import expire_lots, find_dormant, remind_of_ends, return_swept
 from kaquan.doors.http.money import MoneyFront
 from kaquan.kit.db import open_pool
 from kaquan.kit.ids import Prefix, SystemIds, read_id
@@ -31,7 +31,7 @@ from kaquan.parties import Book, IssuedKey, Mode, Scope, create_tenant, issue_ke
 from kaquan.parties.identity import DocumentKind
 from kaquan.parties.kinds.sandbox import Person, index_of_document, person
 from kaquan.payments.expire import expire_overdue
-from kaquan.sales import deliver_sales
+from kaquan.sales import deliver_sales, expire_sales
 from kaquan.settings import Settings
 
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -232,9 +232,12 @@ class Business(Desk):
             press = Press(app.keyring, app.slots, app.ids)
             done = await run_batch(app.pool, press, app.clock, book_id=book_id, batch_id=batch_id)
             assert not isinstance(done, Refusal)
-        await deliver_sales(app.pool, app.desk, Hand(app.clock, app.ids, SYSTEM), slots=app.slots)
+        hand = Hand(app.clock, app.ids, SYSTEM)
+        await deliver_sales(app.pool, app.desk, hand, slots=app.slots)
+        await expire_sales(app.pool, hand, slots=app.slots)
         await expire_overdue(app.desk, app.pool, app.slots, app.clock.now())
         await put_losses_into_effect(*life, slots=app.slots)
+        await return_swept(*life, app.slots)
         await finish_transfers(*life, slots=app.slots)
         await expire_gifts(*life, slots=app.slots)
         await remind_of_ends(*life, app.slots)

@@ -9,14 +9,15 @@ from uuid import UUID
 import pytest
 
 from kaquan.audit import UnknownAuditError, find_audits, invariants, run_audits
-from kaquan.audit.invariants.evidence import judge_leaves
+from kaquan.audit.invariants.leaves import judge_leaves
 from kaquan.audit.run import show_finding
-from kaquan.evidence import LeafEntry, LeafFacts, commit_private, leaf_hash
+from kaquan.evidence import LeafEntry, LeafFacts, canonical_bytes, commit_private, leaf_hash
 
 ID = UUID("01900000-0000-7000-8000-0000000000aa")
 AT = datetime(2025, 3, 1, 9, 30, 0, 123456, tzinfo=UTC)
 SALT = bytes(range(16))
-ENTRIES = '[[1,"post",11,2,12,null,500]]'
+NONE = bytes(32)
+ENTRY = LeafEntry(1, "post", 11, 2, 12, None, 500)
 
 
 def test_each_file_is_one_audit() -> None:
@@ -45,28 +46,33 @@ def test_a_finding_shows_ids_as_the_api_does() -> None:
 
 
 def leaf_row(**changed: Any) -> tuple[Any, ...]:
-    """A row of the evidence audit that holds, but for ``changed``."""
-    commitment = commit_private(SALT, reference="order 1", request_key="key 1")
-    legs = [LeafEntry(1, "post", 11, 2, 12, None, 500)]
-    row: dict[str, Any] = {
+    """A row of the audit of leaves that holds, but for ``changed``."""
+    held: dict[str, Any] = {
         "slot": 7,
-        "leaf_of": ID,
-        "leaf": leaf_hash(LeafFacts(7, ID, 3, "purchase", None, ID, AT, AT, commitment, legs)),
-        "salt": SALT,
-        "id": ID,
         "book_id": 3,
         "kind": "purchase",
         "related_id": None,
         "place_id": ID,
         "effective_at": AT,
         "recorded_at": AT,
+        "entries": [ENTRY],
+    }
+    commitment = commit_private(SALT, reference="order 1", request_key="key 1")
+    row: dict[str, Any] = {
+        "leaf_of": ID,
+        "leaf": leaf_hash(LeafFacts(**held, transaction_id=ID, commitment=commitment)),
+        "salt": SALT,
+        "commitment": None,
+        "id": ID,
         "reference": "order 1",
         "request_key": "key 1",
-        "detail": None,
-        "entries": ENTRIES,
     }
-    assert changed.keys() <= row.keys()
-    return tuple({**row, **changed}.values())
+    assert changed.keys() <= row.keys() | held.keys()
+    now = LeafFacts(
+        **{name: changed.get(name, value) for name, value in held.items()}, transaction_id=ID, commitment=NONE
+    )
+    before, _, after = canonical_bytes(now).partition(f'"{NONE.hex()}"'.encode())
+    return now.slot, *(changed.get(name, value) for name, value in row.items()), before, after
 
 
 def test_an_untouched_leaf_holds() -> None:
@@ -87,15 +93,24 @@ def test_an_untouched_leaf_holds() -> None:
         {"request_key": None},
         {"salt": None},
         {"salt": SALT[::-1]},
-        {"entries": ENTRIES.replace("500", "501")},
-        {"entries": ENTRIES.replace("post", "reserve")},
-        {"entries": ENTRIES.replace("null", "1")},
-        {"entries": None},
+        {"entries": [ENTRY._replace(amount_fen=501)]},
+        {"entries": [ENTRY._replace(effect="reserve")]},
+        {"entries": [ENTRY._replace(credit_lot=1)]},
+        {"entries": []},
+        {"salt": None, "commitment": NONE},
     ],
 )
 def test_any_change_of_a_transaction_shows_in_its_leaf(changed: dict[str, Any]) -> None:
     (finding,) = judge_leaves([leaf_row(), leaf_row(**changed)])
     assert (finding["transaction_id"], finding["what"]) == (ID, "leaf_hash")
+
+
+def test_a_leaf_whose_private_fields_are_erased_holds_by_its_commitment() -> None:
+    commitment = commit_private(SALT, reference="order 1", request_key="key 1")
+    erased = {"salt": None, "commitment": commitment, "reference": None, "request_key": None}
+    assert judge_leaves([leaf_row(**erased)]) == []
+    (finding,) = judge_leaves([leaf_row(**{**erased, "commitment": commitment[::-1]})])
+    assert finding["what"] == "leaf_hash"
 
 
 def test_a_leaf_and_its_transaction_need_each_other() -> None:

@@ -4,10 +4,14 @@ from typing import Annotated, Any
 
 import msgspec
 import pytest
+from litestar.testing import RequestFactory
+from litestar.types import Empty
 
 from kaquan.doors.http.fields import AccountId, AmountFen, MerchantId, account_of
 from kaquan.doors.http.paging import Moment
-from kaquan.doors.http.reading import explain
+from kaquan.doors.http.problems import RefusedError
+from kaquan.doors.http.reading import explain, read_file
+from kaquan.doors.http.request import ApiRequest
 from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import Refusal
 from kaquan.parties import Mode
@@ -89,3 +93,19 @@ def test_an_account_id_reads_back() -> None:
     for wrong in ("acc_3", "acc_300_1", "acc_0_0", "acc_0_-1", "acc_0_1\n", f"acc_0_{'9' * 19}"):
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(wrong, AccountId)
+
+
+async def test_a_client_that_breaks_off_is_no_failure_of_ours() -> None:
+    parts: list[Any] = [
+        {"type": "http.request", "body": b'{"amount_fen"', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Any:
+        return parts.pop(0)
+
+    request: ApiRequest = ApiRequest(RequestFactory().post("/v1/cards").scope, receive)
+    request._body = Empty  # nothing of it was read
+    with pytest.raises(RefusedError) as raised:
+        await read_file(request, limit=1_000)
+    assert (raised.value.refusal.code, raised.value.refusal.field) == ("invalid_field", "request")

@@ -22,6 +22,13 @@ def names_in(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
+def test_a_refusal_cites_a_rule_that_has_a_source() -> None:
+    of = OUTCOMES["not_found"]
+    cited = of.refuse("id", what="x", rule="CN-1", source="a law")
+    assert (cited.rule, cited.source) == ("CN-1", "a law")
+    assert (of.refuse("id", what="x").rule, of.refuse("id", what="x", rule="night").rule) == (None, None)
+
+
 @pytest.mark.parametrize("of", OUTCOMES.values(), ids=OUTCOMES)
 def test_an_outcome_is_said_in_both_languages(of: Outcome) -> None:
     assert of.en.isascii() or "…" in of.en

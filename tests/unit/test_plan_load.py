@@ -53,6 +53,14 @@ def test_cards_that_are_sold_are_loaded_by_a_sale_alone() -> None:
     assert planned(plan_load(known, Load(CARD, 500, 0, NOW, sale_id=NEW))).receipt.balance_fen == 500
 
 
+def test_a_cap_is_decided_on_every_pocket() -> None:
+    capped = planned(plan_load(facts(card(), terms=programme(max_balance_fen=500)), Load(CARD, 500, 0, NOW)))
+    assert sorted(capped.posting.guards) == [Guard(PRINCIPAL, 5), Guard(BONUS, 9)]
+    assert [leg.credit_account for leg in capped.posting.legs] == [PRINCIPAL]
+    free = planned(plan_load(facts(card()), Load(CARD, 500, 0, NOW)))
+    assert list(free.posting.guards) == [Guard(PRINCIPAL, 5)]
+
+
 def test_without_a_bonus_there_is_one_lot() -> None:
     plan = planned(plan_load(facts(card()), Load(CARD, 500, 0, NOW)))
     assert len(plan.posting.legs) == len(plan.posting.lots) == 1

@@ -135,3 +135,43 @@ def test_so_many_days_are_never_less_than_so_many_years(years: int, begins: Any)
     except ValueError:  # the 29th of February
         ends = begins.replace(year=begins.year + years, month=3, day=1)
     assert longest_days(years) >= (ends - begins).days
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        # what wanes with time has an end, and a registered card may have none
+        ({"dormancy_fee_fen": 100, "dormancy_fee_after_months": 12}, [("dormancy_fee_fen", "CN-SP-EXP-01")]),
+        (
+            {"card_class": CardClass.UNREGISTERED, "cap_fen": 100_000, "dormancy_fee_fen": 100},
+            [("dormancy_fee_fen", "CN-SP-EXP-03")],
+        ),
+        (
+            {"scheme": Scheme.MULTI_PURPOSE, "dormancy_fee_fen": 100},
+            [("dormancy_fee_fen", "CN-MP-EXP-01")],
+        ),
+        ({"issue_fee_fen": 500, "load_fee_fen": 100}, []),
+        ({"jurisdiction": "US-NY", "issue_fee_fen": 1, "load_fee_fen": 1, "dormancy_fee_fen": 1}, []),
+        (
+            {"jurisdiction": "US-CA", "issue_fee_fen": 1, "load_fee_fen": 1, "dormancy_fee_fen": 1},
+            [("issue_fee_fen", "US-CA.issue"), ("load_fee_fen", "US-CA.load"), ("dormancy_fee_fen", "US-CA.dormancy")],
+        ),
+    ],
+)
+def test_a_fee_stands_only_where_no_rule_bars_it(changed: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+    assert broken(terms(**changed)) == expected
+
+
+def test_a_house_rule_bounds_a_fee_and_how_long_a_card_must_sleep() -> None:
+    house = RuleBook(
+        released_law(),
+        [
+            rule("H-LOAD", metric=Metric.LOAD_FEE_CAP, value=50),
+            rule("H-ISSUE", metric=Metric.ISSUE_FEE_ALLOWED, value=0),
+            rule("H-SLEEP", metric=Metric.DORMANCY_FEE_WAIT_MONTHS, value=24),
+        ],
+    )
+    asked = terms(jurisdiction="CN", load_fee_fen=51, issue_fee_fen=1, dormancy_fee_after_months=12)
+    assert broken(asked, house) == [
+        ("issue_fee_fen", "H-ISSUE"), ("load_fee_fen", "H-LOAD"), ("dormancy_fee_after_months", "H-SLEEP"),
+    ]  # fmt: skip

@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from kaquan.audit.types import Row
-from kaquan.kit.db import Connection, Pool, app_conninfo
+from kaquan.kit.db import Connection, Pool, app_conninfo, load_queries
 
 _CHUNK = 5_000
+
+_SQL = load_queries(__package__)
 
 # Whole tables are read, so joins by hash or merge are right whatever the statistics of a young database say.
 _BEGIN = (
@@ -23,41 +26,52 @@ _BEGIN = (
     "SET LOCAL work_mem = '64MB'",
     "SET LOCAL cursor_tuple_fraction = 0.01",  # a stream begins at once: merging indexes, hashing no table
 )
+_BY_INDEX = (
+    "SELECT set_config('enable_nestloop', 'on', true), set_config('enable_hashjoin', 'off', true),"
+    " set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true)"
+)
+_BY_TABLE = (
+    "SELECT set_config('enable_nestloop', 'off', true), set_config('enable_hashjoin', 'on', true),"
+    " set_config('enable_mergejoin', 'on', true), set_config('enable_seqscan', 'on', true)"
+)
 
 
 @asynccontextmanager
-async def open_snapshot(source: str | Pool) -> AsyncIterator[tuple[Connection, datetime]]:
-    """A connection inside one read-only snapshot, and the time (UTC) at which the snapshot was taken."""
+async def open_snapshot(source: str | Pool, *, sessions: int = 1) -> AsyncIterator[tuple[list[Connection], datetime]]:
+    """Sessions inside one read-only snapshot, and the time (UTC) at which it was taken."""
+    async with AsyncExitStack() as stack:
+        first = await _open_session(stack, source)
+        # takes the snapshot, which lasts as long as this session's transaction
+        (row,) = await read_rows(first, "SELECT statement_timestamp(), pg_export_snapshot()")
+        others = [await _open_session(stack, source, snapshot=row[1]) for _ in range(sessions - 1)]
+        yield [first, *others], row[0].astimezone(UTC)
+
+
+async def _open_session(stack: AsyncExitStack, source: str | Pool, *, snapshot: str | None = None) -> Connection:
     if isinstance(source, str):
-        opening = psycopg.AsyncConnection.connect(app_conninfo(source), autocommit=True)
-        async with await opening as connection, _snapshot(connection) as as_of:
-            yield connection, as_of
+        opening = await psycopg.AsyncConnection.connect(app_conninfo(source), autocommit=True)
+        connection = await stack.enter_async_context(opening)
     else:
-        async with source.connection() as connection, _snapshot(connection) as as_of:
-            yield connection, as_of
+        connection = await stack.enter_async_context(source.connection())
+    await stack.enter_async_context(connection.transaction())
+    for statement in _BEGIN:
+        await connection.execute(statement)
+    if snapshot is not None:
+        await connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
+    return connection
 
 
-@asynccontextmanager
-async def _snapshot(connection: Connection) -> AsyncIterator[datetime]:
-    async with connection.transaction():
-        for statement in _BEGIN:
-            await connection.execute(statement)
-        row = await (await connection.execute("SELECT statement_timestamp()")).fetchone()  # takes the snapshot
-        assert row is not None
-        yield row[0].astimezone(UTC)
-
-
-async def count_rows(connection: Connection, sql: str) -> int:
+async def count_rows(connection: Connection, statement: str) -> int:
     """The number that a counting statement returns."""
-    row = await (await connection.execute(sql, prepare=False)).fetchone()
+    row = await (await connection.execute(statement, prepare=False)).fetchone()
     assert row is not None
     return int(row[0])
 
 
-async def read_findings(connection: Connection, sql: str, *, limit: int) -> tuple[list[Row], int]:
-    """The first ``limit`` rows of ``sql`` by column name, and how many rows there are."""
+async def read_findings(connection: Connection, statement: str, *, limit: int) -> tuple[list[Row], int]:
+    """The first ``limit`` rows of a statement by column name, and how many rows there are."""
     cursor = await connection.execute(
-        f"SELECT *, count(*) OVER () AS found FROM (\n{sql}\n) AS finding LIMIT {limit}", prepare=False
+        f"SELECT *, count(*) OVER () AS found FROM (\n{statement}\n) AS finding LIMIT {limit}", prepare=False
     )
     names = [column.name for column in cursor.description or ()]
     rows = await cursor.fetchall()
@@ -65,10 +79,23 @@ async def read_findings(connection: Connection, sql: str, *, limit: int) -> tupl
     return findings, rows[0][-1] if rows else 0
 
 
-async def stream_chunks(connection: Connection, sql: str) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
-    """All rows of ``sql`` in chunks, through a server-side cursor; the next chunk is fetched meanwhile."""
+async def read_rows(connection: Connection, statement: str, **params: Any) -> list[tuple[Any, ...]]:
+    """All rows of a statement."""
+    return await (await connection.execute(statement, params, binary=True)).fetchall()
+
+
+@asynccontextmanager
+async def by_index(connection: Connection) -> AsyncIterator[None]:
+    """What is read inside is looked up by its keys: few rows at a time of large tables."""
+    await connection.execute(_BY_INDEX)
+    yield
+    await connection.execute(_BY_TABLE)
+
+
+async def stream_chunks(connection: Connection, statement: str) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
+    """All rows of a statement in chunks, through a server-side cursor; the next chunk is fetched meanwhile."""
     async with connection.cursor("audit", binary=True) as cursor:
-        await cursor.execute(sql)
+        await cursor.execute(statement)
         chunk = await cursor.fetchmany(_CHUNK)
         while chunk:
             upcoming = asyncio.create_task(cursor.fetchmany(_CHUNK))
@@ -76,3 +103,14 @@ async def stream_chunks(connection: Connection, sql: str) -> AsyncIterator[Seque
                 yield chunk
             finally:
                 chunk = await upcoming
+
+
+async def read_named(connection: Connection, query: str, **params: Any) -> list[tuple[Any, ...]]:
+    """The rows of a statement of this room."""
+    return await read_rows(connection, _SQL[query], **params)
+
+
+async def write_anchor(pool: Pool, *, size: int, note: str, at: datetime) -> None:
+    """Remember how far the log was audited; never less far than is remembered."""
+    async with pool.connection() as connection:
+        await connection.execute(_SQL["write_anchor"], {"size": size, "note": note, "at": at})

@@ -1,10 +1,12 @@
 """What an audit declares and what it reports."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
+
+from kaquan.kit.db import Connection
 
 Value = int | str | None
 Row = Mapping[str, Any]
@@ -14,13 +16,17 @@ Judge = Callable[[Sequence[tuple[Any, ...]]], list[Row]]
 """Looks at a chunk of rows and returns what is wrong with them: no clock, no database."""
 
 
+Read = Callable[[Connection], AsyncIterator[Sequence[tuple[Any, ...]]]]
+"""Reads what a judge looks at, in chunks, where one statement would have to sort or keep it all."""
+
+
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
     """An invariant, declared.
 
     ``count_sql`` counts what is checked (``counts`` names it in the plural). ``sql`` returns one row per
     thing that is wrong and none when the invariant holds. Where Python must judge, ``sql`` returns all rows,
     in chunks, and ``judge`` what is wrong with them; one that must remember the chunks before is made by ``begin``
-    for each run. Neither text has parameters: all slots and books are
+    for each run, and ``read`` may read in place of ``sql``. Neither text has parameters: all slots and books are
     checked at once.
     """
 
@@ -31,7 +37,8 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     reading_zh: str
     counts: str
     count_sql: str
-    sql: str
+    sql: str = ""
+    read: Read | None = None
     judge: Judge | None = None
     begin: Callable[[], Judge] | None = None
 

@@ -9,13 +9,16 @@ fee for a service. Every change of a card leaves an event in the same commit. It
 from kaquan.cards.accept import change_acceptance
 from kaquan.cards.adopt import adopt_cards, block_adopted_cards, hold_cards
 from kaquan.cards.balance import PocketBalance, list_balances
-from kaquan.cards.change import activate_card, block_card, programme_of, unblock_card
+from kaquan.cards.change import Permission, activate_card, block_card, programme_of, unblock_card
 from kaquan.cards.change_programme import Approved, ProgrammeChange, change_programme
-from kaquan.cards.close import end_card, has_transfer, note_extension, plan_closing, touch_pockets
+from kaquan.cards.charge import charge_fee
+from kaquan.cards.close import end_card, has_transfer, note_extension, note_release, plan_closing, touch_pockets
 from kaquan.cards.create_programme import check_face_value, create_programme
 from kaquan.cards.days import end_of_day
+from kaquan.cards.ends import check_going_on, check_usable
 from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire
 from kaquan.cards.events import list_events
+from kaquan.cards.fees import ACCOUNT as FEES
 from kaquan.cards.find import CardFinder
 from kaquan.cards.gift import cancel_gift, claim_gift, expire_gifts, offer_gift
 from kaquan.cards.issue import Press, issue_card, issue_cards
@@ -33,6 +36,7 @@ from kaquan.cards.look_up import (
     list_cards,
     list_pockets,
     list_programmes,
+    list_tenures,
     list_terms,
 )
 from kaquan.cards.loss import LossCause, card_found, put_losses_into_effect, report_loss
@@ -52,7 +56,8 @@ from kaquan.cards.rekey import copy_lookups, count_lookups, drop_old_lookups
 from kaquan.cards.replace import replace_card
 from kaquan.cards.retain import find_retention
 from kaquan.cards.reveal import reveal_number
-from kaquan.cards.transfer import finish_transfers, transfer_balance
+from kaquan.cards.set_aside import end_sale, mark_sold, set_aside
+from kaquan.cards.transfer import finish_transfers, last_successor, transfer_balance
 from kaquan.cards.types import (
     SYSTEM,
     Acceptance,
@@ -67,6 +72,7 @@ from kaquan.cards.types import (
     CardStatus,
     ClaimedGift,
     Clauses,
+    Ending,
     Event,
     Fee,
     FeeKind,
@@ -82,10 +88,12 @@ from kaquan.cards.types import (
     PinState,
     Pocket,
     Programme,
+    ProgrammeStatus,
     ProgrammeTerms,
     Replacement,
     Restriction,
     Search,
+    Tenure,
     TermsVersion,
     Transfer,
     TransferKind,
@@ -93,6 +101,7 @@ from kaquan.cards.types import (
 )
 
 __all__ = [
+    "FEES",
     "MAY_HAPPEN",
     "PIN_REFUSALS",
     "SYSTEM",
@@ -114,6 +123,7 @@ __all__ = [
     "ClaimedGift",
     "Clauses",
     "CustomerCheck",
+    "Ending",
     "Event",
     "Fee",
     "FeeKind",
@@ -127,6 +137,7 @@ __all__ = [
     "NewProgramme",
     "OfferedGift",
     "OperatingMode",
+    "Permission",
     "PinState",
     "PinStatus",
     "Pocket",
@@ -135,12 +146,14 @@ __all__ = [
     "PrintedCard",
     "Programme",
     "ProgrammeChange",
+    "ProgrammeStatus",
     "ProgrammeTerms",
     "Programmes",
     "Proof",
     "Replacement",
     "Restriction",
     "Search",
+    "Tenure",
     "TermsVersion",
     "Transfer",
     "TransferKind",
@@ -154,9 +167,12 @@ __all__ = [
     "card_found",
     "change_acceptance",
     "change_programme",
+    "charge_fee",
     "check_chosen_pin",
     "check_face_value",
+    "check_going_on",
     "check_law",
+    "check_usable",
     "claim_gift",
     "copy_lookups",
     "count_lookups",
@@ -165,6 +181,7 @@ __all__ = [
     "drop_old_lookups",
     "end_card",
     "end_of_day",
+    "end_sale",
     "enquire",
     "expire_gifts",
     "find_retention",
@@ -180,6 +197,7 @@ __all__ = [
     "issue_card",
     "issue_cards",
     "jurisdiction_of",
+    "last_successor",
     "list_acceptance",
     "list_balances",
     "list_batches",
@@ -187,8 +205,11 @@ __all__ = [
     "list_events",
     "list_pockets",
     "list_programmes",
+    "list_tenures",
     "list_terms",
+    "mark_sold",
     "note_extension",
+    "note_release",
     "offer_gift",
     "plan_closing",
     "print_cards",
@@ -200,6 +221,7 @@ __all__ = [
     "reveal_number",
     "run_batch",
     "scheme_of",
+    "set_aside",
     "set_pin",
     "touch_pockets",
     "transfer_balance",

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from kaquan.cards import store
+from kaquan.cards.ends import check_going_on
 from kaquan.cards.life import plan_activation, plan_block, plan_unblock
 from kaquan.cards.outcomes import SALE_REQUIRED, missing
 from kaquan.cards.store import Write
@@ -37,13 +38,16 @@ async def activate_card(
 ) -> Card | Refusal:
     """Make a card spendable: its pockets are opened in the commit that makes it active.
 
-    An active card stays as it is and is the answer. ``sale_id`` is the paid sale that it was bought in, if any.
-    Refused: ``not_found``, ``sale_required``, ``card_blocked``, ``card_lost`` and the codes of cards that have ended.
+    An active card stays as it is and is the answer. ``sale_id`` is the paid sale that it is set aside for, if any.
+    Refused: ``not_found``, ``programme_stopped``, ``sale_required``, ``card_in_sale``, ``card_blocked``, ``card_lost``
+    and the codes of cards that have ended.
     """
     at = hand.clock.now()
 
     async def opens(card: Card) -> Sequence[AccountSpec] | Refusal:
         programme = await programme_of(pool, card)
+        if (refused := check_going_on(programme, at, field="id")) is not None:
+            return refused
         if sale_id is None and programme.activation is Activation.PAID_SALE:
             return SALE_REQUIRED.refuse("id")
         return pocket_accounts(card, programme)
@@ -52,7 +56,7 @@ async def activate_card(
         pool,
         hand,
         CardEvent.ACTIVATED,
-        lambda card: plan_activation(card, at=at),
+        lambda card: plan_activation(card, at=at, sale_id=sale_id),
         book_id=book_id,
         slots=slots,
         card_id=card_id,

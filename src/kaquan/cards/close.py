@@ -11,7 +11,7 @@ from kaquan.cards.life import plan_closing
 from kaquan.cards.types import Card, CardEvent, Hand
 from kaquan.kit.db import Connection
 
-__all__ = ["end_card", "has_transfer", "note_extension", "plan_closing", "touch_pockets"]
+__all__ = ["end_card", "has_transfer", "note_extension", "note_release", "plan_closing", "touch_pockets"]
 
 
 async def end_card(connection: Connection, hand: Hand, before: Card, after: Card, *, details: dict[str, Any]) -> bool:
@@ -37,6 +37,14 @@ async def has_transfer(connection: Connection, *, book_id: int, slots: Sequence[
 async def touch_pockets(connection: Connection, card: Card) -> None:
     """Make stale whatever was decided on the card's pockets before it was closed."""
     await store.touch_pockets(connection, card)
+
+
+async def note_release(connection: Connection, hand: Hand, card: Card, *, reason: str, details: dict[str, Any]) -> None:
+    """Write into a replaced card's life that what was left on it is its holder's now."""
+    note = note_of(
+        hand, CardEvent.RELEASED, book_id=card.book_id, slot=card.slot, card_id=card.id, reason=reason, details=details
+    )
+    await store.add_event(note)(connection)
 
 
 async def note_extension(connection: Connection, hand: Hand, card: Card, *, details: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ MAX_PIN_ATTEMPTS = 10
 MAX_LOSS_EFFECTIVE_S = 48 * 3_600
 """A house rule (row J5): no loss report takes longer to be effective."""
 
+MAX_DORMANCY_MONTHS = 120
 MAX_DENOMINATIONS = 50
 MAX_RESTRICTED_PLACES = 500
 MAX_BP = 10_000
@@ -161,6 +162,13 @@ def _check_fees(terms: ProgrammeTerms) -> Refusal | None:
     for name, value in asdict(terms.fees).items():
         if not 0 <= value <= MAX_FEN:
             return invalid(f"fees.{name}", f"must be from 0 to {MAX_FEN}", allowed_zh=f"应为 0 至 {MAX_FEN}")
+    after = terms.fees.dormancy_after_months
+    if after > MAX_DORMANCY_MONTHS or (terms.fees.dormancy_fen > 0) != (after > 0):
+        return invalid(
+            "fees.dormancy_after_months",
+            f"must be from 1 to {MAX_DORMANCY_MONTHS} with fees.dormancy_fen, and 0 without it",
+            allowed_zh=f"有 fees.dormancy_fen 时应为 1 至 {MAX_DORMANCY_MONTHS}，否则为 0",
+        )
     return None
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from kaquan.cards import store
+from kaquan.cards.ends import check_going_on
 from kaquan.cards.numbers import Draw, draw_numbers
 from kaquan.cards.outcomes import NUMBER_SPACE_TOO_SMALL, missing
 from kaquan.cards.store import Lookup, MadeCard, Run
@@ -56,13 +57,16 @@ class Press(msgspec.Struct, frozen=True):
 async def issue_card(pool: Pool, press: Press, clock: Clock, *, book_id: int, new: NewCard) -> Card | Refusal:
     """A new card, issued and not yet active, under the newest version of its programme's terms.
 
-    Refused: ``not_found`` (programme_id), ``number_space_too_small``.
+    Refused: ``not_found`` (programme_id), ``programme_stopped``, ``number_space_too_small``.
     """
     found = await store.load_programmes(pool, book_id, Search(), new.programme_id)
     if not found:
         return missing("programme", "programme_id")
     (programme,) = found
-    run = Run(book_id, programme.id, None, new.form, clock.now(), programme.version)
+    now = clock.now()
+    if (refused := check_going_on(programme, now, field="programme_id")) is not None:
+        return refused
+    run = Run(book_id, programme.id, None, new.form, now, programme.version)
     for _ in range(MAX_DRAWS):
         (made,) = press.make(programme.number_prefix, 1)
         if await store.post_cards(pool, [made], run):
@@ -75,9 +79,13 @@ async def issue_cards(
 ) -> list[Card] | Refusal:
     """So many new cards under these terms, issued and not yet active, a few commits in all.
 
-    A thread makes them. Refused: ``number_space_too_small``; some may be made then, which nobody has.
+    A thread makes them. Refused: ``programme_stopped``, ``number_space_too_small``; some may be made then, which nobody
+    has.
     """
-    run = Run(programme.book_id, programme.id, None, form, clock.now(), programme.version)
+    now = clock.now()
+    if (refused := check_going_on(programme, now, field="programme_id")) is not None:
+        return refused
+    run = Run(programme.book_id, programme.id, None, form, now, programme.version)
     cards: list[Card] = []
     for _ in range(MAX_DRAWS):
         made = await asyncio.to_thread(press.make, programme.number_prefix, card_count - len(cards))

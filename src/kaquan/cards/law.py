@@ -32,6 +32,10 @@ _FIELDS = {
     "cap_fen": "max_balance_fen",
     "validity_days": "principal_valid_days",
     "replacement_fee_fen": "fees.replacement_fen",
+    "issue_fee_fen": "fees.issue_fen",
+    "load_fee_fen": "fees.load_fen",
+    "dormancy_fee_fen": "fees.dormancy_fen",
+    "dormancy_fee_after_months": "fees.dormancy_after_months",
 }
 """What policy calls a term that has another name here."""
 
@@ -86,6 +90,10 @@ def terms_of(issuer: Issuer, terms: ProgrammeTerms, *, on: date) -> Terms:
         denominations_fen=(*terms.denominations_fen, *(terms.custom_range_fen or ())),
         validity_days=terms.principal_valid_days,
         replacement_fee_fen=terms.fees.replacement_fen or None,
+        issue_fee_fen=terms.fees.issue_fen or None,
+        load_fee_fen=terms.fees.load_fen or None,
+        dormancy_fee_fen=terms.fees.dormancy_fen or None,
+        dormancy_fee_after_months=terms.fees.dormancy_after_months or None,
         **asdict(terms.clauses),
     )
 

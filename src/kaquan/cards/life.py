@@ -20,6 +20,7 @@ from kaquan.cards.outcomes import (
     CARD_CLOSED,
     CARD_EXPIRED,
     CARD_IN_GIFT,
+    CARD_IN_SALE,
     CARD_LOST,
     CARD_NOT_ACTIVE,
     CARD_REGISTERED,
@@ -55,6 +56,17 @@ MAY_HAPPEN: Final[Mapping[CardEvent, frozenset[CardStatus]]] = {
 }
 """The events that change a card, each with the statuses in which it may happen."""
 
+NOT_WHILE_SOLD: Final = frozenset(
+    {
+        CardEvent.ACTIVATED,
+        CardEvent.REGISTERED,
+        CardEvent.GIFT_OFFERED,
+        CardEvent.REPLACED,
+        CardEvent.CLOSED,
+    }
+)
+"""What only its sale may do with a card that is set aside for it. Blocks and loss reports protect it there too."""
+
 ENDS: Final[Mapping[CardEvent, CardStatus]] = {
     CardEvent.REPLACED: CardStatus.REPLACED,
     CardEvent.CLOSED: CardStatus.CLOSED,
@@ -87,8 +99,11 @@ def settle(card: Card) -> CardStatus:
 def advance(card: Card, event: CardEvent, **facts: Any) -> Card | Refusal:
     """The card after an event, with the facts that it changes.
 
-    Refused with the code of the card's status (:data:`UNUSABLE`), or ``card_status_forbids`` when it is active.
+    Refused with the code of the card's status (:data:`UNUSABLE`), or ``card_status_forbids`` when it is active;
+    ``card_in_sale`` (:data:`NOT_WHILE_SOLD`).
     """
+    if card.sale_id is not None and event in NOT_WHILE_SOLD:
+        return CARD_IN_SALE.refuse()
     if card.status not in MAY_HAPPEN[event]:
         outcome = UNUSABLE.get(card.status)
         return CARD_STATUS_FORBIDS.refuse(status=card.status.value) if outcome is None else outcome.refuse()
@@ -100,11 +115,17 @@ def advance(card: Card, event: CardEvent, **facts: Any) -> Card | Refusal:
     return replace(after, status=settle(after))
 
 
-def plan_activation(card: Card, *, at: datetime) -> Card | Refusal:
-    """Make an issued card active. Refused: as :func:`advance`."""
+def plan_activation(card: Card, *, at: datetime, sale_id: UUID | None = None) -> Card | Refusal:
+    """Make an issued card active, by the sale ``sale_id`` that it is set aside for, if it is.
+
+    Refused: ``card_in_sale``; as :func:`advance`.
+    """
+    if card.sale_id != sale_id:
+        return CARD_IN_SALE.refuse()
     if card.status is CardStatus.ACTIVE:
         return card
-    return advance(card, CardEvent.ACTIVATED, activated_at=at)
+    after = advance(replace(card, sale_id=None), CardEvent.ACTIVATED, activated_at=at)
+    return after if isinstance(after, Refusal) else replace(after, sale_id=sale_id)
 
 
 def plan_block(card: Card, *, reason: BlockReason) -> Card | Refusal:
@@ -204,12 +225,15 @@ def plan_replacement(card: Card, *, by: UUID, claimed: bool = False) -> Card | R
     return advance(card, CardEvent.REPLACED, replaced_by_id=by)
 
 
-def plan_closing(card: Card) -> Card | Refusal:
+def plan_closing(card: Card, *, sale_id: UUID | None = None) -> Card | Refusal:
     """Close a card for ever: whoever closes it empties its pockets in the same commit.
 
+    A sale that is taken back, ``sale_id``, closes what is set aside for it.
     Refused: ``card_in_gift`` while somebody may claim it, also when it is lost; as :func:`advance`. Closing twice is
     not closing once: the second would be told of a refund that it did not ask for.
     """
+    if sale_id is not None and card.sale_id == sale_id:
+        card = replace(card, sale_id=None)
     after = advance(card, CardEvent.CLOSED)
     if not isinstance(after, Refusal) and card.gift_id is not None:
         return CARD_IN_GIFT.refuse()

@@ -7,7 +7,7 @@ from uuid import UUID
 from kaquan.cards import store
 from kaquan.cards.find import CardFinder
 from kaquan.cards.outcomes import missing
-from kaquan.cards.types import AcceptedMerchant, Batch, Card, Pocket, Programme, Search, TermsVersion
+from kaquan.cards.types import AcceptedMerchant, Batch, Card, Pocket, Programme, Search, Tenure, TermsVersion
 from kaquan.kit.db import Pool
 from kaquan.kit.outcomes import Refusal
 from kaquan.kit.paging import Page, cut_page
@@ -90,6 +90,11 @@ async def get_card_by_number(pool: Pool, finder: CardFinder, *, book_id: int, nu
 async def list_cards(pool: Pool, *, book_id: int, slots: tuple[int, ...], search: Search) -> Page[Card]:
     """Cards of a book, the newest first; ``search`` may narrow by last4, batch, programme and status."""
     return _cut(await store.load_cards(pool, book_id, slots, search), search)
+
+
+async def list_tenures(pool: Pool, *, book_id: int, slots: Sequence[int], customer_id: UUID) -> list[Tenure]:
+    """When which cards were a customer's."""
+    return await store.load_tenures(pool, book_id=book_id, slots=slots, customer_id=customer_id)
 
 
 async def list_pockets(

@@ -69,14 +69,19 @@ def held_fen(holdings: Iterable[Holding]) -> int:
     return sum(holding.account.posted_fen for holding in holdings)
 
 
-def plan_across(source: Sequence[Holding], target: Sequence[Holding], *, transaction_id: UUID, at: datetime) -> Move:
-    """Both cards in one slot: one posting from lot to lot."""
+def plan_across(
+    source: Sequence[Holding], target: Sequence[Holding], *, transaction_id: UUID, at: datetime, is_capped: bool = False
+) -> Move:
+    """Both cards in one slot: one posting from lot to lot; ``is_capped`` when it was decided on all that is there."""
     pieces = [
         _Piece(holding.pocket, lot, lot.available_fen, holding.account.id, lot.lot)
         for holding in source
         for lot in holding.lots
     ]
-    return _arriving(pieces, source, target, transaction_id=transaction_id, kind="transfer", at=at, related_id=None)
+    return _arriving(
+        pieces, source, target,
+        transaction_id=transaction_id, kind="transfer", at=at, related_id=None, is_capped=is_capped,
+    )  # fmt: skip
 
 
 def plan_leaving(source: Sequence[Holding], *, clearing: int, transaction_id: UUID, at: datetime) -> Move:
@@ -132,6 +137,7 @@ def _arriving(
     kind: str,
     at: datetime,
     related_id: UUID | None,
+    is_capped: bool = False,
 ) -> Move:
     legs: list[Leg] = []
     lots: list[NewLot] = []
@@ -146,8 +152,9 @@ def _arriving(
             origins.append((account_id, number, lot.origin_transaction_id))
     assert len(legs) == len(pieces), "every card of a programme has the same pockets"
     posting = Posting(
-        transaction_id, kind=kind, effective_at=at, legs=legs, guards=_guards([*source, *target], legs), lots=lots,
-        related_id=related_id,
+        transaction_id, kind=kind, effective_at=at, legs=legs,
+        guards=[*_guards(source, legs), *(_guards_of_all(target) if is_capped else _guards(target, legs))],
+        lots=lots, related_id=related_id,
     )  # fmt: skip
     return Move(posting, origins, sum(leg.amount_fen for leg in legs))
 
@@ -155,3 +162,7 @@ def _arriving(
 def _guards(holdings: Sequence[Holding], legs: Sequence[Leg]) -> list[Guard]:
     moved = {leg.debit_account for leg in legs} | {leg.credit_account for leg in legs}
     return [Guard(held.account.id, held.account.version) for held in holdings if held.account.id in moved]
+
+
+def _guards_of_all(holdings: Sequence[Holding]) -> list[Guard]:
+    return [Guard(held.account.id, held.account.version) for held in holdings]

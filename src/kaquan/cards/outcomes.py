@@ -116,6 +116,11 @@ FEE_NOT_COVERED = outcome(
     "otherwise or let it go, and ask again with waive_fee.",
     zh="手续费 {fee_fen} 超过本金户可用余额 {available_fen}；请另行收取或免收，并以 waive_fee 重新提交。",
 )  # fmt: skip
+FEE_NOT_AGREED = outcome(
+    "fee_not_agreed", http=409, iso="12",
+    en="{field}: a fee of {fee_fen} is paid beside the price; name it, so that it is agreed to.",
+    zh="{field}：须另付手续费 {fee_fen}，请在请求中注明以示确认。",
+)  # fmt: skip
 CARDS_DO_NOT_MATCH = outcome(
     "cards_do_not_match", http=409, iso="57",
     en="{field}: balance moves only between two cards of one programme that are registered to one person and whose "
@@ -145,6 +150,22 @@ SALE_REQUIRED = outcome(
     "sale_required", http=409, iso="57",
     en="Cards of this programme are activated and loaded by a paid sale or top-up alone.",
     zh="该卡种须通过已付款的售卡或充值单激活和入账。",
+)  # fmt: skip
+PROGRAMME_STOPPED = outcome(
+    "programme_stopped", http=409, iso="57",
+    en="The programme ends: since {stopped_at} nothing is sold, issued, activated or loaded. Cards are taken up to "
+    "and including {last_day}.",
+    zh="该卡种即将终止：自 {stopped_at} 起停止发售、制卡、激活和充值；卡片可使用至 {last_day}（含当日）。",
+)  # fmt: skip
+PROGRAMME_ENDED = outcome(
+    "programme_ended", http=409, iso="54",
+    en="The programme has ended: its cards were taken up to and including {last_day}. What is left is refunded.",
+    zh="该卡种已终止，卡片可使用至 {last_day}（含当日）；剩余金额可办理退卡。",
+)  # fmt: skip
+CARD_IN_SALE = outcome(
+    "card_in_sale", http=409, iso="57",
+    en="The card is set aside for a sale; deliver or cancel that first.",
+    zh="该卡已为一笔售卡单预留，请先交付或取消该售卡单。",
 )  # fmt: skip
 
 

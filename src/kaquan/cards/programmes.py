@@ -33,20 +33,19 @@ class Programmes:
 
     async def refresh(self) -> None:
         """Read again every book whose version has moved; one small query when none has."""
-        for book_id, version in (await load_book_versions(self._pool)).items():
-            known = self._books.get(book_id)
-            if known is None or known[0] != version:
-                # The version was read before the rows: they may be newer than it, and are then read again.
-                self._books[book_id] = (version, await self._load(book_id))
-
-    async def _load(self, book_id: int) -> dict[tuple[UUID, int | None], Programme]:
-        found: dict[tuple[UUID, int | None], Programme] = {}
-        for programme in await store.load_all_programmes(self._pool, book_id):
+        versions = await load_book_versions(self._pool)
+        changed = {id_: version for id_, version in versions.items() if self.version(id_) != version}
+        if not changed:
+            return
+        # The versions were read before the rows: they may be newer than those, and are then read again.
+        found: dict[int, dict[tuple[UUID, int | None], Programme]] = {book_id: {} for book_id in changed}
+        for programme in await store.load_all_programmes(self._pool, list(changed)):
             if programme.accepted_trades:
                 programme = replace(programme, outsiders=await self._outsiders(programme))
             # the newest comes last
-            found[programme.id, programme.version] = found[programme.id, None] = programme
-        return found
+            of_book = found[programme.book_id]
+            of_book[programme.id, programme.version] = of_book[programme.id, None] = programme
+        self._books.update({book_id: (version, found[book_id]) for book_id, version in changed.items()})
 
     async def _outsiders(self, programme: Programme) -> frozenset[UUID]:
         rules = self._rules(programme.book_id, programme.issuer_id)

@@ -29,9 +29,10 @@ ORDER BY version DESC;
 -- name: programmes
 -- Each under the newest version of its terms, or the one that is asked for.
 SELECT p.id, p.book_id, p.issuer_id, p.code, p.name, p.currency, p.number_prefix, i.time_zone, p.created_at,
-       t.version, t.effective_from, t.terms
+       e.id, e.announced_at, e.stops_at, e.last_day, e.ends_at, t.version, t.effective_from, t.terms
 FROM cards_programme p
 JOIN parties_issuer i ON i.book_id = p.book_id AND i.id = p.issuer_id
+LEFT JOIN cards_programme_end e ON e.programme_id = p.id AND e.withdrawn_at IS NULL
 CROSS JOIN LATERAL (
   SELECT version, effective_from, terms FROM cards_programme_terms
   WHERE programme_id = p.id AND (%(version)s::integer IS NULL OR version = %(version)s)
@@ -46,19 +47,20 @@ WHERE p.book_id = %(book_id)s
   AND (%(created_before)s::timestamptz IS NULL OR p.created_at < %(created_before)s)
 ORDER BY p.id DESC LIMIT %(limit)s;
 
--- name: programmes_of_book
--- Every programme under every version of its terms, the newest last.
+-- name: programmes_of_books
+-- Every programme of these books under every version of its terms, the newest last.
 SELECT p.id, p.book_id, p.issuer_id, p.code, p.name, p.currency, p.number_prefix, i.time_zone, p.created_at,
-       t.version, t.effective_from, t.terms
+       e.id, e.announced_at, e.stops_at, e.last_day, e.ends_at, t.version, t.effective_from, t.terms
 FROM cards_programme p
 JOIN parties_issuer i ON i.book_id = p.book_id AND i.id = p.issuer_id
+LEFT JOIN cards_programme_end e ON e.programme_id = p.id AND e.withdrawn_at IS NULL
 JOIN cards_programme_terms t ON t.programme_id = p.id
-WHERE p.book_id = %(book_id)s
+WHERE p.book_id = ANY (%(book_ids)s::int[])
 ORDER BY p.id, t.version;
 
 -- name: accepted_trades
 SELECT programme_id, trade FROM cards_acceptance_trade
-WHERE book_id = %(book_id)s AND programme_id = ANY (%(programmes)s::uuid[]);
+WHERE book_id = ANY (%(book_ids)s::int[]) AND programme_id = ANY (%(programmes)s::uuid[]);
 
 -- name: merchants_of_law
 -- Who stands behind the asked merchants and behind those with a store of an asked trade.
@@ -73,7 +75,7 @@ ORDER BY m.id;
 
 -- name: acceptances
 SELECT programme_id, merchant_id, store_id FROM cards_acceptance
-WHERE book_id = %(book_id)s AND programme_id = ANY (%(programmes)s::uuid[]);
+WHERE book_id = ANY (%(book_ids)s::int[]) AND programme_id = ANY (%(programmes)s::uuid[]);
 
 -- name: known_places
 -- Which of the asked merchants are of this book, and whose the asked stores are.
@@ -134,11 +136,13 @@ SELECT p.number_prefix,
 FROM cards_programme p WHERE p.book_id = %(book_id)s;
 
 -- name: insert_batch
-INSERT INTO cards_batch (id, book_id, programme_id, name, form, card_count, created_at, terms_version)
-VALUES (%(id)s, %(book_id)s, %(programme_id)s, %(name)s, %(form)s, %(card_count)s, %(created_at)s, %(terms_version)s);
+INSERT INTO cards_batch (id, book_id, programme_id, name, form, card_count, created_at, terms_version, face_fen)
+VALUES (%(id)s, %(book_id)s, %(programme_id)s, %(name)s, %(form)s, %(card_count)s, %(created_at)s, %(terms_version)s,
+        %(face_fen)s);
 
 -- name: batches
-SELECT id, book_id, programme_id, name, form, card_count, issued_count, created_at, finished_at, terms_version
+SELECT id, book_id, programme_id, name, form, card_count, issued_count, created_at, finished_at, terms_version,
+       face_fen
 FROM cards_batch
 WHERE book_id = %(book_id)s
   AND (%(id)s::uuid IS NULL OR id = %(id)s)
@@ -150,7 +154,12 @@ WHERE book_id = %(book_id)s
 ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: unfinished_batches
-SELECT book_id, id FROM cards_batch WHERE finished_at IS NULL ORDER BY id;
+-- One whose programme has stopped stays as it is; now NULL: those too.
+SELECT b.book_id, b.id FROM cards_batch b
+WHERE b.finished_at IS NULL AND NOT EXISTS (
+  SELECT FROM cards_programme_end e
+  WHERE e.programme_id = b.programme_id AND e.withdrawn_at IS NULL AND e.stops_at <= %(now)s::timestamptz)
+ORDER BY b.id;
 
 -- name: lock_batch
 -- Two runners of one batch take turns here: each sees what the other has issued.
@@ -162,7 +171,8 @@ UPDATE cards_batch
 SET issued_count = issued_count + %(made)s,
     finished_at = CASE WHEN issued_count + %(made)s = card_count THEN coalesce(finished_at, %(at)s) END
 WHERE book_id = %(book_id)s AND id = %(id)s
-RETURNING id, book_id, programme_id, name, form, card_count, issued_count, created_at, finished_at, terms_version;
+RETURNING id, book_id, programme_id, name, form, card_count, issued_count, created_at, finished_at, terms_version,
+          face_fen;
 
 -- name: copy_numbers
 COPY cards_number (slot, lookup, card_slot, card_id, key_id) FROM STDIN;
@@ -192,14 +202,14 @@ WHERE slot = %(slot)s AND lookup = ANY (%(lookups)s::uuid[]);
 -- name: card
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version, c.sale_id
 FROM cards_card c
 WHERE c.slot = %(slot)s AND c.id = %(id)s AND c.book_id = %(book_id)s;
 
 -- name: cards_named
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version, c.sale_id
 FROM cards_card c
 WHERE c.slot = ANY (%(slots)s::smallint[]) AND c.id = ANY (%(ids)s::uuid[]) AND c.book_id = %(book_id)s;
 
@@ -207,7 +217,7 @@ WHERE c.slot = ANY (%(slots)s::smallint[]) AND c.id = ANY (%(ids)s::uuid[]) AND 
 -- Of each programme the newest that fit, then the newest of those: every programme is one walk along its index.
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version, c.sale_id
 FROM cards_programme p
 CROSS JOIN LATERAL (
   SELECT * FROM cards_card
@@ -225,7 +235,7 @@ ORDER BY c.id DESC LIMIT %(limit)s;
 -- name: cards_by_last4
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version, c.sale_id
 FROM cards_card c
 WHERE c.slot = %(slot)s AND c.book_id = %(book_id)s AND c.number_last4 = %(last4)s
   AND (%(after_id)s::uuid IS NULL OR c.id < %(after_id)s)
@@ -240,7 +250,7 @@ ORDER BY c.id DESC LIMIT %(limit)s;
 -- name: cards_by_batch
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version, c.sale_id
 FROM cards_card c
 WHERE c.slot = %(slot)s AND c.batch_id = %(batch_id)s AND c.book_id = %(book_id)s
   AND (%(after_id)s::uuid IS NULL OR c.id < %(after_id)s)
@@ -257,7 +267,7 @@ SET status = %(status)s, status_reason = %(status_reason)s, activated_at = %(act
     expires_at = %(expires_at)s, customer_id = %(customer_id)s, registered_at = %(registered_at)s,
     loss_reported_at = %(loss_reported_at)s, loss_due_at = %(loss_due_at)s, lost_at = %(lost_at)s,
     gift_id = %(gift_id)s, replaces_id = %(replaces_id)s, replaced_by_id = %(replaced_by_id)s,
-    terms_version = %(terms_version)s, version = version + 1
+    terms_version = %(terms_version)s, sale_id = %(sale_id)s, version = version + 1
 WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s AND version = %(version)s;
 
 -- name: touch_accounts
@@ -309,6 +319,20 @@ UPDATE cards_card SET status = 'blocked', status_reason = 'operator', version = 
 WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) AND book_id = %(book_id)s AND status = ANY (%(blockable)s)
 RETURNING id, book_id, status, version;
 
+-- name: lock_cards
+SELECT id FROM cards_card WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: set_aside
+UPDATE cards_card SET sale_id = %(sale_id)s, version = version + 1
+WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) AND book_id = %(book_id)s AND status = 'issued'
+  AND customer_id IS NULL AND loss_reported_at IS NULL AND sale_id IS NULL
+RETURNING id, book_id, status, version;
+
+-- name: end_sale
+UPDATE cards_card SET sale_id = NULL, version = version + 1
+WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) AND book_id = %(book_id)s AND sale_id = %(sale_id)s
+RETURNING id, book_id, status, version;
+
 -- name: insert_events
 INSERT INTO cards_event (slot, card_id, id, book_id, kind, at, actor, reason, status, version, details)
 SELECT %(slot)s, e.card_id, e.id, e.book_id, %(kind)s, %(at)s, %(actor)s, %(reason)s, e.status, e.version, %(details)s
@@ -331,10 +355,38 @@ JOIN cards_card c ON c.slot = e.slot AND c.id = e.card_id
 WHERE e.slot = %(slot)s AND e.book_id = %(book_id)s AND e.kind = 'registered'
   AND e.details ->> 'customer_id' = %(customer_hex)s;
 
+-- name: tenures
+-- Which cards somebody has or had, and from when until when. Whose card it was first held it, unregistered, before.
+WITH card AS (
+  SELECT c.id, c.customer_id, c.registered_at FROM cards_card c
+  WHERE c.slot = %(slot)s AND c.book_id = %(book_id)s AND c.customer_id = %(customer_id)s
+  UNION
+  SELECT c.id, c.customer_id, c.registered_at FROM cards_event e
+  JOIN cards_card c ON c.slot = e.slot AND c.id = e.card_id
+  WHERE e.slot = %(slot)s AND e.book_id = %(book_id)s AND e.kind = 'registered'
+    AND e.details ->> 'customer_id' = %(customer_hex)s
+  UNION
+  SELECT c.id, c.customer_id, c.registered_at FROM cards_gift g
+  JOIN cards_card c ON c.slot = g.slot AND c.id = g.card_id
+  WHERE g.slot = %(slot)s AND g.book_id = %(book_id)s AND g.claimed_by = %(customer_id)s
+), holder AS (
+  SELECT e.card_id, e.at, (e.details ->> 'customer_id')::uuid AS customer_id FROM cards_event e
+  WHERE e.slot = %(slot)s AND e.card_id IN (SELECT id FROM card) AND e.kind IN ('registered', 'unbound')
+  UNION
+  SELECT g.card_id, g.ended_at, g.claimed_by FROM cards_gift g
+  WHERE g.slot = %(slot)s AND g.card_id IN (SELECT id FROM card) AND g.status = 'claimed'
+  UNION
+  SELECT id, registered_at, customer_id FROM card WHERE customer_id IS NOT NULL
+), tenure AS (
+  SELECT card_id, customer_id, CASE WHEN row_number() OVER w > 1 THEN at END AS begins, lead(at) OVER w AS ends
+  FROM holder WINDOW w AS (PARTITION BY card_id ORDER BY at NULLS FIRST)
+)
+SELECT card_id, begins, ends FROM tenure WHERE customer_id = %(customer_id)s ORDER BY card_id, begins NULLS FIRST;
+
 -- name: cards_by_customer
 SELECT c.slot, c.id, c.book_id, c.programme_id, c.batch_id, c.form, c.status, c.status_reason, c.number_last4,
        c.expires_at, c.created_at, c.activated_at, c.version, c.customer_id, c.registered_at, c.loss_reported_at,
-       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version
+       c.loss_due_at, c.lost_at, c.gift_id, c.replaces_id, c.replaced_by_id, c.terms_version, c.sale_id
 FROM cards_card c
 WHERE c.slot = %(slot)s AND c.customer_id = %(customer_id)s AND c.book_id = %(book_id)s
   AND (%(after_id)s::uuid IS NULL OR c.id < %(after_id)s)
@@ -464,9 +516,9 @@ WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s AND status = %(b
 
 -- name: left_behind
 -- Cards that were replaced and hold something again, without a transfer that is about to take it.
-SELECT c.book_id, c.id, c.replaced_by_id
+SELECT c.book_id, c.id
 FROM cards_card c
-WHERE c.slot = %(slot)s AND c.status = 'replaced'
+WHERE c.slot = %(slot)s AND c.status = 'replaced' AND c.id > %(after_id)s
   AND EXISTS (SELECT FROM ledger_account a WHERE a.slot = %(slot)s AND a.owner_id = c.id
               AND a.credits_posted - a.debits_posted > a.debits_pending)
   AND NOT EXISTS (SELECT FROM cards_transfer t WHERE t.slot = %(slot)s AND t.from_card_id = c.id

@@ -16,7 +16,7 @@ from kaquan.cards.fees import ACCOUNT as FEES
 from kaquan.cards.fees import plan_fee, replacement_fee_fen
 from kaquan.cards.issue import Press
 from kaquan.cards.life import plan_replacement
-from kaquan.cards.outcomes import REPLACEMENT_NOT_USABLE, missing
+from kaquan.cards.outcomes import CARD_IN_SALE, REPLACEMENT_NOT_USABLE, missing
 from kaquan.cards.store import Run, Write
 from kaquan.cards.transfer import begun_under, finish_transfer, new_transfer
 from kaquan.cards.types import (
@@ -53,7 +53,9 @@ class Claim(NamedTuple):
 
 
 def check_successor(old: Card, new: Card) -> Refusal | None:
-    """Whether a card of a batch can take ``old``'s place. Refused: ``replacement_not_usable``."""
+    """Whether a card of a batch can take ``old``'s place. Refused: ``card_in_sale``, ``replacement_not_usable``."""
+    if new.sale_id is not None:
+        return CARD_IN_SALE.refuse("new_card_id")
     usable = (
         new.status is CardStatus.ISSUED
         and new.programme_id == old.programme_id
@@ -87,8 +89,8 @@ async def replace_card(
     Without ``new_card_id`` a digital card is made for a digital one; a physical card takes one of a batch. The new card
     is the holder's; it has no PIN yet. What an authorization has set aside on the old card follows when it is given
     back, and so does what is refunded later.
-    Refused: ``not_found``, ``replacement_not_usable``, ``fee_not_covered``, the codes of cards that cannot be replaced,
-    ``busy`` (also when every number that was drawn is taken).
+    Refused: ``not_found``, ``card_in_sale``, ``replacement_not_usable``, ``fee_not_covered``, the codes of cards that
+    cannot be replaced, ``busy`` (also when every number that was drawn is taken).
     """
     slot = slot_of(card_id, slots)
     for _ in range(MAX_PLANS):

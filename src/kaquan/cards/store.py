@@ -24,6 +24,7 @@ from kaquan.cards.types import (
     CardEvent,
     CardForm,
     CardStatus,
+    Ending,
     Event,
     Fee,
     FeeKind,
@@ -35,12 +36,14 @@ from kaquan.cards.types import (
     ProgrammeTerms,
     Restriction,
     Search,
+    Tenure,
     TermsVersion,
     Transfer,
     TransferKind,
     TransferStatus,
 )
 from kaquan.kit.db import Connection, Params, Pool, constraint_of, load_queries
+from kaquan.kit.ids import Prefix, show_id
 from kaquan.ledger import (
     Account,
     AccountSpec,
@@ -146,7 +149,7 @@ async def post_programme(pool: Pool, programme: Programme, *, changed_by: str) -
 async def load_programmes(pool: Pool, book_id: int, search: Search, id_: UUID | None = None) -> list[Programme]:
     """Programmes with their acceptance, under the newest version of their terms."""
     rows = await _read(pool, "programmes", {**_criteria(book_id, search, id_), "version": None})
-    return await _programmes(pool, book_id, rows)
+    return await _programmes(pool, [book_id], rows)
 
 
 async def load_programme(pool: Pool, book_id: int, id_: UUID, *, version: int) -> Programme:
@@ -156,16 +159,16 @@ async def load_programme(pool: Pool, book_id: int, id_: UUID, *, version: int) -
     return _programme(row, frozenset(), frozenset())
 
 
-async def load_all_programmes(pool: Pool, book_id: int) -> list[Programme]:
-    """Every programme of a book under every version of its terms, the newest last, with its acceptance."""
-    return await _programmes(pool, book_id, await _read(pool, "programmes_of_book", {"book_id": book_id}))
+async def load_all_programmes(pool: Pool, book_ids: Sequence[int]) -> list[Programme]:
+    """Every programme of these books under every version of its terms, the newest last, with its acceptance."""
+    return await _programmes(pool, book_ids, await _read(pool, "programmes_of_books", {"book_ids": list(book_ids)}))
 
 
-async def _programmes(pool: Pool, book_id: int, rows: list[tuple[Any, ...]]) -> list[Programme]:
+async def _programmes(pool: Pool, book_ids: Sequence[int], rows: list[tuple[Any, ...]]) -> list[Programme]:
     accepts: dict[UUID, set[Acceptance]] = {row[0]: set() for row in rows}
     trades: dict[UUID, set[str]] = {row[0]: set() for row in rows}
     if rows:
-        params = {"book_id": book_id, "programmes": list(accepts)}
+        params = {"book_ids": list(book_ids), "programmes": list(accepts)}
         for programme_id, merchant_id, store_id in await _read(pool, "acceptances", params):
             accepts[programme_id].add((merchant_id, store_id))
         for programme_id, trade in await _read(pool, "accepted_trades", params):
@@ -177,6 +180,7 @@ def _programme(row: tuple[Any, ...], accepts: frozenset[Acceptance], trades: fro
     return Programme(
         **dict(zip(_SPLIT, row, strict=False)),
         **asdict(msgspec.convert(row[-1], ProgrammeTerms)),
+        ending=None if row[-4] is None else Ending(*row[len(_SPLIT) : -3]),
         version=row[-3],
         effective_from=row[-2],
         accepts=accepts,
@@ -389,9 +393,10 @@ async def load_batches(pool: Pool, book_id: int, search: Search, id_: UUID | Non
     return [_batch(row) for row in await _read(pool, "batches", _criteria(book_id, search, id_))]
 
 
-async def load_unfinished(pool: Pool) -> list[tuple[int, UUID]]:
-    """Book and id of the batches, of every book, that lack cards; the oldest first."""
-    return [(book_id, batch_id) for book_id, batch_id in await _read(pool, "unfinished_batches")]
+async def load_unfinished(pool: Pool, *, now: datetime | None) -> list[tuple[int, UUID]]:
+    """Book and id of the batches, of every book, that lack cards and whose programme goes on at ``now``; the oldest
+    first."""
+    return [(book_id, batch_id) for book_id, batch_id in await _read(pool, "unfinished_batches", {"now": now})]
 
 
 # --- cards
@@ -446,6 +451,12 @@ async def load_terms_of_customer(
         for programme_id, version in await _read(pool, "terms_of_customer", {**params, "slot": slot}):
             found.add((programme_id, version))
     return sorted(found)
+
+
+async def load_tenures(pool: Pool, *, book_id: int, slots: Sequence[int], customer_id: UUID) -> list[Tenure]:
+    """Every card that somebody has or had, and when."""
+    params = {"book_id": book_id, "customer_id": customer_id, "customer_hex": customer_id.hex}
+    return [Tenure(slot, *row) for slot in slots for row in await _read(pool, "tenures", {**params, "slot": slot})]
 
 
 class _NotDoneError(Exception):
@@ -540,6 +551,44 @@ async def change_card(connection: Connection, before: Card, after: Card) -> bool
 async def touch_pockets(connection: Connection, card: Card) -> None:
     """Make stale every decision on the card's pockets, in the caller's transaction."""
     await connection.execute(_QUERIES["touch_accounts"], {"slot": card.slot, "card_id": card.id})
+
+
+async def set_aside(
+    connection: Connection, hand: Hand, *, book_id: int, slot: int, card_ids: Sequence[UUID], sale_id: UUID
+) -> bool:
+    """Set cards of one slot aside for a sale, in the caller's transaction; whether all of them could be."""
+    ids = list(card_ids)
+    await connection.execute(_QUERIES["lock_cards"], {"slot": slot, "ids": ids})
+    params = {"slot": slot, "ids": ids, "book_id": book_id, "sale_id": sale_id}
+    changed = await _rows(connection, "set_aside", params)
+    await _add_sale_events(connection, hand, CardEvent.SET_ASIDE, changed, slot=slot, sale_id=sale_id)
+    return len(changed) == len(ids)
+
+
+async def end_sale(
+    connection: Connection,
+    hand: Hand,
+    kind: CardEvent,
+    *,
+    book_id: int,
+    slot: int,
+    card_ids: Sequence[UUID],
+    sale_id: UUID,
+) -> None:
+    """Cards of one slot are set aside for a sale no more, in the caller's transaction; others stay as they are."""
+    ids = list(card_ids)
+    await connection.execute(_QUERIES["lock_cards"], {"slot": slot, "ids": ids})
+    params = {"slot": slot, "ids": ids, "book_id": book_id, "sale_id": sale_id}
+    changed = await _rows(connection, "end_sale", params)
+    await _add_sale_events(connection, hand, kind, changed, slot=slot, sale_id=sale_id)
+
+
+async def _add_sale_events(
+    connection: Connection, hand: Hand, kind: CardEvent, changed: Sequence[tuple[Any, ...]], *, slot: int, sale_id: UUID
+) -> None:
+    if changed:
+        details = {"sale_id": show_id(Prefix.SALE, sale_id)}
+        await _add_changes(connection, hand, kind, changed, slot=slot, at=hand.clock.now(), details=details)
 
 
 async def load_sealed_number(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> bytes | None:
@@ -900,10 +949,10 @@ async def has_transfer(connection: Connection, *, book_id: int, slots: Sequence[
     return bool(row[0])
 
 
-async def load_left_behind(pool: Pool, *, slot: int, limit: int) -> list[tuple[int, UUID, UUID]]:
-    """Replaced cards that hold something again: book, card, successor."""
-    rows = await _read(pool, "left_behind", {"slot": slot, "limit": limit})
-    return [(book_id, card_id, successor_id) for book_id, card_id, successor_id in rows]
+async def load_left_behind(pool: Pool, *, slot: int, after_id: UUID, limit: int) -> list[tuple[int, UUID]]:
+    """Replaced cards behind ``after_id`` that hold something again: book and card."""
+    rows = await _read(pool, "left_behind", {"slot": slot, "after_id": after_id, "limit": limit})
+    return [(book_id, card_id) for book_id, card_id in rows]
 
 
 async def load_holdings(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> list[Holding]:

@@ -218,7 +218,9 @@ class Mover:
             await store.post_together(pool, store.change_transfer(transfer, done))
             return
         if slot == target_slot:
-            move = plan_across(giving, taking, transaction_id=now_id, at=at)
+            move = plan_across(
+                giving, taking, transaction_id=now_id, at=at, is_capped=transfer.kind is TransferKind.BALANCE
+            )
             after = replace(
                 transfer, status=TransferStatus.COMPLETED, amount_fen=move.amount_fen, out_id=now_id, finished_at=at
             )
@@ -370,15 +372,34 @@ async def finish_transfers(pool: Pool, clock: Clock, ids: Ids, *, slots: tuple[i
         for transfer in await store.load_unfinished_transfers(pool, slot=slot, until=until, limit=CHUNK):
             finished = await finish_transfer(pool, hand, slots=slots, transfer=transfer)
             done += isinstance(finished, Transfer)
-        for book_id, card_id, successor_id in await store.load_left_behind(pool, slot=slot, limit=CHUNK):
+        done += await _send_after(pool, hand, slots, slot)
+    return done
+
+
+async def _send_after(pool: Pool, hand: Hand, slots: tuple[int, ...], slot: int) -> int:
+    """Send what came back to replaced cards of a slot to the cards that have their place now; how many."""
+    done, after = 0, UUID(int=0)
+    while left := await store.load_left_behind(pool, slot=slot, after_id=after, limit=CHUNK):
+        for book_id, card_id in left:
             source = await store.load_card(pool, book_id=book_id, slot=slot, card_id=card_id)
             assert source is not None, "cards are never removed"
-            target_slot = slot_of(successor_id, slots)
-            target = await store.load_card(pool, book_id=book_id, slot=target_slot, card_id=successor_id)
-            if target is not None and target.status is CardStatus.CLOSED:
-                continue  # closed cards hold nothing: it stays where it came back to
-            transfer = new_transfer(hand, TransferKind.FORWARD, source=source, target_id=successor_id)
+            target = await last_successor(pool, slots, source)
+            if target.status is CardStatus.CLOSED:
+                continue  # nobody has it any more: it stays where it came back to until it is released to its holder
+            transfer = new_transfer(hand, TransferKind.FORWARD, source=source, target_id=target.id)
             await store.post_together(pool, store.add_transfer(transfer))
             finished = await finish_transfer(pool, hand, slots=slots, transfer=transfer)
             done += isinstance(finished, Transfer)
+        after = left[-1][1]
     return done
+
+
+async def last_successor(pool: Pool, slots: tuple[int, ...], card: Card) -> Card:
+    """The card that has a card's place now, through all replacements; itself, if it was never replaced."""
+    while card.status is CardStatus.REPLACED:
+        assert card.replaced_by_id is not None, "a replaced card names its successor"
+        slot = slot_of(card.replaced_by_id, slots)
+        found = await store.load_card(pool, book_id=card.book_id, slot=slot, card_id=card.replaced_by_id)
+        assert found is not None, "cards are never removed"
+        card = found
+    return card

@@ -1,6 +1,6 @@
 """What cards are made of: programmes, batches, cards, and what is asked of them."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -68,6 +68,13 @@ class CardEvent(StrEnum):
     CLOSED = "closed"
     EXPIRED = "expired"
     EXTENDED = "extended"
+    SET_ASIDE = "set_aside"
+    """For a sale: until it is delivered nothing else is done with it."""
+    SALE_ENDED = "sale_ended"
+    """It was set aside for a sale that came to nothing."""
+    SOLD = "sold"
+    RELEASED = "released"
+    """Value that nobody could use any more left it for its holder."""
     PIN_SET = "pin_set"
     PIN_CHANGED = "pin_changed"
     PIN_LOCKED = "pin_locked"
@@ -172,10 +179,18 @@ class Clauses(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fees(msgspec.Struct, frozen=True, kw_only=True):
-    """What the holder pays the issuer for a service, out of the card; 0 is nothing. Only what is really charged stands
-    here: the fee for a new card in the place of one that is in use or lost."""
+    """What is paid to the issuer for a service; 0 is nothing.
+
+    Out of the card: ``replacement_fen`` for a new card in the place of one that is in use or lost, and ``dormancy_fen``
+    for each month once nothing has moved on it for ``dormancy_after_months``. Beside what is paid for value, and never
+    on the card: ``issue_fen`` for a card that is sold, ``load_fen`` for a load or a top-up.
+    """
 
     replacement_fen: int = 0
+    issue_fen: int = 0
+    load_fen: int = 0
+    dormancy_fen: int = 0
+    dormancy_after_months: int = 0
 
 
 class ProgrammeTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,6 +212,33 @@ class ProgrammeTerms(msgspec.Struct, frozen=True, kw_only=True):
     clauses: Clauses = Clauses()
     fees: Fees = Fees()
     activation: Activation = Activation.DIRECT
+
+
+class ProgrammeStatus(StrEnum):
+    """Whether a programme goes on."""
+
+    ACTIVE = "active"
+    ENDING = "ending"
+    """Its end is announced; everything goes on until it stops."""
+    STOPPED = "stopped"
+    """Nothing is sold, issued, activated or loaded any more; the cards are used up."""
+    ENDED = "ended"
+    """The last day is over: nothing is spent. What is left is owed, and refunded."""
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """The announced end of a programme. ``ends_at`` is the end of ``last_day`` where the issuer is."""
+
+    id: UUID
+    announced_at: datetime
+    stops_at: datetime
+    last_day: date
+    ends_at: datetime
+
+    def status_at(self, now: datetime) -> ProgrammeStatus:
+        if now < self.stops_at:
+            return ProgrammeStatus.ENDING
+        return ProgrammeStatus.STOPPED if now < self.ends_at else ProgrammeStatus.ENDED
 
 
 class NewProgramme(ProgrammeTerms, frozen=True, kw_only=True):
@@ -223,8 +265,8 @@ class Programme(msgspec.Struct, frozen=True):
     ``denominations_fen`` and ``custom_range_fen`` (least, most) are the face values that cards are sold with (neither:
     any); what is paid for one is another matter. ``restricted_to`` says where the restricted pocket is spent (None:
     cards have none). ``activation`` says whether a card comes to life and to value by a paid sale alone. These terms
-    are ``version``, in force since ``effective_from``. ``accepts`` and ``accepted_trades`` are the same under every
-    version; ``outsiders`` are merchants of those trades whose legal entity does not fit the mode.
+    are ``version``, in force since ``effective_from``. ``accepts``, ``accepted_trades`` and ``ending`` are the same
+    under every version; ``outsiders`` are merchants of those trades whose legal entity does not fit the mode.
     """
 
     id: UUID
@@ -257,6 +299,11 @@ class Programme(msgspec.Struct, frozen=True):
     outsiders: frozenset[UUID] = frozenset()
     fees: Fees = Fees()
     activation: Activation = Activation.DIRECT
+    ending: Ending | None = None
+
+    def status_at(self, now: datetime) -> ProgrammeStatus:
+        """Whether the programme goes on."""
+        return ProgrammeStatus.ACTIVE if self.ending is None else self.ending.status_at(now)
 
     def accepts_at(self, merchant_id: UUID, store_id: UUID, trade: str | None = None) -> bool:
         """Whether its cards are taken at this store of this merchant, which deals in ``trade``."""
@@ -352,6 +399,8 @@ class Card(msgspec.Struct, frozen=True):
     replaced_by_id: UUID | None = None
     terms_version: int = 1
     """The version of its programme's terms that it was issued under."""
+    sale_id: UUID | None = None
+    """The sale that it is set aside for, until that delivers it or ends."""
 
     @property
     def card_class(self) -> CardClass:
@@ -388,6 +437,15 @@ class Event(msgspec.Struct, frozen=True):
     status: CardStatus | None
     version: int | None
     details: dict[str, Any]
+
+
+class Tenure(msgspec.Struct, frozen=True):
+    """When a card was somebody's: from ``begins`` (None: since it was made) to before ``ends`` (None: it still is)."""
+
+    slot: int
+    card_id: UUID
+    begins: datetime | None
+    ends: datetime | None
 
 
 class TransferKind(StrEnum):
@@ -437,10 +495,11 @@ class FeeKind(StrEnum):
     """What a fee was for."""
 
     REPLACEMENT = "replacement"
+    DORMANCY = "dormancy"
 
 
 class Fee(msgspec.Struct, frozen=True):
-    """A fee that a card paid; ``id`` is that of its transaction, ``transfer_id`` that of the replacement's balance."""
+    """A fee that a card paid; ``id`` is that of its transaction, ``transfer_id`` that of a replacement's balance."""
 
     slot: int
     id: UUID
@@ -449,7 +508,7 @@ class Fee(msgspec.Struct, frozen=True):
     kind: FeeKind
     amount_fen: int
     currency: str
-    transfer_id: UUID
+    transfer_id: UUID | None
     charged_at: datetime
 
 
@@ -537,12 +596,14 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A production run to be made."""
+    """A production run to be made. ``face_fen`` is the face value that its cards are made for, None: any of their
+    terms."""
 
     programme_id: UUID
     name: str
     form: CardForm
     card_count: int
+    face_fen: int | None = None
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -559,3 +620,5 @@ class Batch(msgspec.Struct, frozen=True):
     finished_at: datetime | None
     terms_version: int = 1
     """Of all of its cards."""
+    face_fen: int | None = None
+    """The only face value that they are sold with; None: any of their terms."""

@@ -3,12 +3,13 @@ refund; refunds are paid out.
 
 It moves value only out of a card's pockets into the issuer's accounts, and back by an extension, through the ledger's
 posting call. Everything that law decides comes in as :class:`RefundRules`, with its source; no figure is in code. It
-never takes a fee, never makes expired value income, and never speaks to a bank: a payout is an instruction with
-evidence, made by one person and confirmed by another.
+takes no fee but that of cards which nobody uses, where terms and law allow it, never makes expired value income, and
+never speaks to a bank: a payout is an instruction with evidence, made by one person and confirmed by another.
 """
 
 from kaquan.closing.close import close_card, get_closure, get_quote, loads_of, quote_holding
 from kaquan.closing.dormancy import find_dormant
+from kaquan.closing.dormancy_fee import charge_dormancy_fees
 from kaquan.closing.expire_lots import LOOK_BACK, expire_lots
 from kaquan.closing.extend import extend_lots
 from kaquan.closing.law import refund_rules
@@ -22,7 +23,9 @@ from kaquan.closing.refund_quote import (
     quote_refund,
 )
 from kaquan.closing.refund_rules import Cause, Figure, RefundRules, RulesError, read_refund_rules
+from kaquan.closing.release import release_value
 from kaquan.closing.remind import remind_of_ends
+from kaquan.closing.return_swept import return_swept
 from kaquan.closing.terms import get_terms, set_terms
 from kaquan.closing.types import (
     Closed,
@@ -35,6 +38,7 @@ from kaquan.closing.types import (
     PayoutSearch,
     PayoutStatus,
     RefundAsk,
+    Released,
     RulesOf,
     Terms,
 )
@@ -57,9 +61,11 @@ __all__ = [
     "RefundFacts",
     "RefundQuote",
     "RefundRules",
+    "Released",
     "RulesError",
     "RulesOf",
     "Terms",
+    "charge_dormancy_fees",
     "close_card",
     "expire_lots",
     "extend_lots",
@@ -78,8 +84,10 @@ __all__ = [
     "quote_refund",
     "read_refund_rules",
     "refund_rules",
+    "release_value",
     "remind_of_ends",
     "replace_payout",
+    "return_swept",
     "reveal_payee",
     "set_terms",
 ]

@@ -15,7 +15,7 @@ import msgspec
 
 from kaquan.cards import Pocket, end_card, has_transfer, plan_closing, touch_pockets
 from kaquan.closing import store
-from kaquan.closing.days import day_of
+from kaquan.closing.days import day_of, months_after
 from kaquan.closing.events import CARD_CLOSED
 from kaquan.closing.once import Decision, carry_out
 from kaquan.closing.outcomes import (
@@ -25,10 +25,12 @@ from kaquan.closing.outcomes import (
     CASH_NOT_ALLOWED,
     PAYEE_NOT_HOLDER,
     QUOTE_CHANGED,
+    REDEMPTION_NOT_ALLOWED,
+    REDEMPTION_TOO_EARLY,
     REFUND_RULE_MISSING,
 )
 from kaquan.closing.refund_quote import LoadFacts, RefundFacts, RefundQuote, quote_refund
-from kaquan.closing.refund_rules import Cause, RefundRules, RulesError
+from kaquan.closing.refund_rules import Cause, RefundRules, RulesError, cite
 from kaquan.closing.types import (
     Closed,
     Holding,
@@ -52,9 +54,6 @@ from kaquan.notices import NewNotice
 from kaquan.parties.staff import Approve
 from kaquan.parties.trail import Actor, new_action, write_action
 from kaquan.vault import Keyring
-
-SEAL_PREFIX = b"closing payee "
-"""Before the id in what a sealed payee is bound to, so that it opens as nothing else."""
 
 ACCOUNTS = ("refund_payable", "forfeited_value", "bonus_expense", "refund_interest")
 
@@ -116,7 +115,8 @@ def quote_holding(
     """The refund of a card as it is, calculated for today.
 
     Refused: ``card_has_authorizations``, ``card_has_transfer``, ``invalid_field`` (requested_on, ended_on, discounts),
-    what closing a card is refused for, and what the calculator refuses.
+    ``redemption_not_allowed``, ``redemption_too_early``, what closing a card is refused for, and what the calculator
+    refuses.
     """
     after = plan_closing(holding.card)
     if isinstance(after, Refusal):
@@ -136,6 +136,10 @@ def quote_holding(
         )
     if isinstance(rules, RulesError):
         return REFUND_RULE_MISSING.refuse("cause", what=rules.name)
+    if ask.cause is Cause.HOLDER:
+        refused = check_redemption(rules, min((load.facts.paid_on for load in loads), default=today), today=today)
+        if refused is not None:
+            return refused
     return quote_refund(
         rules,
         RefundFacts(
@@ -149,6 +153,24 @@ def quote_holding(
             goods_fen=ask.goods_fen,
         ),
     )
+
+
+def check_redemption(rules: RefundRules, bought_on: date, *, today: date) -> Refusal | None:
+    """Whether a holder may have a card of this purchase refunded because they wish it.
+
+    The purchase is the first load that is on the card. Refused: ``redemption_not_allowed``, ``redemption_too_early``.
+    """
+    if rules.barred is not None:
+        return REDEMPTION_NOT_ALLOWED.refuse("cause", rule=rules.barred.rule_id, source=rules.barred.source)
+    if rules.wait is None:
+        return None
+    earliest = months_after(bought_on, rules.wait.value)
+    if today >= earliest:
+        return None
+    return REDEMPTION_TOO_EARLY.refuse(
+        "cause", earliest=earliest.isoformat(), months=rules.wait.value, rule=rules.wait.rule.rule_id,
+        source=rules.wait.rule.source,
+    )  # fmt: skip
 
 
 def check_payee(payee: Payee | None, amount_fen: int, rules: RefundRules) -> Refusal | None:
@@ -167,9 +189,14 @@ def check_payee(payee: Payee | None, amount_fen: int, rules: RefundRules) -> Ref
                 "payee.method",
                 amount_fen=amount_fen,
                 limit_fen=0 if limit is None else limit.value,
-                rule_id="-" if limit is None else limit.rule.rule_id,
+                **cite(None if limit is None else limit.rule),
             )
         return None
+    return check_account(payee)
+
+
+def check_account(payee: Payee) -> Refusal | None:
+    """Whether a payee names an account in the holder's own name. Refused: ``invalid_field``, ``payee_not_holder``."""
     for name in ("account_name", "account_number", "bank_name"):
         if getattr(payee, name) is None:
             return INVALID_FIELD.refuse(
@@ -443,7 +470,7 @@ def make_payout(
         method=payee.method,
         currency=programme.currency,
         amount_fen=amount_fen,
-        payee_sealed=keyring.seal(msgspec.json.encode(payee), SEAL_PREFIX + id_.bytes),
+        payee_sealed=keyring.seal(msgspec.json.encode(payee), store.SEAL_PREFIX + id_.bytes),
         account_last4=payee.account_number[-4:] if payee.account_number is not None else None,
         payable_account_id=payable_account_id,
         due_on=due_on,

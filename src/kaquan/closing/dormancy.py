@@ -1,4 +1,4 @@
-"""Find dormant cards: value that nobody has moved for long. The holder is told; no fee is taken.
+"""Find dormant cards: value that nobody has moved for long. The holder is told; a fee is another matter.
 
 A movement is any transaction on the card's pockets but the sweep of an expired lot; a card that never moved counts
 from its activation.

@@ -1,11 +1,21 @@
 """What the law, and the issuer's house, say of a refund: asked of policy, as named values with rule and source."""
 
+from collections.abc import Callable
 from datetime import date
 from uuid import UUID
 
 from kaquan.cards import Card, CardForm, Pocket, Programme, jurisdiction_of, scheme_of
 from kaquan.closing import store
-from kaquan.closing.refund_rules import Cause, Figure, Pricing, RefundRules, RulesError, read_refund_rules
+from kaquan.closing.refund_rules import (
+    Cause,
+    Figure,
+    Limit,
+    Pricing,
+    RefundRules,
+    Rule,
+    RulesError,
+    read_refund_rules,
+)
 from kaquan.closing.types import Holding, RulesOf
 from kaquan.kit.db import Pool
 from kaquan.kit.outcomes import Refusal
@@ -107,20 +117,44 @@ def legal_figures(policy: Policy, book_id: int, issuer_id: UUID, question: Quest
     return figures
 
 
+RulesAt = Callable[[Holding, date], RefundRules | RulesError]
+"""The rules by which a card of one programme is refunded on a day, or what they lack."""
+
+
+async def programme_rules(pool: Pool, policy: Policy, programme: Programme) -> RulesAt:
+    """The rules of a programme's refunds as it is now: read once for any number of its cards."""
+    issuer = await get_issuer(pool, book_id=programme.book_id, id_=programme.issuer_id)
+    assert not isinstance(issuer, Refusal), "a programme has an issuer"
+    terms = await store.load_terms(pool, book_id=programme.book_id, programme_id=programme.id)
+
+    def rules_at(holding: Holding, on: date) -> RefundRules | RulesError:
+        question = of_card(law_question(issuer, programme, on=on), holding)
+        law = legal_figures(policy, programme.book_id, issuer.id, question)
+        try:
+            rules = read_refund_rules(() if terms is None else terms.refund_values, law)
+        except RulesError as missing:
+            return missing
+        return with_redemption(policy, programme.book_id, issuer.id, question, rules)
+
+    return rules_at
+
+
+def with_redemption(
+    policy: Policy, book_id: int, issuer_id: UUID, question: Question, rules: RefundRules
+) -> RefundRules:
+    """The rules with what the law says of when a holder who wishes may be refunded at all (CN-MP-RED-01)."""
+    wait = policy.ask(book_id, issuer_id, question._replace(metric=Metric.REDEMPTION_WAIT_MONTHS))
+    allowed = policy.ask(book_id, issuer_id, question._replace(metric=Metric.REDEMPTION_ALLOWED))
+    return rules._replace(
+        wait=None if wait is None else Limit(wait.number, Rule(wait.rule_id, show_source(wait.rule))),
+        barred=None if allowed is None or allowed.yes else Rule(allowed.rule_id, show_source(allowed.rule)),
+    )
+
+
 def refund_rules(pool: Pool, policy: Policy) -> RulesOf:
     """The rules of a card's refund: the law where its issuer issues, and what its programme says besides or better."""
 
     async def rules_of(holding: Holding, on: date) -> RefundRules | RulesError:
-        programme = holding.programme
-        issuer = await get_issuer(pool, book_id=programme.book_id, id_=programme.issuer_id)
-        assert not isinstance(issuer, Refusal), "a programme has an issuer"
-        terms = await store.load_terms(pool, book_id=programme.book_id, programme_id=programme.id)
-        law = legal_figures(
-            policy, programme.book_id, issuer.id, of_card(law_question(issuer, programme, on=on), holding)
-        )
-        try:
-            return read_refund_rules(() if terms is None else terms.refund_values, law)
-        except RulesError as missing:
-            return missing
+        return (await programme_rules(pool, policy, holding.programme))(holding, on)
 
     return rules_of

@@ -7,10 +7,21 @@ REFUND_RULE_MISSING = outcome(
     en="The programme has no rule for this refund: {what}. Set it in its closing terms.",
     zh="该卡种缺少本次退款所需的规则：{what}，请先在退卡条款中设置。",
 )  # fmt: skip
+REDEMPTION_NOT_ALLOWED = outcome(
+    "redemption_not_allowed", http=409, iso="57",
+    en="A holder who wishes cannot have this card refunded ({rule}, {source}).",
+    zh="该类卡不可应持卡人要求赎回（{rule}，{source}）。",
+)  # fmt: skip
+REDEMPTION_TOO_EARLY = outcome(
+    "redemption_too_early", http=409, iso="57",
+    en="A holder who wishes can have this card refunded {months} months after its purchase, from {earliest} on "
+    "({rule}, {source}).",
+    zh="购卡满 {months} 个月后方可应持卡人要求赎回，最早 {earliest}（{rule}，{source}）。",
+)  # fmt: skip
 COOLING_OFF_OVER = outcome(
     "cooling_off_over", http=409, iso="12",
-    en="The time to withdraw is over (last day: {last_day}); name another cause.",
-    zh="冷静期已过（截止日：{last_day}），请选择其他原因。",
+    en="The time to withdraw is over (last day: {last_day}, {basis}); name another cause.",
+    zh="冷静期已过（截止日：{last_day}，{basis}），请选择其他原因。",
 )  # fmt: skip
 COSTS_NOT_DEDUCTIBLE = outcome(
     "costs_not_deductible", http=409, iso="12",
@@ -39,8 +50,8 @@ PAYEE_NOT_HOLDER = outcome(
 )  # fmt: skip
 CASH_NOT_ALLOWED = outcome(
     "cash_not_allowed", http=409, iso="12",
-    en="{amount_fen} may not be paid out in cash; the limit is {limit_fen} ({rule_id}).",
-    zh="{amount_fen} 不得以现金退付，现金上限为 {limit_fen}（{rule_id}）。",
+    en="{amount_fen} may not be paid out in cash; the limit is {limit_fen} ({basis}).",
+    zh="{amount_fen} 不得以现金退付，现金上限为 {limit_fen}（{basis}）。",
 )  # fmt: skip
 PAYOUT_NOT_PENDING = outcome(
     "payout_not_pending", http=409, iso="12",
@@ -53,6 +64,10 @@ PAYOUT_NOT_FAILED = outcome(
 NOTHING_TO_EXTEND = outcome(
     "nothing_to_extend", http=409, iso="12",
     en="No lot of the card that holds value ends before that day.", zh="该卡没有在此日期之前到期且仍有余额的批次。",
+)  # fmt: skip
+NOTHING_TO_RELEASE = outcome(
+    "nothing_to_release", http=409, iso="12",
+    en="Nothing lies on this card that nobody can use: {why}.", zh="该卡没有滞留余额：{why}。",
 )  # fmt: skip
 CARD_NOT_CLOSED = outcome(
     "card_not_closed", http=404, iso="25",

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from kaquan.closing import store
-from kaquan.closing.close import SEAL_PREFIX, check_payee, is_same_name, make_payout
+from kaquan.closing.close import check_payee, is_same_name, make_payout
 from kaquan.closing.days import day_of
 from kaquan.closing.events import PAYOUT_FAILED, PAYOUT_PAID
 from kaquan.closing.once import Decision, carry_out
@@ -306,4 +306,4 @@ async def replace_payout(
 
 
 def _open_payee(keyring: Keyring, payout: Payout) -> Payee:
-    return msgspec.json.decode(keyring.open(payout.payee_sealed, SEAL_PREFIX + payout.id.bytes), type=Payee)
+    return msgspec.json.decode(keyring.open(payout.payee_sealed, store.SEAL_PREFIX + payout.id.bytes), type=Payee)

@@ -13,9 +13,10 @@ ON CONFLICT ON CONSTRAINT closing_terms_pkey DO UPDATE
 SET remind_days = excluded.remind_days, dormant_months = excluded.dormant_months,
     refund_values = excluded.refund_values, changed_at = excluded.changed_at;
 
--- name: holding
--- Every pocket with every lot and what was swept of it: one statement, hence one moment, that of the versions.
-SELECT a.id, a.kind, a.version, a.credits_posted - a.debits_posted, a.debits_pending, l.lot, l.origin_transaction_id,
+-- name: holdings
+-- Every pocket of some cards with every lot and what was swept of it: one statement, hence one moment, that of the
+-- versions.
+SELECT a.owner_id, a.id, a.kind, a.version, a.credits_posted - a.debits_posted, a.debits_pending, l.lot, l.origin_transaction_id,
        t.effective_at, l.paid_fen, l.given_fen, l.expires_at, l.remaining_fen, l.reserved_fen,
        coalesce((SELECT json_agg(json_build_array(e.transaction_id, e.source_account_id, e.amount_fen, e.returned_fen)
                                  ORDER BY e.transaction_id)
@@ -24,7 +25,7 @@ SELECT a.id, a.kind, a.version, a.credits_posted - a.debits_posted, a.debits_pen
 FROM ledger_account a
 LEFT JOIN ledger_lot l ON l.slot = a.slot AND l.account_id = a.id
 LEFT JOIN ledger_transaction t ON t.slot = a.slot AND t.id = l.origin_transaction_id
-WHERE a.slot = %(slot)s AND a.owner_id = %(card_id)s AND a.book_id = %(book_id)s AND a.lotted
+WHERE a.slot = %(slot)s AND a.owner_id = ANY (%(cards)s::uuid[]) AND a.book_id = %(book_id)s AND a.lotted
 ORDER BY a.id, l.lot;
 
 -- name: effective_at
@@ -138,10 +139,80 @@ ORDER BY d.card_id
 ON CONFLICT ON CONSTRAINT closing_dormancy_pkey DO NOTHING
 RETURNING notice_id;
 
+-- name: fee_programmes
+-- Programmes of which some version of the terms lets cards pay for not being used.
+SELECT DISTINCT programme_id FROM cards_programme_terms
+WHERE coalesce((terms -> 'fees' ->> 'dormancy_fen')::bigint, 0) > 0;
+
+-- name: next_fee_cards
+SELECT id FROM cards_card
+WHERE slot = %(slot)s AND id > %(after)s AND status = 'active' AND programme_id = ANY (%(programmes)s::uuid[])
+ORDER BY id LIMIT %(limit)s;
+
+-- name: fee_cards
+-- Of these cards those that have not moved for the months of their terms. Neither the sweep of a lot nor a fee moves one.
+SELECT c.id, c.book_id, c.programme_id, c.terms_version, c.customer_id IS NOT NULL, i.time_zone, p.currency, f.fen
+FROM cards_card c
+JOIN cards_programme_terms t ON t.programme_id = c.programme_id AND t.version = c.terms_version
+JOIN cards_programme p ON p.book_id = c.book_id AND p.id = c.programme_id
+JOIN parties_issuer i ON i.book_id = p.book_id AND i.id = p.issuer_id
+CROSS JOIN LATERAL (
+  SELECT coalesce((t.terms -> 'fees' ->> 'dormancy_fen')::bigint, 0) AS fen,
+         coalesce((t.terms -> 'fees' ->> 'dormancy_after_months')::integer, 0) AS months
+) AS f
+CROSS JOIN LATERAL (
+  SELECT sum(a.credits_posted - a.debits_posted)::bigint AS fen, array_agg(a.id) AS accounts FROM ledger_account a
+  WHERE a.slot = c.slot AND a.owner_id = c.id AND a.lotted
+) AS held
+CROSS JOIN LATERAL (
+  SELECT greatest(c.activated_at, max(newest.at)) AS at
+  FROM unnest(held.accounts) AS pocket (id)
+  CROSS JOIN LATERAL (
+    (SELECT x.recorded_at AS at FROM ledger_entry e JOIN ledger_transaction x ON x.slot = c.slot AND x.id = e.transaction_id
+     WHERE e.slot = c.slot AND e.debit_account = pocket.id AND x.kind NOT IN ('lot_expiry', 'fee')
+     ORDER BY e.transaction_id DESC LIMIT 1)
+    UNION ALL
+    (SELECT x.recorded_at FROM ledger_entry e JOIN ledger_transaction x ON x.slot = c.slot AND x.id = e.transaction_id
+     WHERE e.slot = c.slot AND e.credit_account = pocket.id
+     ORDER BY e.transaction_id DESC LIMIT 1)
+  ) AS newest
+) AS moved
+WHERE c.slot = %(slot)s AND c.id = ANY (%(cards)s::uuid[]) AND f.fen > 0 AND held.fen > 0 AND moved.at IS NOT NULL
+  AND ((moved.at AT TIME ZONE i.time_zone) + make_interval(months => f.months)) AT TIME ZONE i.time_zone <= %(now)s;
+
+-- name: fee_months
+SELECT card_id, month, amount_fen, settled_at FROM closing_dormancy_fee
+WHERE slot = %(slot)s AND card_id = ANY (%(cards)s::uuid[]) AND month >= %(since)s;
+
+-- name: insert_fee_month
+INSERT INTO closing_dormancy_fee (slot, card_id, month, book_id, amount_fen, notice_id, told_at)
+VALUES (%(slot)s, %(card_id)s, %(month)s, %(book_id)s, %(amount_fen)s, %(notice_id)s, %(at)s)
+ON CONFLICT ON CONSTRAINT closing_dormancy_fee_pkey DO NOTHING;
+
+-- name: settle_fee_month
+UPDATE closing_dormancy_fee SET fee_id = %(fee_id)s, failure = %(failure)s, settled_at = %(at)s
+WHERE slot = %(slot)s AND card_id = %(card_id)s AND month = %(month)s AND settled_at IS NULL;
+
 -- name: return_swept
 UPDATE closing_expired_lot e SET returned_fen = e.returned_fen + r.part_fen
 FROM unnest(%(transactions)s::uuid[], %(before)s::bigint[], %(parts)s::bigint[]) AS r (transaction_id, before, part_fen)
 WHERE e.slot = %(slot)s AND e.transaction_id = r.transaction_id AND e.returned_fen = r.before;
+
+-- name: swept_behind
+SELECT e.book_id, e.card_id, a.version, e.transaction_id, e.account_id, e.lot, e.source_account_id, e.amount_fen,
+       e.returned_fen
+FROM closing_expired_lot e
+JOIN cards_card c ON c.slot = e.slot AND c.id = e.card_id
+JOIN ledger_account a ON a.slot = e.slot AND a.id = e.account_id
+WHERE e.slot = %(slot)s AND e.returned_fen < e.amount_fen AND c.status = 'replaced'
+  AND e.card_id > %(after)s  -- if after
+ORDER BY e.card_id, e.transaction_id LIMIT %(limit)s;
+
+-- name: insert_release
+INSERT INTO closing_release
+  (slot, transaction_id, book_id, card_id, amount_fen, given_fen, reason, approval_id, released_by, released_at)
+VALUES (%(slot)s, %(transaction_id)s, %(book_id)s, %(card_id)s, %(amount_fen)s, %(given_fen)s, %(reason)s,
+        %(approval_id)s, %(released_by)s, %(at)s);
 
 -- name: swept_of_lots
 SELECT (SELECT coalesce(sum(e.amount_fen - e.returned_fen), 0)::bigint

@@ -20,7 +20,7 @@ from uuid import UUID
 import msgspec
 
 from kaquan.closing.outcomes import COOLING_OFF_OVER, COSTS_NOT_DEDUCTIBLE, REFUND_RULE_MISSING
-from kaquan.closing.refund_rules import Cause, CauseRule, Limit, Pricing, RefundRules, Rule
+from kaquan.closing.refund_rules import Cause, CauseRule, Limit, Pricing, RefundRules, Rule, cite
 from kaquan.kit.money import allocate
 from kaquan.kit.outcomes import Refusal
 
@@ -143,7 +143,11 @@ def quote_refund(rules: RefundRules, facts: RefundFacts) -> RefundQuote | Refusa
         counted.append(_Counted(load, cause, rule, refund_fen))
     if facts.cause is Cause.WITHDRAWAL and not any(one.cause is Cause.WITHDRAWAL for one in counted):
         last = max((last_day(load.paid_on, longest) for load in loads if longest is not None), default=None)
-        return COOLING_OFF_OVER.refuse("cause", last_day="-" if last is None else last.isoformat())
+        return COOLING_OFF_OVER.refuse(
+            "cause",
+            last_day="-" if last is None else last.isoformat(),
+            **cite(None if longest is None else longest.rule),
+        )
     if facts.costs_fen and (rules.costs is None or facts.cause is not Cause.WITHDRAWAL):
         return COSTS_NOT_DEDUCTIBLE.refuse("costs_fen")
     refunds = _deduct(rules, facts, counted, lines)

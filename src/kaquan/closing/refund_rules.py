@@ -61,6 +61,18 @@ class Limit(NamedTuple):
     rule: Rule
 
 
+def cite(rule: Rule | None) -> dict[str, str]:
+    """The details of a refusal that a rule asks for; None: no rule says anything of it."""
+    if rule is None:
+        return {"basis": "no rule allows any", "basis_zh": "无规则允许"}
+    return {
+        "rule": rule.rule_id,
+        "source": rule.source,
+        "basis": f"rule {rule.rule_id}: {rule.source}",
+        "basis_zh": f"规则 {rule.rule_id}：{rule.source}",
+    }
+
+
 class CauseRule(NamedTuple):
     """How a cause is calculated: the price, and which rate bears interest (None: no interest)."""
 
@@ -84,7 +96,8 @@ class RefundRules(NamedTuple):
     ``cooling_off`` are days after the day of payment; of several the longest counts, which favours the holder.
     ``cash_limit`` is the largest amount, included, that may be paid out in cash; ``deadline`` days until a payout is
     due, and ``withdrawal_deadline`` of a withdrawal. ``custody_rate`` names the rate that money in a custody account
-    earned.
+    earned. ``wait`` are the months after the purchase before a holder who wishes is refunded, and ``barred`` is why no
+    holder who wishes is: both are the law's alone, and no terms change them.
     """
 
     base: Rule
@@ -100,6 +113,8 @@ class RefundRules(NamedTuple):
     cash_limit: Limit | None = None
     deadline: Limit | None = None
     withdrawal_deadline: Limit | None = None
+    wait: Limit | None = None
+    barred: Rule | None = None
 
     def deadline_of(self, cause: Cause) -> Limit | None:
         """Days until a payout of this cause is due; the shorter where two rules say something of a withdrawal."""

@@ -1,14 +1,14 @@
 """The tables ``closing_*``: the only file of this room that sees a cursor; see ``queries.sql``."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import asdict
 
-from kaquan.cards import Card, CardStatus, Pocket, get_card, get_programme, has_transfer
+from kaquan.cards import Card, CardStatus, Pocket, Programme, get_card, get_programme, has_transfer
 from kaquan.closing.refund_quote import RefundQuote
 from kaquan.closing.refund_rules import Figure
 from kaquan.closing.types import (
@@ -23,6 +23,7 @@ from kaquan.closing.types import (
     PayoutSearch,
     PayoutStatus,
     PocketHeld,
+    Released,
     Swept,
     Terms,
 )
@@ -42,9 +43,28 @@ from kaquan.ledger import (
 )
 from kaquan.notices import NewNotice, write_notices
 from kaquan.parties.trail import Action, write_action
+from kaquan.vault import SealedColumn, declare_sealed
 
 _SQL = load_queries(__package__)
+
+SEAL_PREFIX = b"closing payee "
+"""Before the id in what a sealed payee is bound to, so that it opens as nothing else."""
+
+declare_sealed(
+    SealedColumn(
+        "closing_payout",
+        key=(("slot", "smallint"), ("id", "uuid")),
+        column="payee_sealed",
+        context="id",
+        prefix=SEAL_PREFIX,
+    )
+)
+
 _POCKETS = {pocket.account_kind: pocket for pocket in Pocket}
+
+
+Write = Callable[[Connection], Awaitable[bool]]
+"""One write of several that are one commit: whether it could be done."""
 
 
 class _StaleError(Exception):
@@ -155,11 +175,23 @@ async def load_holding(pool: Pool, *, book_id: int, slots: tuple[int, ...], card
         return card
     programme = await get_programme(pool, book_id=book_id, programme_id=card.programme_id)
     assert not isinstance(programme, Refusal), "a card has a programme"
-    pockets: dict[int, PocketHeld] = {}
-    lots: list[LotHeld] = []
-    swept: list[Swept] = []
-    for row in await _read(pool, "holding", {"slot": card.slot, "card_id": card_id, "book_id": book_id}):
+    (holding,) = await load_holdings(pool, [card], slots=slots, slot=card.slot, programme=programme)
+    async with pool.connection() as connection:
+        moving = await has_transfer(connection, book_id=book_id, slots=slots, card_id=card_id)
+    return holding._replace(has_transfer=moving)
+
+
+async def load_holdings(
+    pool: Pool, cards: Sequence[Card], *, slots: tuple[int, ...], slot: int, programme: Programme
+) -> list[Holding]:
+    """Cards of one slot and programme with everything that they hold, in their order; transfers are not looked for."""
+    pockets: dict[UUID, dict[int, PocketHeld]] = {card.id: {} for card in cards}
+    lots: dict[UUID, list[LotHeld]] = {card.id: [] for card in cards}
+    swept: dict[UUID, list[Swept]] = {card.id: [] for card in cards}
+    params = {"slot": slot, "cards": list(pockets), "book_id": programme.book_id}
+    for row in await _read(pool, "holdings", params):
         (
+            card_id,
             account_id,
             kind,
             version,
@@ -175,24 +207,29 @@ async def load_holding(pool: Pool, *, book_id: int, slots: tuple[int, ...], card
             held,
             taken,
         ) = row
-        pockets[account_id] = PocketHeld(account_id, _POCKETS[kind], version, posted_fen, pending_fen)
+        name = _POCKETS[kind]
+        pockets[card_id][account_id] = PocketHeld(account_id, name, version, posted_fen, pending_fen)
         if lot is None:
             continue
         sweeps = [
             Swept(UUID(id_), account_id, lot, source, amount_fen, returned_fen)
             for id_, source, amount_fen, returned_fen in taken
         ]
-        swept += sweeps
+        swept[card_id] += sweeps
         swept_fen = sum(one.left_fen for one in sweeps)
-        name = _POCKETS[kind]
-        lots.append(LotHeld(account_id, name, lot, origin_id, at, paid, given_, ends, left, held, swept_fen))
-    elsewhere = {lot.origin_id for lot in lots if lot.originated_at is None}
-    if elsewhere:  # value that came from a card of another slot
-        known = await _load_times(pool, slots, elsewhere)
-        lots = [lot._replace(originated_at=known.get(lot.origin_id, lot.originated_at)) for lot in lots]
-    async with pool.connection() as connection:
-        moving = await has_transfer(connection, book_id=book_id, slots=slots, card_id=card_id)
-    return Holding(card, programme, list(pockets.values()), lots, swept, moving)
+        lots[card_id].append(LotHeld(account_id, name, lot, origin_id, at, paid, given_, ends, left, held, swept_fen))
+    elsewhere = {lot.origin_id for held_lots in lots.values() for lot in held_lots if lot.originated_at is None}
+    known = await _load_times(pool, slots, elsewhere) if elsewhere else {}  # value of a card of another slot
+    return [
+        Holding(
+            card,
+            programme,
+            list(pockets[card.id].values()),
+            [lot._replace(originated_at=known.get(lot.origin_id, lot.originated_at)) for lot in lots[card.id]],
+            swept[card.id],
+        )
+        for card in cards
+    ]
 
 
 async def _load_times(pool: Pool, slots: tuple[int, ...], ids: set[UUID]) -> dict[UUID, datetime]:
@@ -339,6 +376,93 @@ async def _post_notices_once(
     return len(won)
 
 
+# --- fees of cards that nobody uses
+
+
+class FeeCard(NamedTuple):
+    """An active card with value that is to pay for not being used, by its terms."""
+
+    card_id: UUID
+    book_id: int
+    programme_id: UUID
+    terms_version: int
+    is_registered: bool
+    time_zone: str
+    currency: str
+    fee_fen: int
+
+
+class FeeMonth(NamedTuple):
+    """A month of which a card was told that it pays."""
+
+    card_id: UUID
+    month: date
+    amount_fen: int
+    settled_at: datetime | None
+
+
+async def load_fee_programmes(pool: Pool) -> list[UUID]:
+    return [row[0] for row in await _read(pool, "fee_programmes", {})]
+
+
+async def find_fee_cards(
+    pool: Pool, *, slot: int, programmes: Sequence[UUID], now: datetime, after: UUID, limit: int
+) -> tuple[list[FeeCard], UUID | None]:
+    """Of the next ``limit`` cards those that pay; the last card that was looked at, or None when there are no more."""
+    params = {"slot": slot, "programmes": list(programmes), "now": now, "after": after, "limit": limit}
+    async with pool.connection() as connection:
+        cards = [row[0] for row in await _rows(connection, "next_fee_cards", params)]
+        found = await _rows(connection, "fee_cards", {**params, "cards": cards}) if cards else []
+    return [FeeCard(*row) for row in found], cards[-1] if len(cards) == limit else None
+
+
+async def load_fee_months(
+    pool: Pool, *, slot: int, card_ids: Sequence[UUID], since: date
+) -> dict[tuple[UUID, date], FeeMonth]:
+    rows = await _read(pool, "fee_months", {"slot": slot, "cards": list(card_ids), "since": since})
+    return {(card_id, month): FeeMonth(card_id, month, *rest) for card_id, month, *rest in rows}
+
+
+async def post_fee_month(pool: Pool, card: FeeCard, notice: NewNotice, *, slot: int, month: date, at: datetime) -> bool:
+    """Write that a card was told of a month, with the notice; False if it was told before."""
+    params = {
+        "slot": slot, "card_id": card.card_id, "month": month, "book_id": card.book_id, "amount_fen": card.fee_fen,
+        "notice_id": notice.id, "at": at,
+    }  # fmt: skip
+    async with pool.connection() as connection, connection.transaction():
+        if (await connection.execute(_SQL["insert_fee_month"], params)).rowcount != 1:
+            return False
+        await write_notices(connection, [notice], at=at)
+    return True
+
+
+def settle_fee_month(
+    *, slot: int, card_id: UUID, month: date, fee_id: UUID | None, failure: str | None, at: datetime
+) -> Write:
+    """Write how a month ended; not done if somebody wrote it before."""
+    params = {"slot": slot, "card_id": card_id, "month": month, "fee_id": fee_id, "failure": failure, "at": at}
+
+    async def write(connection: Connection) -> bool:
+        return (await connection.execute(_SQL["settle_fee_month"], params)).rowcount == 1
+
+    return write
+
+
+def tell(notice: NewNotice, *, at: datetime) -> Write:
+    """Write a notice in the transaction of its cause."""
+
+    async def write(connection: Connection) -> bool:
+        await write_notices(connection, [notice], at=at)
+        return True
+
+    return write
+
+
+async def post_alone(pool: Pool, write: Write) -> bool:
+    async with pool.connection() as connection:
+        return await write(connection)
+
+
 async def _return_swept(connection: Connection, slot: int, returned: Sequence[tuple[Swept, int]]) -> bool:
     """Take parts out of what was swept; False if any of it has moved since it was read."""
     if not returned:
@@ -353,6 +477,34 @@ async def _return_swept(connection: Connection, slot: int, returned: Sequence[tu
         },
     )
     return changed.rowcount == len(returned)
+
+
+class SweptBehind(NamedTuple):
+    """What was swept from a lot of a card that was replaced since, with its pocket's version."""
+
+    book_id: int
+    card_id: UUID
+    version: int
+    swept: Swept
+
+
+async def find_swept_behind(pool: Pool, *, slot: int, after: UUID | None, limit: int) -> list[SweptBehind]:
+    """What was swept from replaced cards behind ``after`` and not given back, card by card."""
+    rows = await _read(pool, "swept_behind", {"slot": slot, "after": after, "limit": limit})
+    return [SweptBehind(book_id, card_id, version, Swept(*rest)) for book_id, card_id, version, *rest in rows]
+
+
+async def post_return(pool: Pool, rows: Sequence[SweptBehind], posting: Posting, *, slot: int, at: datetime) -> bool:
+    """Give back what was swept of one card, in one commit; False if something has moved."""
+    try:
+        async with pool.connection() as connection, connection.transaction():
+            (status,) = await post_batch(connection, [Item(rows[0].book_id, posting)], slot=slot, recorded_at=at)
+            returned = [(one.swept, one.swept.left_fen) for one in rows]
+            if status is not PostStatus.APPLIED or not await _return_swept(connection, slot, returned):
+                raise _StaleError
+    except _StaleError:
+        return False
+    return True
 
 
 async def post_extension(
@@ -444,6 +596,28 @@ async def post_closing(
         await connection.execute(_SQL["insert_payout"], _payout_params(done.payout))
     await write_notices(connection, [notice], at=done.closed_at)
     return True
+
+
+async def post_release(connection: Connection, card: Card, done: Released, *, notice: NewNotice) -> None:
+    """Write what left a replaced card for its holder, in the caller's transaction."""
+    await connection.execute(
+        _SQL["insert_release"],
+        {
+            "slot": card.slot,
+            "transaction_id": done.transaction_id,
+            "book_id": card.book_id,
+            "card_id": card.id,
+            "amount_fen": done.amount_fen,
+            "given_fen": done.given_fen,
+            "reason": done.reason,
+            "approval_id": done.approval_id,
+            "released_by": done.released_by,
+            "at": done.released_at,
+        },
+    )
+    if done.payout is not None:
+        await connection.execute(_SQL["insert_payout"], _payout_params(done.payout))
+    await write_notices(connection, [notice], at=done.released_at)
 
 
 async def load_closure(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> Closed | None:

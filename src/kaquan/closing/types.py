@@ -33,7 +33,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What a programme says of the end of its value.
 
     ``remind_days``: so many days before a lot ends its holder is reminded, each once. ``dormant_months``: a card that
-    holds value and has not moved for so long is dormant (None: never). No fee follows from either.
+    holds value and has not moved for so long is dormant (None: never). No fee follows from either: that of cards which
+    nobody uses is among the fees of the programme.
     ``refund_values`` are the named values of its refund rules.
     """
 
@@ -206,6 +207,21 @@ class Extended(msgspec.Struct, frozen=True):
     lot_count: int
     returned_fen: int
     transaction_id: UUID | None
+
+
+class Released(msgspec.Struct, frozen=True):
+    """What lay on a replaced card without a living successor: ``amount_fen`` of it is owed to the holder, ``given_fen``
+    goes back to where it was given from."""
+
+    card_id: UUID
+    transaction_id: UUID
+    amount_fen: int
+    given_fen: int
+    payout: Payout | None
+    reason: str
+    approval_id: UUID
+    released_by: UUID
+    released_at: datetime
 
 
 class LotName(NamedTuple):

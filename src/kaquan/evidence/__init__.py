@@ -8,31 +8,72 @@ and no posting ever waits for it.
 """
 
 from kaquan.evidence.check import Comparison, compare_checkpoint
+from kaquan.evidence.compact import COMPACT_PREFIX, pack_receipt, unpack_receipt
+from kaquan.evidence.errors import LogError
 from kaquan.evidence.key_leaf import KeyLeafFacts, key_bytes, key_leaf_hash
 from kaquan.evidence.leaf import LeafEntry, LeafFacts, canonical_bytes, commit_private, leaf_hash, private_bytes
-from kaquan.evidence.note import Checkpoint, LogKey, NoteError, open_checkpoint, open_note, read_key, sign_note
-from kaquan.evidence.outcomes import RECEIPT_CONTRADICTED, RECEIPT_NOT_READY
+from kaquan.evidence.note import (
+    Algorithm,
+    Checkpoint,
+    LogKey,
+    NoteError,
+    Signer,
+    encode,
+    open_note,
+    read_key,
+    sign_note,
+)
+from kaquan.evidence.outcomes import RECEIPT_CONTRADICTED, RECEIPT_NOT_PRINTABLE, RECEIPT_NOT_READY
 from kaquan.evidence.policy_leaf import PolicyLeafFacts, PolicyLeafRule, policy_bytes, policy_leaf_hash
+from kaquan.evidence.profiles import SHA256, SM, Profile
 from kaquan.evidence.read import (
-    Inclusion,
-    StoredLeaf,
+    ProvenLeaf,
+    WitnessView,
     get_checkpoint,
     get_head,
+    get_key_receipts,
     get_keys,
+    get_sm_head,
     get_tile,
+    get_witnesses,
+    key_of,
     prove_growth,
     prove_leaf,
-    read_leaf,
+    read_head,
+    read_nodes,
 )
-from kaquan.evidence.receipt import Opening, Verified, verify_receipt, write_receipt
-from kaquan.evidence.sequence import LogError, Sequencer, Taken
+from kaquan.evidence.receipt import (
+    Inclusion,
+    Opening,
+    Read,
+    Verified,
+    follow_keys,
+    read_receipt,
+    split_announcements,
+    verify_receipt,
+    write_receipt,
+)
+from kaquan.evidence.sequence import Sequencer, Taken
+from kaquan.evidence.sm import SM_SUFFIX
+from kaquan.evidence.store import SEQUENCER_LOCK
 from kaquan.evidence.tiles import Tile, read_path
-from kaquan.evidence.tree import hash_leaf
+from kaquan.evidence.tree import hash_leaf, split_range
 from kaquan.evidence.voucher_leaf import VoucherLeafFacts, voucher_bytes, voucher_leaf_hash
+from kaquan.evidence.witness import MAX_REQUEST_BYTES, Witness, WitnessError, create_witness
+from kaquan.evidence.witness_policy import NO_WITNESSES, WitnessPolicy, open_checkpoint, read_policy
 
 __all__ = [
+    "COMPACT_PREFIX",
+    "MAX_REQUEST_BYTES",
+    "NO_WITNESSES",
     "RECEIPT_CONTRADICTED",
+    "RECEIPT_NOT_PRINTABLE",
     "RECEIPT_NOT_READY",
+    "SEQUENCER_LOCK",
+    "SHA256",
+    "SM",
+    "SM_SUFFIX",
+    "Algorithm",
     "Checkpoint",
     "Comparison",
     "Inclusion",
@@ -45,34 +86,55 @@ __all__ = [
     "Opening",
     "PolicyLeafFacts",
     "PolicyLeafRule",
+    "Profile",
+    "ProvenLeaf",
+    "Read",
     "Sequencer",
-    "StoredLeaf",
+    "Signer",
     "Taken",
     "Tile",
     "Verified",
     "VoucherLeafFacts",
+    "Witness",
+    "WitnessError",
+    "WitnessPolicy",
+    "WitnessView",
     "canonical_bytes",
     "commit_private",
     "compare_checkpoint",
+    "create_witness",
+    "encode",
+    "follow_keys",
     "get_checkpoint",
     "get_head",
+    "get_key_receipts",
     "get_keys",
+    "get_sm_head",
     "get_tile",
+    "get_witnesses",
     "hash_leaf",
     "key_bytes",
     "key_leaf_hash",
+    "key_of",
     "leaf_hash",
     "open_checkpoint",
     "open_note",
+    "pack_receipt",
     "policy_bytes",
     "policy_leaf_hash",
     "private_bytes",
     "prove_growth",
     "prove_leaf",
+    "read_head",
     "read_key",
-    "read_leaf",
+    "read_nodes",
     "read_path",
+    "read_policy",
+    "read_receipt",
     "sign_note",
+    "split_announcements",
+    "split_range",
+    "unpack_receipt",
     "verify_receipt",
     "voucher_bytes",
     "voucher_leaf_hash",

@@ -4,8 +4,9 @@ Canonical bytes are a JSON array in UTF-8 without spaces, of a fixed order (as `
 
     ["kaquan-key/1", id, origin, public_key, replaces, added_us]
 
-``public_key`` is the 32 bytes of an Ed25519 key in hex, ``replaces`` the one before it or null, ``added_us``
-microseconds since 1970-01-01T00:00:00Z. The log thus tells of its own keys, and one that is swapped behind it is seen.
+``public_key`` is the 32 bytes of an Ed25519 key in hex, or the 65 of an SM2 key that signs the SM profile; ``replaces``
+the one of its kind before it or null, ``added_us`` microseconds since 1970-01-01T00:00:00Z. The log thus tells of its
+own keys, and one that is swapped behind it is seen.
 """
 
 from datetime import UTC, datetime, timedelta

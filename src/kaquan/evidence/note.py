@@ -1,4 +1,5 @@
-"""Signed notes and checkpoints (C2SP signed-note, tlog-checkpoint), with Ed25519.
+"""Signed notes and checkpoints (C2SP signed-note, tlog-checkpoint), with Ed25519, witnesses' cosignatures
+(C2SP tlog-cosignature, v1), and SM2 for the SM profile.
 
 Read strictly: what a signer of ours would not have written is refused, so that no byte of a note can be changed unseen
 but those of signatures by keys that the reader does not know, which the specification asks to ignore.
@@ -8,6 +9,7 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
+from enum import Enum
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
@@ -15,35 +17,48 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from kaquan.evidence.tree import HASH_BYTES
+from kaquan.vault import sm2_verifies
 
-ED25519 = b"\x01"
 MAX_SIGNATURES = 16
 
 _NAME = re.compile(r"[^\s+\x00-\x1f]+")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 _DASH = "— "
 _ID_BYTES = 4
+_TIME_BYTES = 8
 
 
 class NoteError(Exception):
     """A text is not a signed note or checkpoint, or is not signed by the key in question; the message says which."""
 
 
+class Algorithm(Enum):
+    """How a key signs; the value is what key ids and texts of keys name it by (signed-note, signature types)."""
+
+    ED25519 = b"\x01"
+    COSIGNATURE = b"\x04"
+    SM2 = b"\xffkaquan/sm2-sm3/1"
+
+
+_PUBLIC_BYTES = {Algorithm.ED25519: 32, Algorithm.COSIGNATURE: 32, Algorithm.SM2: 65}
+
+
 class LogKey(NamedTuple):
-    """A public key that signs checkpoints: its name, which is the log's origin, and its 32 bytes."""
+    """A public key that signs checkpoints, of a log (its name is the log's origin) or of a witness."""
 
     name: str
     public: bytes
+    algorithm: Algorithm = Algorithm.ED25519
 
     @property
     def id(self) -> bytes:
         """What signatures name it by."""
-        return sha256(self.name.encode() + b"\n" + ED25519 + self.public).digest()[:_ID_BYTES]
+        return sha256(self.name.encode() + b"\n" + self.algorithm.value + self.public).digest()[:_ID_BYTES]
 
     @property
     def text(self) -> str:
         """The key as people carry it: ``name+id+base64``."""
-        return f"{self.name}+{self.id.hex()}+{encode(ED25519 + self.public)}"
+        return f"{self.name}+{self.id.hex()}+{encode(self.algorithm.value + self.public)}"
 
 
 class Signer(Protocol):
@@ -51,7 +66,7 @@ class Signer(Protocol):
 
     @property
     def public(self) -> bytes:
-        """The 32 bytes of its Ed25519 public key."""
+        """Its public key: 32 bytes of Ed25519, 65 of SM2."""
         ...
 
     def sign(self, text: bytes) -> bytes:
@@ -100,21 +115,48 @@ def read_key(text: str) -> LogKey:
     if not is_key_name(name):
         raise NoteError("not a key: expected name+id+base64")
     raw = decode(value)
-    if raw[:1] != ED25519 or len(raw) != 1 + HASH_BYTES:
-        raise NoteError("not an Ed25519 key of a log")
-    key = LogKey(name, raw[1:])
+    algorithm = next((known for known in Algorithm if raw.startswith(known.value)), None)
+    if algorithm is None or len(raw) != len(algorithm.value) + _PUBLIC_BYTES[algorithm]:
+        raise NoteError("not an Ed25519 or SM2 key of a log, nor of a witness")
+    key = LogKey(name, raw[len(algorithm.value) :], algorithm)
     if key.id.hex() != key_id:
         raise NoteError("the key does not have the id that stands beside it")
     return key
 
 
-def sign_note(text: str, name: str, signers: Sequence[Signer]) -> str:
+def signature_line(key: LogKey, signature: bytes) -> str:
+    """The line by which a note carries a signature."""
+    return f"{_DASH}{key.name} {encode(key.id + signature)}\n"
+
+
+def sign_note(text: str, name: str, signers: Sequence[Signer], algorithm: Algorithm = Algorithm.ED25519) -> str:
     """The note with a signature of each signer, all under one name. ``text`` ends with a newline."""
-    lines = []
-    for signer in signers:
-        key = LogKey(name, signer.public)
-        lines.append(f"{_DASH}{name} {encode(key.id + signer.sign(text.encode()))}\n")
+    lines = [signature_line(LogKey(name, signer.public, algorithm), signer.sign(text.encode())) for signer in signers]
     return text + "\n" + "".join(lines)
+
+
+def cosign(text: str, key: LogKey, signer: Signer, *, at_s: int) -> str:
+    """The line by which a witness says that it saw the checkpoint ``text`` at ``at_s`` (seconds since 1970), and that
+    it extends all that it saw before."""
+    return signature_line(key, at_s.to_bytes(_TIME_BYTES) + signer.sign(_cosigned(text, at_s)))
+
+
+def _cosigned(text: str, at_s: int) -> bytes:
+    return f"cosignature/v1\ntime {at_s}\n{text}".encode()
+
+
+def _is_signed_by(key: LogKey, text: str, signature: bytes) -> bool:
+    if key.algorithm is Algorithm.SM2:
+        return sm2_verifies(key.public, text.encode(), signature)
+    signed = text.encode()
+    if key.algorithm is Algorithm.COSIGNATURE:
+        at_s, signature = int.from_bytes(signature[:_TIME_BYTES]), signature[_TIME_BYTES:]
+        signed = _cosigned(text, at_s)
+    try:
+        Ed25519PublicKey.from_public_bytes(key.public).verify(signature, signed)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def open_note(note: str, keys: Sequence[LogKey]) -> tuple[str, list[LogKey]]:
@@ -138,10 +180,8 @@ def open_note(note: str, keys: Sequence[LogKey]) -> tuple[str, list[LogKey]]:
         key = known.get((name, signature[:_ID_BYTES]))
         if key is None:
             continue
-        try:
-            Ed25519PublicKey.from_public_bytes(key.public).verify(signature[_ID_BYTES:], text.encode())
-        except (InvalidSignature, ValueError):
-            raise NoteError("the signature is not of this key over this text") from None
+        if not _is_signed_by(key, text, signature[_ID_BYTES:]):
+            raise NoteError("the signature is not of this key over this text")
         if key in signed_by:
             raise NoteError("a signature is there twice")
         signed_by.append(key)
@@ -157,14 +197,5 @@ def read_checkpoint(text: str) -> Checkpoint:
         raise NoteError("not a checkpoint")
     root = decode(lines[2])
     if len(root) != HASH_BYTES:
-        raise NoteError("not a checkpoint: the root is not a SHA-256")
+        raise NoteError("not a checkpoint: the root is not a hash")
     return Checkpoint(lines[0], int(lines[1]), root)
-
-
-def open_checkpoint(note: str, keys: Sequence[LogKey]) -> Checkpoint:
-    """The checkpoint in a note that one of ``keys`` signed, of the log that this key names. Raises NoteError."""
-    text, signed_by = open_note(note, keys)
-    checkpoint = read_checkpoint(text)
-    if checkpoint.origin not in {key.name for key in signed_by}:
-        raise NoteError("the checkpoint is of another log than the key")
-    return checkpoint

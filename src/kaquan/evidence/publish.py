@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kaquan.evidence import store
-from kaquan.evidence.note import LogKey, NoteError, open_checkpoint
+from kaquan.evidence.note import LogKey, NoteError
 from kaquan.evidence.tiles import WIDTH, Tile, tiles_between
 from kaquan.evidence.tree import HASH_BYTES
+from kaquan.evidence.witness_policy import open_checkpoint
 from kaquan.kit.db import Pool
 
 CHECKPOINT = "checkpoint"
@@ -37,7 +38,7 @@ async def read_published(directory: Path) -> str | None:
 async def publish(pool: Pool, directory: Path, keys: Sequence[LogKey]) -> None:
     """Bring a folder up to the log as it is. Raises OSError when it cannot be written."""
     async with pool.connection() as connection, store.one_snapshot(connection):
-        head = await store.read_log(connection)
+        head = await store.read_published(connection)
         note = await read_published(directory)
         if head is None or head.size == 0 or note == head.note:
             return

@@ -56,7 +56,7 @@ SET server = excluded.server, horizon = excluded.horizon, walked_to = excluded.w
 
 -- name: append
 SELECT evidence_append_v1(
-  %(size)s, %(slots)b::smallint[], %(ids)b::uuid[], %(levels)s::smallint[], %(numbers)s::bigint[], %(hashes)b::bytea[],
+  %(size)s, %(slots)s::smallint[], %(ids)s::uuid[], %(levels)s::smallint[], %(numbers)s::bigint[], %(hashes)b::bytea[],
   %(root)s, %(note)s, %(at)s);
 
 -- name: read_tiles
@@ -67,4 +67,57 @@ WHERE (level, number) IN (SELECT * FROM unnest(%(levels)s::smallint[], %(numbers
 SELECT log_index FROM evidence_entry WHERE slot = %(slot)s AND transaction_id = %(id)s;
 
 -- name: read_leaf
-SELECT leaf_hash, salt FROM evidence_leaf WHERE slot = %(slot)s AND transaction_id = %(id)s;
+SELECT l.leaf_hash, l.salt, l.commitment, e.log_index, coalesce(p.size, 0), coalesce(p.note, '')
+FROM evidence_leaf AS l
+LEFT JOIN evidence_entry AS e ON e.slot = l.slot AND e.transaction_id = l.transaction_id
+LEFT JOIN evidence_published AS p ON true
+WHERE l.slot = %(slot)s AND l.transaction_id = %(id)s;
+
+-- name: read_leaf_of_sm
+SELECT l.leaf_hash, l.salt, l.commitment, e.log_index, coalesce(s.size, 0), coalesce(s.note, '')
+FROM evidence_leaf AS l
+LEFT JOIN evidence_entry AS e ON e.slot = l.slot AND e.transaction_id = l.transaction_id
+LEFT JOIN evidence_sm_log AS s ON true
+WHERE l.slot = %(slot)s AND l.transaction_id = %(id)s;
+
+-- name: read_published
+SELECT origin, size, root, note, signed_at FROM evidence_published;
+
+-- name: read_sm_log
+SELECT origin, size, root, note, signed_at FROM evidence_sm_log;
+
+-- name: append_sm
+SELECT evidence_sm_append_v1(
+  %(size)s, %(new_size)s, %(levels)s::smallint[], %(numbers)s::bigint[], %(hashes)b::bytea[], %(origin)s, %(root)s,
+  %(note)s, %(at)s);
+
+-- name: read_sm_tiles
+SELECT level, number, hashes FROM evidence_sm_tile
+WHERE (level, number) IN (SELECT * FROM unnest(%(levels)s::smallint[], %(numbers)s::bigint[]));
+
+-- name: add_key_receipt
+INSERT INTO evidence_key_receipt (key_id, receipt) VALUES (%(key_id)s, %(receipt)s) ON CONFLICT (key_id) DO NOTHING;
+
+-- name: read_key_receipts
+SELECT key_id, receipt FROM evidence_key_receipt;
+
+-- name: read_witnesses
+SELECT key, size, cosigned_at, asked_at, failure, failed_since FROM evidence_witness;
+
+-- name: write_witness
+INSERT INTO evidence_witness (key, size, cosigned_at, asked_at, failure, failed_since)
+VALUES (%(key)s, %(size)s, %(cosigned_at)s, %(asked_at)s, %(failure)s, %(failed_since)s)
+ON CONFLICT (key) DO UPDATE
+SET size = excluded.size, cosigned_at = excluded.cosigned_at, asked_at = excluded.asked_at, failure = excluded.failure,
+    failed_since = excluded.failed_since;
+
+-- name: publish_cosigned
+INSERT INTO evidence_cosigned AS c (id, origin, size, root, note, cosigned_at)
+VALUES (0, %(origin)s, %(size)s, %(root)s, %(note)s, %(signed_at)s)
+ON CONFLICT (id) DO UPDATE
+SET origin = excluded.origin, size = excluded.size, root = excluded.root, note = excluded.note,
+    cosigned_at = excluded.cosigned_at
+WHERE excluded.size > c.size;
+
+-- name: unpublish_cosigned
+DELETE FROM evidence_cosigned WHERE id = 0;

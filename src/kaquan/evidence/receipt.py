@@ -13,7 +13,7 @@ The extra data is the canonical bytes of the entry (``leaf.py``, ``policy_leaf.p
 opening may follow: the salt in hex, a space, and the private bytes that the entry's commitment stands for. The entry is
 authenticated by being the leaf that the proof leads from, the opening by the commitment in the entry. Read strictly:
 there is one way to write a receipt, and nothing in it can be changed unseen but signatures of keys that the reader does
-not know.
+not know. Receipts of the SM profile begin with ``kaquan/sm-proof@v1``; a QR code carries ``compact.py``'s form.
 """
 
 import re
@@ -23,18 +23,29 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from kaquan.evidence.compact import COMPACT_PREFIX, unpack_receipt
+from kaquan.evidence.key_leaf import KEY_FORMAT
 from kaquan.evidence.leaf import FORMAT, SALT_BYTES
-from kaquan.evidence.note import Checkpoint, LogKey, NoteError, decode, encode, open_checkpoint
-from kaquan.evidence.read import Inclusion
+from kaquan.evidence.note import Checkpoint, LogKey, NoteError, decode, encode, read_checkpoint
+from kaquan.evidence.profiles import PROFILES, SHA256, Profile, key_algorithm
 from kaquan.evidence.tree import HASH_BYTES, hash_leaf, includes
+from kaquan.evidence.witness_policy import NO_WITNESSES, WitnessPolicy, open_checkpoint
 
-PROOF_FORMAT = "c2sp.org/tlog-proof@v1"
 MAX_PROOF = 63
 """A tree of more leaves than its index can count has no more levels."""
 
 _INDEX = re.compile(r"index (0|[1-9][0-9]{0,18})")
 _COMMITMENT = 9
 """Where the commitment stands in the canonical bytes of a transaction."""
+
+
+class Inclusion(NamedTuple):
+    """That a leaf is in the log: where, the hashes that lead from it to the root, and the signed checkpoint of that."""
+
+    log_index: int
+    proof: tuple[bytes, ...]
+    checkpoint: str
+    profile: Profile = SHA256
 
 
 class Opening(NamedTuple):
@@ -66,28 +77,100 @@ class Verified(NamedTuple):
 def write_receipt(entry: bytes, opening: Opening | None, inclusion: Inclusion) -> str:
     """The receipt of an entry that is in the log."""
     extra = entry if opening is None else entry + b"\n" + opening.salt.hex().encode() + b" " + opening.private
-    lines = [PROOF_FORMAT, f"extra {encode(extra)}", f"index {inclusion.log_index}", *map(encode, inclusion.proof), ""]
+    head = [inclusion.profile.proof_format, f"extra {encode(extra)}", f"index {inclusion.log_index}"]
+    lines = [*head, *map(encode, inclusion.proof), ""]
     return "\n".join(lines) + "\n" + inclusion.checkpoint
 
 
-def verify_receipt(text: str, keys: Sequence[LogKey]) -> Verified:
-    """What a receipt proves to somebody who trusts ``keys``. Raises NoteError if it proves nothing."""
+class _Parts(NamedTuple):
+    text: str
+    profile: Profile
+    entry: bytes
+    opening: bytes | None
+    log_index: int
+    proof: list[bytes]
+    note: str
+
+
+def _split(text: str) -> _Parts:
+    """The parts of a receipt. Raises NoteError."""
+    if text.startswith(COMPACT_PREFIX):
+        text = unpack_receipt(text)
     head, blank, note = text.partition("\n\n")
     lines = head.split("\n")
-    if not blank or len(lines) < 3 or lines[0] != PROOF_FORMAT or not lines[1].startswith("extra "):
+    profile = PROFILES.get(lines[0])
+    if not blank or len(lines) < 3 or profile is None or not lines[1].startswith("extra "):
         raise NoteError("not a receipt")
     found = _INDEX.fullmatch(lines[2])
     proof = [decode(line) for line in lines[3:]]
     if found is None or len(proof) > MAX_PROOF or any(len(node) != HASH_BYTES for node in proof):
         raise NoteError("not a receipt")
-    index = int(found[1])
-    checkpoint = open_checkpoint(note, keys)
     entry, newline, opening = decode(lines[1].removeprefix("extra ")).partition(b"\n")
-    if not includes(checkpoint.root, checkpoint.size, index, hash_leaf(entry), proof):
+    return _Parts(text, profile, entry, opening if newline else None, int(found[1]), proof, note)
+
+
+def verify_receipt(text: str, keys: Sequence[LogKey], witnesses: WitnessPolicy = NO_WITNESSES) -> Verified:
+    """What a receipt, as text or in its compact form, proves to somebody who trusts ``keys`` and the logs of
+    ``witnesses``, and wants as many cosignatures as that says. Raises NoteError if it proves nothing."""
+    parts = _split(text)
+    profile = parts.profile
+    trusted = [key for key in (*keys, *witnesses.logs) if key.algorithm is profile.algorithm]
+    checkpoint = open_checkpoint(parts.note, trusted, witnesses)
+    leaf = profile.hash_entry(hash_leaf(parts.entry))
+    if not includes(checkpoint.root, checkpoint.size, parts.log_index, leaf, parts.proof, profile.children):
         raise NoteError("the proof does not lead from this entry to the signed root")
-    fields = _read_array(entry)
-    reference, request_key = _open(fields, opening) if newline else (None, None)
-    return Verified(fields, index, checkpoint, bool(newline), reference, request_key)
+    fields = _read_array(parts.entry)
+    is_opened = parts.opening is not None
+    reference, request_key = (None, None) if parts.opening is None else _open(fields, parts.opening)
+    return Verified(fields, parts.log_index, checkpoint, is_opened, reference, request_key)
+
+
+def split_announcements(text: str) -> list[str]:
+    """The receipts in what lists them one behind the other."""
+    first = SHA256.proof_format + "\n"
+    return [first + part for part in text.split(first)[1:]]
+
+
+class Read(NamedTuple):
+    """What a receipt says, unproven: to be shown, not to be relied on."""
+
+    entry: list[Any]
+    log_index: int
+    checkpoint: Checkpoint
+    reference: str | None
+    request_key: str | None
+    text: str
+
+
+def read_receipt(text: str) -> Read:
+    """What a receipt, as text or in its compact form, says, without a key to verify it. Raises NoteError."""
+    parts = _split(text)
+    fields = _read_array(parts.entry)
+    reference, request_key = (None, None) if parts.opening is None else _open(fields, parts.opening)
+    checkpoint = read_checkpoint(parts.note.rpartition("\n\n")[0] + "\n")
+    return Read(fields, parts.log_index, checkpoint, reference, request_key, parts.text)
+
+
+def follow_keys(
+    keys: Sequence[LogKey], announcements: Sequence[str], witnesses: WitnessPolicy = NO_WITNESSES
+) -> list[LogKey]:
+    """``keys`` and those that they announce: each announcement is the receipt of a key's own entry, under a key that is
+    trusted already, which the new one names as the one it replaces. Raises NoteError for one that announces nothing."""
+    trusted = list(keys)
+    for text in announcements:
+        found = verify_receipt(text, trusted, witnesses)
+        match found.entry:
+            case [format_, _, origin, str(public), replaces, _] if (
+                format_ == KEY_FORMAT and origin == found.checkpoint.origin
+            ):
+                raw = bytes.fromhex(public)
+                profile = next(known for known in PROFILES.values() if known.algorithm is key_algorithm(raw))
+                if replaces is not None and replaces not in [key.public.hex() for key in trusted]:
+                    raise NoteError("the key replaces one that is not trusted")
+                trusted.append(LogKey(origin + profile.suffix, raw, profile.algorithm))
+            case _:
+                raise NoteError("the receipt is of no key of this log")
+    return trusted
 
 
 def _open(fields: list[Any], opening: bytes) -> tuple[str | None, str | None]:

@@ -11,13 +11,19 @@ from typing import NamedTuple
 from uuid import UUID
 
 from kaquan.evidence import store
+from kaquan.evidence.errors import LogError
 from kaquan.evidence.horizon import Snapshot
-from kaquan.evidence.note import Checkpoint, LogKey, NoteError, Signer, is_key_name, open_checkpoint, sign_note
+from kaquan.evidence.key_leaf import KeyLeafFacts, key_bytes
+from kaquan.evidence.note import Algorithm, Checkpoint, LogKey, NoteError, Signer, is_key_name, sign_note
+from kaquan.evidence.profiles import key_algorithm
 from kaquan.evidence.publish import publish, read_published
-from kaquan.evidence.read import read_tiles_under
+from kaquan.evidence.read import prove_ranges, read_tiles_under
+from kaquan.evidence.receipt import Inclusion, verify_receipt, write_receipt
+from kaquan.evidence.sm_log import SmLog
 from kaquan.evidence.store import Head, Horizon, Key, LostRaceError
 from kaquan.evidence.tiles import edge_of, grow, root_of
-from kaquan.evidence.tree import EMPTY_ROOT, HASH_BYTES
+from kaquan.evidence.tree import EMPTY_ROOT, HASH_BYTES, inclusion_ranges
+from kaquan.evidence.witness_policy import open_checkpoint
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import Ids
@@ -28,11 +34,10 @@ BATCH = 20_000
 PUBLISH_EVERY = timedelta(seconds=1)
 """How often a folder follows a log that grows without a pause: each time costs some files and their fsync."""
 
+SM_EVERY = timedelta(seconds=1)
+"""How often the SM profile follows: signing with SM2 takes tens of milliseconds."""
+
 _FIRST = UUID(int=0)
-
-
-class LogError(Exception):
-    """The log is not what its keys signed, or what was published, and is not continued; the message says why."""
 
 
 class Taken(NamedTuple):
@@ -62,9 +67,14 @@ class Sequencer:
         self._origin, self._directory = origin, directory
         self._agrees: str | None = None
         self._published_at: datetime | None = None
+        self._sm_log = SmLog()
+        self._sm_at: datetime | None = None
+        self._announced: frozenset[bytes] = frozenset()
 
-    async def step(self, signers: Sequence[Signer]) -> Taken:
+    async def step(self, signers: Sequence[Signer], sm_signers: Sequence[Signer] = ()) -> Taken:
         """Take the leaves that are committed and have no index yet; sign and publish the log with them.
+
+        With ``sm_signers`` the SM profile follows.
 
         Where another sequencer is at work nothing is done. Raises LogError when the log is not to be continued.
         """
@@ -72,26 +82,67 @@ class Sequencer:
             async with self._pool.connection() as connection, store.one_writer(connection) as is_writer:
                 if not is_writer:
                     return Taken(0, more=False)
-                taken = await self._take(connection, signers)
+                taken = await self._take(connection, signers, sm_signers)
+                await self._announce(connection, taken.head, signers, sm_signers)
+                more = taken.more | await self._extend_sm(connection, taken, sm_signers)
         except LostRaceError:
             return Taken(0, more=False)
         if self._directory is not None and (not taken.leaves or self._is_time()):
             await publish(self._pool, self._directory, self._keys(signers, taken.head.origin))
             self._published_at = self._clock.now()
-        return Taken(taken.leaves, taken.more)
+        return Taken(taken.leaves, more)
+
+    async def _extend_sm(self, connection: Connection, taken: "_Step", signers: Sequence[Signer]) -> bool:
+        """Let the SM profile follow, once in a while and when the log rests; whether it has far to go."""
+        now = self._clock.now()
+        is_time = self._sm_at is None or now - self._sm_at >= SM_EVERY or not taken.leaves
+        if not signers or not is_time:
+            return False
+        self._sm_at = now
+        return await self._sm_log.extend(connection, taken.head, signers, now)
+
+    async def _announce(
+        self, connection: Connection, head: Head, signers: Sequence[Signer], sm_signers: Sequence[Signer]
+    ) -> None:
+        """Keep the receipt of each new key's entry in a checkpoint that the key before it signs too."""
+        publics = [signer.public for signer in signers]
+        ring = frozenset([*publics, *(signer.public for signer in sm_signers)])
+        if ring == self._announced or not head.size:
+            return
+        keys, known = await store.read_keys(connection), await store.read_key_receipts(connection)
+        is_done = True
+        for key in keys[1:]:
+            is_sm = key_algorithm(key.public_key) is Algorithm.SM2
+            if key.id in known or key.public_key not in ring or not (is_sm or key.replaces in publics):
+                continue  # it is announced, or nobody is here who could announce it
+            leaf = await store.read_leaf(connection, slot=key.slot, id_=key.id)
+            if leaf is None or leaf.log_index is None:
+                is_done = False
+                continue
+            proof = await prove_ranges(connection, inclusion_ranges(leaf.log_index, head.size))
+            facts = KeyLeafFacts(key.id, head.origin, key.public_key, key.replaces, key.added_at)
+            receipt = write_receipt(key_bytes(facts), None, Inclusion(leaf.log_index, tuple(proof), head.note))
+            try:
+                by = [public for public in publics if is_sm or public == key.replaces]
+                verify_receipt(receipt, [LogKey(head.origin, public) for public in by])
+            except NoteError:
+                is_done = False  # the next checkpoint has the signature
+            else:
+                await store.add_key_receipt(connection, key_id=key.id, receipt=receipt)
+        self._announced = ring if is_done and ring <= {key.public_key for key in keys} else frozenset()
 
     def _is_time(self) -> bool:
         """Whether the folder has waited long enough."""
         return self._published_at is None or self._clock.now() - self._published_at >= PUBLISH_EVERY
 
-    async def _take(self, connection: Connection, signers: Sequence[Signer]) -> "_Step":
+    async def _take(self, connection: Connection, signers: Sequence[Signer], sm_signers: Sequence[Signer]) -> "_Step":
         head = await store.read_log(connection)
         if head is None:
             return _Step(await self._begin(connection, signers), 0, more=True)
         if self._origin not in (None, head.origin):
             raise LogError(f"the log is called {head.origin}, and the setting names {self._origin}")
         edge = await self._check(connection, head, signers)  # before a ring that is not ours could add its keys
-        if await self._add_keys(connection, head.origin, signers):
+        if await self._add_keys(connection, head.origin, [*signers, *sm_signers]):
             return _Step(head, 0, more=True)  # their leaves are seen by the next snapshot
 
         snapshot, server = await store.read_moment(connection)
@@ -130,12 +181,12 @@ class Sequencer:
         """Record the keys that sign and are not known yet; whether there were any."""
         keys = await store.read_keys(connection)
         known = {key.public_key for key in keys}
-        last = keys[-1].public_key if keys else None
+        last = {len(key.public_key): key.public_key for key in keys}  # of Ed25519 and of SM2
         new = [signer.public for signer in signers if signer.public not in known]
         for public in new:
-            key = Key(self._ids.new(), self._slots[0], public, last, self._clock.now())
+            key = Key(self._ids.new(), self._slots[0], public, last.get(len(public)), self._clock.now())
             await store.add_key(connection, key, origin=origin)
-            last = public
+            last[len(public)] = public
         return bool(new)
 
     async def _check(self, connection: Connection, head: Head, signers: Sequence[Signer]) -> dict[int, bytes]:

@@ -10,11 +10,11 @@ import psycopg
 
 from kaquan.evidence.key_leaf import KeyLeafFacts, key_leaf_hash
 from kaquan.evidence.tiles import Growth
-from kaquan.kit.db import Connection, load_queries
+from kaquan.kit.db import Connection, load_queries, numbers_literal
 
 _SQL = load_queries(__package__)
 
-_LOCK = 0x6B61_7175_616E_0001
+SEQUENCER_LOCK = 0x6B61_7175_616E_0001
 """The advisory lock of the sequencer in a database: any number that nobody else takes."""
 
 
@@ -51,6 +51,29 @@ class Horizon(NamedTuple):
     walked_to: UUID | None
 
 
+class Leaf(NamedTuple):
+    """A leaf as a receipt needs it: its hash, the salt of what it commits to or, where that is erased, the commitment,
+    its index if it has one, and the checkpoint that receipts lead to, of size 0 before the first."""
+
+    hash: bytes
+    salt: bytes | None
+    commitment: bytes | None
+    log_index: int | None
+    size: int
+    note: str
+
+
+class WitnessState(NamedTuple):
+    """A witness by the text of its key: what it has cosigned, and why it does not answer, if it does not."""
+
+    key: str
+    size: int
+    cosigned_at: datetime | None
+    asked_at: datetime
+    failure: str | None
+    failed_since: datetime | None
+
+
 @asynccontextmanager
 async def one_writer(connection: Connection) -> AsyncIterator[bool]:
     """One snapshot to read and write in, for one sequencer at a time; False where another one is at work.
@@ -63,7 +86,7 @@ async def one_writer(connection: Connection) -> AsyncIterator[bool]:
             # backlogs are long, and young tables have no statistics: their indexes are right whatever these say
             for setting in ("statement_timeout = 0", "enable_seqscan = off", "enable_hashjoin = off", "jit = off"):
                 await connection.execute(f"SET LOCAL {setting}".encode())
-            row = await (await connection.execute(_SQL["try_lock"], {"lock": _LOCK})).fetchone()
+            row = await (await connection.execute(_SQL["try_lock"], {"lock": SEQUENCER_LOCK})).fetchone()
             yield row is not None and bool(row[0])
     except psycopg.errors.SerializationFailure:
         raise LostRaceError from None
@@ -84,6 +107,18 @@ async def _rows(connection: Connection, query: str, **params: Any) -> list[tuple
 async def read_log(connection: Connection) -> Head | None:
     """The log, if it has begun."""
     rows = await _rows(connection, "read_log")
+    return Head(*rows[0]) if rows else None
+
+
+async def read_published(connection: Connection) -> Head | None:
+    """The log as the checkpoint has it that is published: the cosigned one where there are witnesses."""
+    rows = await _rows(connection, "read_published")
+    return Head(*rows[0]) if rows else None
+
+
+async def read_sm_log(connection: Connection) -> Head | None:
+    """The SM profile, if it has begun."""
+    rows = await _rows(connection, "read_sm_log")
     return Head(*rows[0]) if rows else None
 
 
@@ -145,8 +180,9 @@ async def append(
         connection,
         "append",
         size=grown.size - len(leaves),
-        slots=list(slots),
-        ids=list(ids),
+        # as literals: the driver would pack them one by one
+        slots=numbers_literal(slots),
+        ids="{" + ",".join([id_.hex for id_ in ids]) + "}",
         levels=[level for level, _ in places],
         numbers=[number for _, number in places],
         hashes=[grown.tiles[place] for place in places],
@@ -160,10 +196,41 @@ async def append(
 
 async def read_tiles(connection: Connection, places: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
     """The hashes of tiles by level and number, as far as they are there."""
+    return await _read_tiles(connection, "read_tiles", places)
+
+
+async def _read_tiles(
+    connection: Connection, query: str, places: Iterable[tuple[int, int]]
+) -> dict[tuple[int, int], bytes]:
     wanted = list(places)
     params = {"levels": [level for level, _ in wanted], "numbers": [number for _, number in wanted]}
-    rows = await _rows(connection, "read_tiles", **params)
+    rows = await _rows(connection, query, **params)
     return {(level, number): hashes for level, number, hashes in rows}
+
+
+async def read_sm_tiles(connection: Connection, places: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+    """The hashes of tiles of the SM profile."""
+    return await _read_tiles(connection, "read_sm_tiles", places)
+
+
+async def append_sm(connection: Connection, grown: Growth, *, size: int, origin: str, note: str, at: datetime) -> None:
+    """Extend the SM profile. Raises LostRaceError if its end has moved."""
+    places = list(grown.tiles)
+    rows = await _rows(
+        connection,
+        "append_sm",
+        size=size,
+        new_size=grown.size,
+        levels=[level for level, _ in places],
+        numbers=[number for _, number in places],
+        hashes=[grown.tiles[place] for place in places],
+        origin=origin,
+        root=grown.root,
+        note=note,
+        at=at,
+    )
+    if rows != [(True,)]:
+        raise LostRaceError
 
 
 async def find_entry(connection: Connection, *, slot: int, id_: UUID) -> int | None:
@@ -172,7 +239,43 @@ async def find_entry(connection: Connection, *, slot: int, id_: UUID) -> int | N
     return int(rows[0][0]) if rows else None
 
 
-async def read_leaf(connection: Connection, *, slot: int, id_: UUID) -> tuple[bytes, bytes | None] | None:
-    """The hash of a leaf, and the salt that opens its commitment."""
+async def read_leaf(connection: Connection, *, slot: int, id_: UUID) -> Leaf | None:
+    """A leaf, its place in the log, and the published checkpoint, all as of one moment."""
     rows = await _rows(connection, "read_leaf", slot=slot, id=id_)
-    return (rows[0][0], rows[0][1]) if rows else None
+    return Leaf(*rows[0]) if rows else None
+
+
+async def read_sm_place(connection: Connection, *, slot: int, id_: UUID) -> Leaf | None:
+    """The same with the newest checkpoint of the SM profile."""
+    rows = await _rows(connection, "read_leaf_of_sm", slot=slot, id=id_)
+    return Leaf(*rows[0]) if rows else None
+
+
+async def add_key_receipt(connection: Connection, *, key_id: UUID, receipt: str) -> None:
+    """Keep how a key was announced."""
+    await connection.execute(_SQL["add_key_receipt"], {"key_id": key_id, "receipt": receipt})
+
+
+async def read_key_receipts(connection: Connection) -> dict[UUID, str]:
+    """How keys were announced, by the id of the key."""
+    return dict(await _rows(connection, "read_key_receipts"))
+
+
+async def read_witnesses(connection: Connection) -> dict[str, WitnessState]:
+    """What witnesses have said, by their keys."""
+    return {row[0]: WitnessState(*row) for row in await _rows(connection, "read_witnesses")}
+
+
+async def write_witness(connection: Connection, state: WitnessState) -> None:
+    """Remember what a witness has said."""
+    await connection.execute(_SQL["write_witness"], state._asdict())
+
+
+async def publish_cosigned(connection: Connection, head: Head) -> None:
+    """Publish a cosigned checkpoint, unless a longer one is."""
+    await connection.execute(_SQL["publish_cosigned"], head._asdict())
+
+
+async def unpublish_cosigned(connection: Connection) -> None:
+    """Publish checkpoints as they are signed: no witness is asked any more."""
+    await connection.execute(_SQL["unpublish_cosigned"])

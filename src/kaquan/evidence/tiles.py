@@ -6,9 +6,10 @@ one that still grows. The nodes between two levels are hashed from the tile belo
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
-from kaquan.evidence.tree import HASH_BYTES, Node, perfect_root, root_of_range
+from kaquan.evidence.tree import HASH_BYTES, HashChildren, Node, hash_children, perfect_root, root_of_range
 
 WIDTH = 256
 _HEIGHT = 8
@@ -75,7 +76,9 @@ class Growth(NamedTuple):
     tiles: Mapping[tuple[int, int], bytes]
 
 
-def grow(size: int, edge: Mapping[int, bytes], leaves: Sequence[bytes]) -> Growth:
+def grow(
+    size: int, edge: Mapping[int, bytes], leaves: Sequence[bytes], children: HashChildren = hash_children
+) -> Growth:
     """The tree of ``size`` with ``leaves`` (their hashes) behind. ``edge``: the hashes of :func:`edge_of`, by level."""
     tiles: dict[tuple[int, int], bytes] = {}
     edge = dict(edge)
@@ -89,7 +92,7 @@ def grow(size: int, edge: Mapping[int, bytes], leaves: Sequence[bytes]) -> Growt
             tiles[level, number] = hashes
             number += 1
             if len(hashes) == WIDTH * HASH_BYTES:
-                roots.append(perfect_root(split_hashes(hashes)))
+                roots.append(perfect_root(split_hashes(hashes), children))
                 edge[level] = b""
             else:
                 edge[level] = hashes
@@ -99,7 +102,7 @@ def grow(size: int, edge: Mapping[int, bytes], leaves: Sequence[bytes]) -> Growt
     def read(level: int, _: int) -> bytes:
         return edge[level]
 
-    return Growth(size, root_of(size, read), tiles)
+    return Growth(size, root_of(size, read, children), tiles)
 
 
 def split_hashes(hashes: bytes) -> list[bytes]:
@@ -117,16 +120,26 @@ def tile_of(node: Node) -> tuple[int, int]:
     return level, (node.number << above) // WIDTH
 
 
-def read_node(node: Node, read: ReadTile) -> bytes:
+def read_node(node: Node, read: ReadTile, children: HashChildren = hash_children) -> bytes:
     """The hash of a node, from the tile that holds it or what it stands over."""
     level, above = divmod(node.height, _HEIGHT)
     hashes = read(*tile_of(node))
     start = (node.number << above) % WIDTH * HASH_BYTES
     found = hashes[start : start + (HASH_BYTES << above)]
     assert len(found) == HASH_BYTES << above, f"tile {level}/{node.number} is shorter than the tree says"
-    return found if above == 0 else perfect_root(split_hashes(found))
+    return found if above == 0 else _fold(found, children)
 
 
-def root_of(size: int, read: ReadTile) -> bytes:
+@lru_cache(maxsize=4_096)
+def _fold(hashes: bytes, children: HashChildren) -> bytes:
+    """The node over the hashes of a part of a tile.
+
+    Receipts of one time ask for the same ones again and again. They are kept by what they are made of, so that no other
+    log could be meant.
+    """
+    return perfect_root(split_hashes(hashes), children)
+
+
+def root_of(size: int, read: ReadTile, children: HashChildren = hash_children) -> bytes:
     """The root of the tree of ``size`` leaves."""
-    return root_of_range(0, size, lambda node: read_node(node, read))
+    return root_of_range(0, size, lambda node: read_node(node, read, children), children)

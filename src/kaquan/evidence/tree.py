@@ -3,6 +3,8 @@
 A node that stands over 2**height leaves, all of them there, never changes again. It is named by its height and its
 number in that row: ``Node(0, 5)`` is the sixth leaf, ``Node(3, 0)`` stands over the first eight. Every hash that a root
 or a proof needs is folded from such nodes, wherever they are kept; ``tiles.py`` reads them from tiles.
+
+The hash is SHA-256 unless another one is passed: the SM profile has the same trees with SM3 (``sm.py``).
 """
 
 from collections.abc import Callable, Sequence
@@ -34,12 +36,23 @@ def hash_children(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
-def perfect_root(hashes: Sequence[bytes]) -> bytes:
+HashChildren = Callable[[bytes, bytes], bytes]
+"""How a node is hashed from the two below it."""
+
+
+def perfect_root(hashes: Sequence[bytes], children: HashChildren = hash_children) -> bytes:
     """The node over 2**n neighbours of one height."""
-    row = list(hashes)
-    while len(row) > 1:
-        row = [hash_children(row[i], row[i + 1]) for i in range(0, len(row), 2)]
-    return row[0]
+    if children is not hash_children:
+        nodes = list(hashes)
+        while len(nodes) > 1:
+            nodes = [children(nodes[i], nodes[i + 1]) for i in range(0, len(nodes), 2)]
+        return nodes[0]
+    row = b"".join(hashes)
+    pair = 2 * HASH_BYTES
+    while len(row) > HASH_BYTES:
+        # hash_children over neighbours as they lie
+        row = b"".join([sha256(b"\x01" + row[i : i + pair]).digest() for i in range(0, len(row), pair)])
+    return row
 
 
 def split_range(start: int, end: int) -> list[Node]:
@@ -57,14 +70,14 @@ def split_range(start: int, end: int) -> list[Node]:
     return nodes
 
 
-def root_of_range(start: int, end: int, read: ReadNode) -> bytes:
+def root_of_range(start: int, end: int, read: ReadNode, children: HashChildren = hash_children) -> bytes:
     """The hash of the subtree over a range of leaves (MTH of section 2.1.1); of none, the hash of nothing."""
     hashes = [read(node) for node in split_range(start, end)]
     if not hashes:
         return EMPTY_ROOT
     root = hashes.pop()
     while hashes:
-        root = hash_children(hashes.pop(), root)
+        root = children(hashes.pop(), root)
     return root
 
 
@@ -107,12 +120,14 @@ def _split(size: int) -> int:
     return 1 << (size - 1).bit_length() - 1
 
 
-def prove(ranges: Sequence[tuple[int, int]], read: ReadNode) -> list[bytes]:
+def prove(ranges: Sequence[tuple[int, int]], read: ReadNode, children: HashChildren = hash_children) -> list[bytes]:
     """The hashes of a proof."""
-    return [root_of_range(start, end, read) for start, end in ranges]
+    return [root_of_range(start, end, read, children) for start, end in ranges]
 
 
-def includes(root: bytes, size: int, index: int, leaf: bytes, proof: Sequence[bytes]) -> bool:
+def includes(
+    root: bytes, size: int, index: int, leaf: bytes, proof: Sequence[bytes], children: HashChildren = hash_children
+) -> bool:
     """Whether ``proof`` shows that ``leaf`` is the one at ``index`` in the tree (section 2.1.3.2)."""
     if not 0 <= index < size:
         return False
@@ -121,11 +136,11 @@ def includes(root: bytes, size: int, index: int, leaf: bytes, proof: Sequence[by
         if last == 0:
             return False
         if first & 1 or first == last:
-            found = hash_children(sibling, found)
+            found = children(sibling, found)
             while not first & 1 and first:
                 first, last = first >> 1, last >> 1
         else:
-            found = hash_children(found, sibling)
+            found = children(found, sibling)
         first, last = first >> 1, last >> 1
     return last == 0 and found == root
 

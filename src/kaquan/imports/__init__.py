@@ -6,7 +6,7 @@ takes it back for cards that nobody has used. The room knows no forms of payment
 
 from kaquan.imports.check import COLUMNS, check_file, read_columns
 from kaquan.imports.create import check_import, create_import
-from kaquan.imports.errors import error_file
+from kaquan.imports.errors import error_file, tame
 from kaquan.imports.kinds import find_kinds
 from kaquan.imports.read import get_import, list_imports, list_used
 from kaquan.imports.run import run_import, start_import, start_reversal, unfinished_imports
@@ -43,5 +43,6 @@ __all__ = [
     "run_import",
     "start_import",
     "start_reversal",
+    "tame",
     "unfinished_imports",
 ]

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping
 
-from kaquan.cards import CardFinder, Press, Programme, get_programme
+from kaquan.cards import CardFinder, Press, Programme, check_going_on, get_programme
 from kaquan.imports import store
 from kaquan.imports.check import check_file
 from kaquan.imports.types import CardImport, Checked, FoundLine, ImportLine, ImportStatus, LineProblem, NewImport
@@ -53,12 +53,15 @@ async def create_import(
 ) -> CardImport | Refusal:
     """Check a file and keep it, to be applied if every line is good; nothing is made of it yet.
 
-    Refused: ``not_found`` (programme_id), ``already_exists`` (name), and what :func:`check_import` refuses. A file with
-    bad lines is no refusal but an import in the status ``refused``, which tells them all.
+    Refused: ``not_found`` (programme_id), ``programme_stopped``, ``already_exists`` (name), and what
+    :func:`check_import` refuses. A file with bad lines is no refusal but an import in the status ``refused``, which
+    tells them all.
     """
     programme = await get_programme(pool, book_id=book_id, programme_id=new.programme_id)
     if isinstance(programme, Refusal):
         return NOT_FOUND.refuse("programme_id", what="programme")
+    if (refused := check_going_on(programme, clock.now(), field="programme_id")) is not None:
+        return refused
     checked = await check_import(finder, clock, programme=programme, content=content, columns=new.columns)
     if isinstance(checked, Refusal):
         return checked

@@ -17,10 +17,10 @@ def error_file(problems: Sequence[LineProblem]) -> bytes:
     writer = csv.writer(stream, lineterminator="\r\n")
     writer.writerow(["line 行", "column 列", "value 值", "allowed", "要求"])
     for problem in problems:
-        writer.writerow([problem.line, *map(_tame, (problem.column, problem.value, problem.en, problem.zh))])
+        writer.writerow([problem.line, *map(tame, (problem.column, problem.value, problem.en, problem.zh))])
     return (_BOM + stream.getvalue()).encode("utf-8")
 
 
-def _tame(cell: str) -> str:
+def tame(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula (OWASP, CSV injection)."""
     return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -7,7 +7,7 @@ or not begun, and lines that somebody works on are passed over by the others.
 from collections.abc import Callable
 from uuid import UUID
 
-from kaquan.cards import Press, Programme, get_programme
+from kaquan.cards import Press, Programme, check_going_on, get_programme
 from kaquan.imports import store
 from kaquan.imports.outcomes import (
     CARDS_USED_SINCE,
@@ -83,7 +83,10 @@ async def run_import(
     chunk: int = CHUNK,
     progress: Progress = lambda count: None,
 ) -> CardImport | Refusal:
-    """Do what an import still lacks, applying or reversing; the import after it. Refused: ``not_found``."""
+    """Do what an import still lacks, applying or reversing; the import after it.
+
+    Refused: ``not_found``, ``programme_stopped`` for one that is to be applied: what is not applied by then never is.
+    """
     found = await store.load_import(pool, press.slots, book_id=book_id, import_id=import_id)
     if found is None:
         return NOT_FOUND.refuse("id", what="import")
@@ -97,13 +100,22 @@ async def run_import(
         return found
     do_lines, after = work
     for slot in press.slots:
-        while done := await do_lines(
-            pool, press, clock, programme=programme, card_import=found, slot=slot, limit=chunk
-        ):
+        done = chunk
+        while done:
+            if found.status is ImportStatus.APPLYING and (refused := await _stopped(pool, clock, found)) is not None:
+                return refused
+            done = await do_lines(pool, press, clock, programme=programme, card_import=found, slot=slot, limit=chunk)
             progress(done)
     # not while another runner still has lines of its own
     await store.finish(pool, press.slots, card_import=found, after=after, at=clock.now())
     return await _again(pool, press.slots, book_id=book_id, import_id=import_id)
+
+
+async def _stopped(pool: Pool, clock: Clock, card_import: CardImport) -> Refusal | None:
+    """Whether its programme has stopped, which may be announced while it runs."""
+    programme = await get_programme(pool, book_id=card_import.book_id, programme_id=card_import.programme_id)
+    assert isinstance(programme, Programme), "programmes are never removed"
+    return check_going_on(programme, clock.now(), field="id")
 
 
 async def _again(pool: Pool, slots: tuple[int, ...], *, book_id: int, import_id: UUID) -> CardImport:

@@ -4,7 +4,7 @@ Only this module and the rooms' ``store.py`` import the driver.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib import resources
 from typing import Any
@@ -117,6 +117,8 @@ def describe_failure(error: BaseException) -> str:
 
 def is_outage(error: BaseException) -> bool:
     """Whether the database was away, busy or full, so that the same work may succeed later."""
+    if isinstance(error, psycopg.Error) and error.diag.severity_nonlocalized == "PANIC":
+        return True  # whatever it is about, the server ends every session and starts anew
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeout)
 
 
@@ -138,6 +140,25 @@ def constraint_of(error: BaseException) -> str | None:
 
 
 Params = Mapping[str, Any]
+
+Write = Callable[[Connection], Awaitable[bool]]
+"""One write of several that are one commit: whether it could be done; if not, none of them is."""
+
+
+class _NotDoneError(Exception):
+    """Takes a transaction back."""
+
+
+async def post_together(pool: Pool, *writes: Write) -> bool:
+    """Do all of ``writes`` in their order, in one commit, or nothing; whether they were done."""
+    try:
+        async with pool.connection() as connection, connection.transaction():
+            for write in writes:
+                if not await write(connection):
+                    raise _NotDoneError
+    except _NotDoneError:
+        return False
+    return True
 
 
 # Arrays of composite values as text literals: the driver would build them element by element, slower and on the

@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID, SafeUUID
 
+from kaquan.kit.clock import Clock
+
 _SLOT_BITS = 0x3F
 
 
@@ -45,6 +47,8 @@ class Prefix(StrEnum):
     SALE = "sale"
     TOP_UP = "top"
     SALE_PAYMENT = "spay"
+    PROGRAMME_END = "pend"
+    BUYER_LIST = "blst"
     FUNDER = "fun"
     CAMPAIGN = "camp"
     VOUCHER_TEMPLATE = "vtpl"
@@ -67,16 +71,17 @@ class Ids(Protocol):
 
 
 class SystemIds:
-    """UUIDv7 from this machine's clock and its random source; later ids of one process sort later."""
+    """UUIDv7 from this machine's clock, or another one, and its random source; later ids of one process sort later."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._now_ns = time.time_ns if clock is None else lambda: int(clock.now().timestamp() * 1_000) * 1_000_000
         self._last_ms = 0
         self._counter = 0
 
     def _next(self) -> int:
         # RFC 9562 section 6.2, method 1: a 12-bit counter orders ids made in the same millisecond, and a
         # clock that steps back does not bring earlier ids.
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._now_ns() // 1_000_000
         if now_ms > self._last_ms:
             self._last_ms, self._counter = now_ms, 0
         else:

@@ -33,11 +33,13 @@ def allocate(total_fen: int, weights: Sequence[int]) -> list[int]:
         return [0] * len(weights)
     if total_fen == whole:
         return list(weights)
-    products = [total_fen * weight for weight in weights]
-    parts = [product // whole for product in products]
-    left = total_fen - sum(parts)
+    parts, below, left = [], [], total_fen
+    for weight in weights:
+        part, fraction = divmod(total_fen * weight, whole)
+        parts.append(part)
+        below.append(-fraction)
+        left -= part
     if left:
-        below = [-(product % whole) for product in products]
-        for i in sorted(range(len(weights)), key=below.__getitem__)[:left]:
+        for i in sorted(range(len(parts)), key=below.__getitem__)[:left]:
             parts[i] += 1
     return parts

@@ -41,6 +41,16 @@ class Refusal(msgspec.Struct, frozen=True):
     def code(self) -> str:
         return self.outcome.code
 
+    @property
+    def rule(self) -> str | None:
+        """The rule of law, of the house or of the contract that asks for this refusal, where one does."""
+        return self.details.get("rule") if "source" in self.details else None
+
+    @property
+    def source(self) -> str | None:
+        """Where that rule stands."""
+        return self.details.get("source")
+
     def message(self, language: str = "en") -> str:
         """The sentence for a person, in ``en`` or ``zh``.
 

@@ -18,12 +18,13 @@ from kaquan.ledger.read import (
     get_transaction,
     list_transactions,
 )
-from kaquan.ledger.receipt import get_receipt
+from kaquan.ledger.receipt import get_receipt, leaf_facts
 from kaquan.ledger.slots import slot_of
 from kaquan.ledger.store import (
     batch_params,
     claim_keys,
     extend_lot,
+    find_openings,
     keep_origins,
     list_by_account,
     list_rows,
@@ -81,6 +82,7 @@ __all__ = [
     "batch_params",
     "claim_keys",
     "extend_lot",
+    "find_openings",
     "forget_answers",
     "get_account",
     "get_account_at",
@@ -90,6 +92,7 @@ __all__ = [
     "hash_key",
     "hash_request",
     "keep_origins",
+    "leaf_facts",
     "list_by_account",
     "list_rows",
     "list_transactions",

@@ -161,3 +161,24 @@ FROM unnest(%(accounts)s::bigint[]) AS a (id);
 -- name: keep_origins
 SELECT ledger_keep_origins_v1(%(slot)s::smallint, %(transaction_id)s::uuid, %(accounts)s::bigint[],
                               %(lots)s::integer[], %(origins)s::uuid[]);
+
+-- name: find_openings
+-- The next transactions on an owner's accounts, recorded in some time, whose private fields can still be opened, with the
+-- salts.
+SELECT t.slot, t.id, t.book_id, t.kind, t.related_id, t.place_id, t.reference, t.effective_at, t.recorded_at,
+       t.request_key, d.hash, l.salt
+FROM (
+  SELECT e.transaction_id FROM ledger_account AS a JOIN ledger_entry AS e ON e.debit_account = a.id
+  WHERE a.slot = %(slot)s AND a.book_id = %(book_id)s AND a.owner_id = %(owner_id)s AND e.slot = %(slot)s
+  UNION
+  SELECT e.transaction_id FROM ledger_account AS a JOIN ledger_entry AS e ON e.credit_account = a.id
+  WHERE a.slot = %(slot)s AND a.book_id = %(book_id)s AND a.owner_id = %(owner_id)s AND e.slot = %(slot)s
+) AS touched
+JOIN ledger_transaction AS t ON t.slot = %(slot)s AND t.id = touched.transaction_id
+JOIN evidence_leaf AS l ON l.slot = %(slot)s AND l.transaction_id = t.id
+LEFT JOIN ledger_detail AS d ON d.slot = %(slot)s AND d.transaction_id = t.id
+WHERE l.salt IS NOT NULL
+  AND t.id > %(after_id)s  -- if after_id
+  AND t.recorded_at >= %(begins)s  -- if begins
+  AND t.recorded_at < %(ends)s  -- if ends
+ORDER BY t.id LIMIT %(limit)s;

@@ -102,16 +102,20 @@ def batch_params(items: Sequence[Item], *, slot: int, recorded_at: datetime) -> 
         transaction_id, kind, effective_at, legs, guards, new_lots, related_id, place_id, reference, detail = posting
         versions = dict(guards)
         accounts = {account for leg in legs for account in (leg.debit_account, leg.credit_account)}
-        if not accounts.issuperset(versions):
-            raise ValueError("a posting is guarded by the versions of accounts that it moves, and of no others")
         held = {account for account, version in versions.items() if version is not None}
+        if not accounts.issuperset(versions.keys() - held):
+            raise ValueError("only an account that a posting moves is kept from going through its floor")
         if not touched.isdisjoint(held) or not versioned.isdisjoint(accounts):
             status[n - 1] = PostStatus.STALE
             item_rows.append(f"({book_id},,,,,,,,,{tail})")
             continue
-        touched |= accounts
+        touched |= accounts | held
         versioned |= held
         others.update((account, book_id) for account in accounts - held)
+        leg_rows.extend(
+            f"({n},0,post,0,{account},{versions[account]},,0,{account},{versions[account]},,0)"
+            for account in sorted(held - accounts)
+        )
         limited.update(account for account, version in versions.items() if version is None)
         entries = []
         later = _later(legs) if len(legs) != 1 else _NOTHING_LATER
@@ -423,6 +427,25 @@ async def read_transaction(
     rows = await (await connection.execute(_SQL["read_transaction"], params)).fetchall()
     found = await _with_entries(connection, [row[:-1] for row in rows])
     return replace(found[0], detail=rows[0][-1]) if found else None
+
+
+async def find_openings(
+    connection: Connection,
+    *,
+    book_id: int,
+    slot: int,
+    owner_id: UUID,
+    begins: datetime | None,
+    ends: datetime | None,
+    after_id: UUID | None,
+    limit: int,
+) -> list[tuple[Transaction, bytes]]:
+    """The next transactions of an owner's accounts, recorded from ``begins`` and before ``ends``, whose private fields
+    are not erased, by id behind ``after_id``; each with its salt."""
+    params = {"book_id": book_id, "slot": slot, "owner_id": owner_id, "begins": begins, "ends": ends}
+    rows = await list_rows(connection, _SQL["find_openings"], {**params, "after_id": after_id, "limit": limit})
+    found = await _with_entries(connection, [row[:-2] for row in rows])
+    return [(replace(transaction, detail=row[-2]), row[-1]) for transaction, row in zip(found, rows, strict=True)]
 
 
 async def list_transactions(

@@ -69,7 +69,10 @@ class Leg(NamedTuple):
 
 
 class Guard(NamedTuple):
-    """A fact that a decision relied on: the account, which the posting moves, was at this version.
+    """A fact that a decision relied on: the account was at this version.
+
+    The posting need not move the account: its version then moves on all the same, so that of two postings which each
+    rely on what the other moves, one is decided again.
 
     ``version`` None: whatever its version, the account must stay above its floor; the database looks at the items of a
     batch in their order. That is for accounts that many move at once, such as a budget. (Floors hold without a guard

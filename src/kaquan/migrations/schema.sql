@@ -206,6 +206,39 @@ CREATE FUNCTION evidence_server_v1() RETURNS text
   SELECT system_identifier::text FROM pg_control_system()
 $$;
 
+CREATE FUNCTION evidence_sm_append_v1(p_size bigint, p_new_size bigint, p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_origin text, p_root bytea, p_note text, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+  v_rows bigint;
+BEGIN
+  IF p_new_size <= p_size THEN RETURN false; END IF;
+  INSERT INTO evidence_sm_log AS s (id, origin, size, root, note, signed_at)
+  VALUES (0, p_origin, p_new_size, p_root, p_note, p_at)
+  ON CONFLICT (id) DO UPDATE
+  SET size = excluded.size, root = excluded.root, note = excluded.note, signed_at = excluded.signed_at
+  WHERE s.size = p_size AND s.origin = excluded.origin;
+  IF NOT FOUND THEN RETURN false; END IF;
+
+  INSERT INTO evidence_sm_tile AS t (level, number, hashes)
+  SELECT n.level, n.number, n.hashes FROM unnest(p_levels, p_numbers, p_hashes) AS n (level, number, hashes)
+  ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes
+  WHERE octet_length(excluded.hashes) > octet_length(t.hashes)
+    AND substr(excluded.hashes, 1, octet_length(t.hashes)) = t.hashes;
+  GET DIAGNOSTICS v_rows = ROW_COUNT;
+  IF v_rows <> cardinality(p_levels) THEN
+    RAISE EXCEPTION 'evidence: a tile of the SM profile would be rewritten' USING ERRCODE = 'KQ002';
+  END IF;
+  RETURN true;
+END $$;
+
+ALTER FUNCTION evidence_sm_append_v1(p_size bigint, p_new_size bigint, p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_origin text, p_root bytea, p_note text, p_at timestamp with time zone) OWNER TO kaquan_ledger;
+
 CREATE FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) RETURNS TABLE(reused uuid)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -477,7 +510,7 @@ BEGIN
               THEN v_balances[array_position(v_moved, l.debit_account)] - l.debit_later_fen END,
          CASE WHEN l.credit_version IS NOT NULL
               THEN v_balances[array_position(v_moved, l.credit_account)] - l.credit_later_fen END
-  FROM unnest(p_legs) AS l WHERE v_status[l.item] = 0;
+  FROM unnest(p_legs) AS l WHERE v_status[l.item] = 0 AND l.leg > 0;
 
   IF cardinality(p_new_lots) > 0 THEN
     INSERT INTO ledger_lot (slot, account_id, lot, origin_transaction_id, paid_fen, given_fen, expires_at)
@@ -645,6 +678,41 @@ BEGIN
     AND (m.year_max_fen IS NULL OR o.year_fen <= m.year_max_fen)
     AND (m.year_max_count IS NULL OR o.year_count <= m.year_max_count);
 END $$;
+
+CREATE FUNCTION payments_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) RETURNS TABLE(erased uuid)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $_$
+DECLARE
+  v_ids uuid[];
+BEGIN
+  WITH gone AS (
+    UPDATE evidence_leaf l SET commitment = e.commitment, salt = NULL
+    FROM unnest(p_ids, p_entries, p_commitments) AS e (id, entry, commitment)
+    WHERE l.slot = p_slot AND l.transaction_id = e.id AND l.salt IS NOT NULL
+      AND l.leaf_hash = sha256('\x00'::bytea || e.entry)
+      AND position(convert_to(encode(e.commitment, 'hex'), 'UTF8') IN e.entry) > 0
+      AND EXISTS (SELECT FROM ledger_transaction t WHERE t.slot = p_slot AND t.id = e.id AND t.book_id = p_book)
+    RETURNING l.transaction_id
+  )
+  SELECT array_agg(transaction_id) INTO v_ids FROM gone;
+  -- What the product itself wrote there names nobody: the sale that a load delivers, the quote that a closing pays.
+  UPDATE ledger_transaction t
+  SET reference = CASE WHEN t.kind = 'closing' OR t.reference ~ '^(sale|top)_[0-9a-f]{32}$' THEN t.reference END,
+      request_key = NULL, request_hash = NULL
+  WHERE t.slot = p_slot AND t.id = ANY (v_ids);
+  UPDATE payments_payment p SET reference = t.reference
+  FROM ledger_transaction t
+  WHERE p.slot = p_slot AND p.id = ANY (v_ids) AND t.slot = p_slot AND t.id = p.id
+    AND p.reference IS DISTINCT FROM t.reference;
+  RETURN QUERY SELECT unnest(v_ids);
+END $_$;
+
+ALTER FUNCTION payments_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) OWNER TO kaquan_ledger;
 
 CREATE FUNCTION payments_give_back_v1(p_slot smallint, p_uses payments_use_v1[]) RETURNS void
     LANGUAGE plpgsql
@@ -1236,6 +1304,17 @@ $$;
 
 ALTER FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) OWNER TO kaquan_ledger;
 
+CREATE TABLE audit_anchor (
+    id smallint NOT NULL,
+    size bigint NOT NULL,
+    note text NOT NULL,
+    verified_at timestamp with time zone NOT NULL,
+    CONSTRAINT audit_anchor_only_one CHECK ((id = 0))
+)
+WITH (fillfactor='10');
+
+COMMENT ON TABLE audit_anchor IS 'Up to which size, with which root, the log was audited entry by entry; note says it, signed';
+
 CREATE TABLE cards_acceptance (
     book_id integer NOT NULL,
     programme_id uuid NOT NULL,
@@ -1280,9 +1359,13 @@ CREATE TABLE cards_batch (
     created_at timestamp with time zone NOT NULL,
     finished_at timestamp with time zone,
     terms_version integer DEFAULT 1 NOT NULL,
+    face_fen bigint,
     CONSTRAINT cards_batch_count CHECK (((card_count > 0) AND ((issued_count >= 0) AND (issued_count <= card_count)))),
+    CONSTRAINT cards_batch_face CHECK ((face_fen > 0)),
     CONSTRAINT cards_batch_form CHECK ((form = ANY (ARRAY['digital'::text, 'physical'::text])))
 );
+
+COMMENT ON COLUMN cards_batch.face_fen IS 'The face value that its cards are made for, the only one they are sold with; null: any of their terms';
 
 CREATE TABLE cards_card (
     slot smallint NOT NULL,
@@ -1308,6 +1391,7 @@ CREATE TABLE cards_card (
     replaces_id uuid,
     replaced_by_id uuid,
     terms_version integer DEFAULT 1 NOT NULL,
+    sale_id uuid,
     CONSTRAINT cards_card_form CHECK ((form = ANY (ARRAY['digital'::text, 'physical'::text]))),
     CONSTRAINT cards_card_status CHECK ((status = ANY (ARRAY['issued'::text, 'active'::text, 'blocked'::text, 'lost'::text, 'gifted'::text, 'replaced'::text, 'closed'::text, 'expired'::text])))
 )
@@ -1322,6 +1406,8 @@ COMMENT ON COLUMN cards_card.loss_due_at IS 'By when a loss report takes effect;
 COMMENT ON COLUMN cards_card.gift_id IS 'The gift by which it is on its way to another person';
 
 COMMENT ON COLUMN cards_card.terms_version IS 'The version of the terms of its programme that it was issued under; a replacement takes that of the card before it';
+
+COMMENT ON COLUMN cards_card.sale_id IS 'The sale that it is set aside for, until that delivers it or ends';
 
 CREATE TABLE cards_event (
     slot smallint NOT NULL,
@@ -1351,7 +1437,7 @@ CREATE TABLE cards_fee (
     kind text NOT NULL COLLATE pg_catalog."C",
     amount_fen bigint NOT NULL,
     currency text NOT NULL COLLATE pg_catalog."C",
-    transfer_id uuid NOT NULL,
+    transfer_id uuid,
     charged_at timestamp with time zone NOT NULL,
     CONSTRAINT cards_fee_amount CHECK ((amount_fen > 0))
 );
@@ -1414,6 +1500,36 @@ CREATE TABLE cards_programme (
     number_prefix text NOT NULL COLLATE pg_catalog."C",
     created_at timestamp with time zone NOT NULL
 );
+
+CREATE TABLE cards_programme_end (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    programme_id uuid NOT NULL,
+    stops_at timestamp with time zone NOT NULL,
+    last_day date NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    reason text NOT NULL,
+    announcement text NOT NULL,
+    notice_days integer,
+    notice_rule text COLLATE pg_catalog."C",
+    notice_source text,
+    announced_by text NOT NULL COLLATE pg_catalog."C",
+    approval_id uuid,
+    announced_at timestamp with time zone NOT NULL,
+    withdrawn_by text COLLATE pg_catalog."C",
+    withdrawal_reason text,
+    withdrawn_at timestamp with time zone,
+    stop_told_at timestamp with time zone,
+    end_told_at timestamp with time zone,
+    CONSTRAINT cards_programme_end_in_order CHECK (((announced_at < stops_at) AND (stops_at < ends_at))),
+    CONSTRAINT cards_programme_end_withdrawn CHECK ((((withdrawn_at IS NULL) = (withdrawn_by IS NULL)) AND ((withdrawn_at IS NULL) = (withdrawal_reason IS NULL)) AND ((withdrawn_at IS NULL) OR (withdrawn_at < stops_at))))
+);
+
+COMMENT ON TABLE cards_programme_end IS 'Decisions to end a programme: from stops_at on nothing is sold, issued, activated or loaded, after last_day nothing is spent';
+
+COMMENT ON COLUMN cards_programme_end.ends_at IS 'The end of last_day where the issuer is';
+
+COMMENT ON COLUMN cards_programme_end.notice_days IS 'Days of public notice that bound the decision, by notice_rule; null: no rule and no clause asked for any';
 
 CREATE TABLE cards_programme_terms (
     programme_id uuid NOT NULL,
@@ -1499,6 +1615,79 @@ CREATE TABLE closing_dormancy (
     found_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE closing_dormancy_fee (
+    slot smallint NOT NULL,
+    card_id uuid NOT NULL,
+    month date NOT NULL,
+    book_id integer NOT NULL,
+    amount_fen bigint NOT NULL,
+    notice_id uuid NOT NULL,
+    told_at timestamp with time zone NOT NULL,
+    fee_id uuid,
+    failure text COLLATE pg_catalog."C",
+    settled_at timestamp with time zone,
+    CONSTRAINT closing_dormancy_fee_amount CHECK ((amount_fen > 0)),
+    CONSTRAINT closing_dormancy_fee_month CHECK ((EXTRACT(day FROM month) = (1)::numeric)),
+    CONSTRAINT closing_dormancy_fee_settled CHECK ((((settled_at IS NULL) = ((fee_id IS NULL) AND (failure IS NULL))) AND ((fee_id IS NULL) OR (failure IS NULL))))
+);
+
+COMMENT ON TABLE closing_dormancy_fee IS 'Months for which a card that nobody uses is to pay: told in the month before, charged once or not at all';
+
+COMMENT ON COLUMN closing_dormancy_fee.failure IS 'Why nothing was charged for this month';
+
+CREATE TABLE closing_end_notice (
+    slot smallint NOT NULL,
+    end_id uuid NOT NULL,
+    card_id uuid NOT NULL,
+    occasion text NOT NULL COLLATE pg_catalog."C",
+    days integer NOT NULL,
+    book_id integer NOT NULL,
+    customer_id uuid NOT NULL,
+    notice_id uuid NOT NULL,
+    told_at timestamp with time zone NOT NULL,
+    CONSTRAINT closing_end_notice_occasion CHECK ((occasion = ANY (ARRAY['announced'::text, 'reminder'::text, 'withdrawn'::text])))
+);
+
+COMMENT ON TABLE closing_end_notice IS 'Who of the holders was told of the end of a programme, and by which notice';
+
+COMMENT ON COLUMN closing_end_notice.days IS 'Of a reminder: so many days before the last day; else 0';
+
+CREATE TABLE closing_end_payee (
+    slot smallint NOT NULL,
+    card_id uuid NOT NULL,
+    id uuid NOT NULL,
+    end_id uuid NOT NULL,
+    book_id integer NOT NULL,
+    payee_sealed bytea NOT NULL,
+    account_last4 text COLLATE pg_catalog."C",
+    key_id uuid,
+    operator_id uuid,
+    given_at timestamp with time zone NOT NULL,
+    failure text COLLATE pg_catalog."C",
+    tried_at timestamp with time zone,
+    CONSTRAINT closing_end_payee_failure CHECK (((failure IS NULL) OR (tried_at IS NOT NULL))),
+    CONSTRAINT closing_end_payee_person CHECK (((key_id IS NOT NULL) OR (operator_id IS NOT NULL)))
+);
+
+COMMENT ON TABLE closing_end_payee IS 'To whom the rest of a card is paid when its programme has ended: the job closes the card for its refund';
+
+COMMENT ON COLUMN closing_end_payee.payee_sealed IS 'Name, account number and bank, under authenticated encryption, bound to the id';
+
+COMMENT ON COLUMN closing_end_payee.failure IS 'Why the last try to refund the card was refused; null: not tried yet, or done';
+
+CREATE TABLE closing_end_publication (
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    end_id uuid NOT NULL,
+    medium text NOT NULL,
+    reference text NOT NULL,
+    published_on date NOT NULL,
+    noted_by text NOT NULL COLLATE pg_catalog."C",
+    noted_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE closing_end_publication IS 'Where the end of a programme was made public: what holders of unregistered cards, whom nobody knows, were told';
+
 CREATE TABLE closing_expired_lot (
     slot smallint NOT NULL,
     transaction_id uuid NOT NULL,
@@ -1571,6 +1760,22 @@ CREATE TABLE closing_payout (
 
 COMMENT ON COLUMN closing_payout.payee_sealed IS 'Name, and for a transfer account number and bank, under authenticated encryption, bound to the payout id';
 
+CREATE TABLE closing_release (
+    slot smallint NOT NULL,
+    transaction_id uuid NOT NULL,
+    book_id integer NOT NULL,
+    card_id uuid NOT NULL,
+    amount_fen bigint NOT NULL,
+    given_fen bigint NOT NULL,
+    reason text NOT NULL,
+    approval_id uuid NOT NULL,
+    released_by uuid NOT NULL,
+    released_at timestamp with time zone NOT NULL,
+    CONSTRAINT closing_release_amounts CHECK (((amount_fen >= 0) AND (given_fen >= 0) AND ((amount_fen + given_fen) > 0)))
+);
+
+COMMENT ON TABLE closing_release IS 'What left a replaced card without a living successor: amount_fen is owed to its holder, given_fen was not paid for';
+
 CREATE TABLE closing_reminder (
     slot smallint NOT NULL,
     account_id bigint NOT NULL,
@@ -1601,6 +1806,19 @@ CREATE TABLE evidence_checkpoint (
 
 COMMENT ON TABLE evidence_checkpoint IS 'One signed checkpoint of each minute in which the log grew, kept for audits';
 
+CREATE TABLE evidence_cosigned (
+    id smallint NOT NULL,
+    origin text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    note text NOT NULL,
+    cosigned_at timestamp with time zone NOT NULL,
+    CONSTRAINT evidence_cosigned_only_one CHECK ((id = 0))
+)
+WITH (fillfactor='10');
+
+COMMENT ON TABLE evidence_cosigned IS 'The newest checkpoint with the cosignatures that the policy asks for; no row while it asks for none';
+
 CREATE TABLE evidence_entry (
     log_index bigint NOT NULL,
     slot smallint NOT NULL,
@@ -1627,10 +1845,17 @@ CREATE TABLE evidence_key (
     public_key bytea NOT NULL,
     replaces bytea,
     added_at timestamp with time zone NOT NULL,
-    CONSTRAINT evidence_key_is_ed25519 CHECK ((octet_length(public_key) = 32))
+    CONSTRAINT evidence_key_length CHECK ((octet_length(public_key) = ANY (ARRAY[32, 65])))
 );
 
 COMMENT ON TABLE evidence_key IS 'Every key that signs or signed checkpoints; each has a leaf in the log, in this slot';
+
+CREATE TABLE evidence_key_receipt (
+    key_id uuid NOT NULL,
+    receipt text NOT NULL
+);
+
+COMMENT ON TABLE evidence_key_receipt IS 'How each key of the log was announced by the one before it';
 
 CREATE TABLE evidence_leaf (
     slot smallint NOT NULL,
@@ -1638,6 +1863,7 @@ CREATE TABLE evidence_leaf (
     leaf_hash bytea NOT NULL,
     salt bytea,
     written_by xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    commitment bytea,
     CONSTRAINT evidence_leaf_hash_is_sha256 CHECK ((octet_length(leaf_hash) = 32))
 );
 
@@ -1646,6 +1872,8 @@ COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of 
 COMMENT ON COLUMN evidence_leaf.salt IS 'Opens the commitment to the private fields of the transaction; null where there are none, or once they are forgotten';
 
 COMMENT ON COLUMN evidence_leaf.written_by IS 'The transaction of this database that wrote the leaf';
+
+COMMENT ON COLUMN evidence_leaf.commitment IS 'SHA-256 over the salt and the private fields, once both are erased; before, it is computed from them';
 
 CREATE TABLE evidence_log (
     id smallint NOT NULL,
@@ -1661,6 +1889,49 @@ WITH (fillfactor='10');
 
 COMMENT ON TABLE evidence_log IS 'The log of the installation as its last checkpoint has it; note is that checkpoint, signed';
 
+CREATE VIEW evidence_published AS
+ SELECT evidence_cosigned.origin,
+    evidence_cosigned.size,
+    evidence_cosigned.root,
+    evidence_cosigned.note,
+    evidence_cosigned.cosigned_at AS signed_at
+   FROM evidence_cosigned
+UNION ALL
+ SELECT evidence_log.origin,
+    evidence_log.size,
+    evidence_log.root,
+    evidence_log.note,
+    evidence_log.signed_at
+   FROM evidence_log
+  WHERE (NOT (EXISTS ( SELECT
+           FROM evidence_cosigned)));
+
+COMMENT ON VIEW evidence_published IS 'The checkpoint that is published and that receipts lead to';
+
+CREATE TABLE evidence_sm_log (
+    id smallint NOT NULL,
+    origin text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    note text NOT NULL,
+    signed_at timestamp with time zone NOT NULL,
+    CONSTRAINT evidence_sm_log_only_one CHECK ((id = 0))
+)
+WITH (fillfactor='10');
+
+COMMENT ON TABLE evidence_sm_log IS 'The SM profile of the log as its last checkpoint has it; note is that checkpoint, signed';
+
+CREATE TABLE evidence_sm_tile (
+    level smallint NOT NULL,
+    number bigint NOT NULL,
+    hashes bytea NOT NULL,
+    CONSTRAINT evidence_sm_tile_place CHECK ((((level >= 0) AND (level <= 63)) AND (number >= 0))),
+    CONSTRAINT evidence_sm_tile_width CHECK (((mod(octet_length(hashes), 32) = 0) AND ((octet_length(hashes) >= 32) AND (octet_length(hashes) <= 8192))))
+);
+ALTER TABLE ONLY evidence_sm_tile ALTER COLUMN hashes SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE evidence_sm_tile IS 'The tree of the SM profile in tiles of 256 hashes; level 0 holds SM3(0x00, leaf hash)';
+
 CREATE TABLE evidence_tile (
     level smallint NOT NULL,
     number bigint NOT NULL,
@@ -1671,6 +1942,19 @@ CREATE TABLE evidence_tile (
 ALTER TABLE ONLY evidence_tile ALTER COLUMN hashes SET STORAGE EXTERNAL;
 
 COMMENT ON TABLE evidence_tile IS 'The tree in tiles of 256 hashes (C2SP tlog-tiles); level 0 holds the leaf hashes';
+
+CREATE TABLE evidence_witness (
+    key text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    cosigned_at timestamp with time zone,
+    asked_at timestamp with time zone NOT NULL,
+    failure text,
+    failed_since timestamp with time zone,
+    CONSTRAINT evidence_witness_size CHECK ((size >= 0))
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE evidence_witness IS 'Each witness of the log by its public key: the size it last cosigned, and why it does not answer, if it does not';
 
 CREATE TABLE guesses_caller (
     caller uuid NOT NULL,
@@ -2035,6 +2319,7 @@ CREATE TABLE parties_customer (
     retained_until timestamp with time zone,
     retained_by text,
     version integer DEFAULT 1 NOT NULL,
+    openings_erased_at timestamp with time zone,
     CONSTRAINT parties_customer_document_kind CHECK ((document_kind = ANY (ARRAY['resident_id'::text, 'social_credit_code'::text]))),
     CONSTRAINT parties_customer_erased CHECK (((forgotten_at IS NULL) OR (retained_until IS NOT NULL) OR ((name IS NULL) AND (phone IS NULL) AND (document IS NULL)))),
     CONSTRAINT parties_customer_forgotten CHECK (((forgotten_at IS NULL) OR ((phone_lookup IS NULL) AND (phone_last4 IS NULL) AND (document_lookup IS NULL) AND (document_last4 IS NULL) AND (level = 'none'::text)))),
@@ -2046,6 +2331,8 @@ CREATE TABLE parties_customer (
 COMMENT ON TABLE parties_customer IS 'A person or an organisation. name, phone and document are sealed by the key ring; *_lookup and *_last4 are keyed HMACs';
 
 COMMENT ON COLUMN parties_customer.retained_by IS 'The rule that asks to keep what a forgotten customer''s record still holds';
+
+COMMENT ON COLUMN parties_customer.openings_erased_at IS 'When the private fields of the transactions of somebody forgotten were erased; null while they are there';
 
 CREATE TABLE parties_funder (
     book_id integer NOT NULL,
@@ -2656,6 +2943,7 @@ CREATE TABLE sales_item (
     load_id uuid,
     refund_id uuid,
     delivered_at timestamp with time zone,
+    fee_fen bigint DEFAULT 0 NOT NULL,
     CONSTRAINT sales_item_amounts CHECK (((price_fen > 0) AND (price_fen <= face_fen))),
     CONSTRAINT sales_item_kind CHECK ((kind = ANY (ARRAY['sale'::text, 'top_up'::text]))),
     CONSTRAINT sales_item_loaded CHECK (((status <> 'delivered'::text) OR (load_id IS NOT NULL))),
@@ -2666,6 +2954,38 @@ WITH (fillfactor='85');
 COMMENT ON TABLE sales_item IS 'A card of a purchase: what is to be on it, what of that is paid, and the load that it became';
 
 COMMENT ON COLUMN sales_item.failure IS 'The code for which it could not be delivered; it is tried again when somebody asks';
+
+CREATE TABLE sales_list (
+    book_id integer NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    source text NOT NULL,
+    listed_on date NOT NULL,
+    action text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    entry_count integer NOT NULL,
+    sha256 text NOT NULL COLLATE pg_catalog."C",
+    key_id text NOT NULL COLLATE pg_catalog."C",
+    made_by text NOT NULL COLLATE pg_catalog."C",
+    made_at timestamp with time zone NOT NULL,
+    applied_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT sales_list_action CHECK ((action = ANY (ARRAY['refuse'::text, 'review'::text]))),
+    CONSTRAINT sales_list_status CHECK ((status = ANY (ARRAY['checked'::text, 'active'::text, 'ended'::text])))
+);
+
+COMMENT ON COLUMN sales_list.key_id IS 'The look-up key of its entries: when that is gone the list is uploaded again';
+
+CREATE TABLE sales_list_entry (
+    book_id integer NOT NULL,
+    list_id uuid NOT NULL,
+    line integer NOT NULL,
+    name_lookup uuid,
+    document_lookup uuid,
+    CONSTRAINT sales_list_entry_says CHECK (((name_lookup IS NOT NULL) OR (document_lookup IS NOT NULL)))
+);
+
+COMMENT ON TABLE sales_list_entry IS 'Keyed hashes of what a line says: nobody reads a list here';
 
 CREATE TABLE sales_payment (
     book_id integer NOT NULL,
@@ -2720,12 +3040,16 @@ CREATE TABLE sales_sale (
     request_hash bytea NOT NULL,
     end_key_hash uuid,
     version integer DEFAULT 0 NOT NULL,
-    CONSTRAINT sales_sale_amounts CHECK (((card_count > 0) AND (price_fen > 0) AND (price_fen <= face_fen) AND ((unregistered_fen >= 0) AND (unregistered_fen <= face_fen)) AND ((paid_fen >= 0) AND (paid_fen <= price_fen)))),
+    fee_fen bigint DEFAULT 0 NOT NULL,
+    expires_at timestamp with time zone,
+    review text COLLATE pg_catalog."C",
+    CONSTRAINT sales_sale_amounts CHECK (((card_count > 0) AND (price_fen > 0) AND (price_fen <= face_fen) AND (fee_fen >= 0) AND ((unregistered_fen >= 0) AND (unregistered_fen <= face_fen)) AND ((paid_fen >= 0) AND (paid_fen <= (price_fen + fee_fen))))),
     CONSTRAINT sales_sale_buyer CHECK ((buyer = ANY (ARRAY['person'::text, 'organisation'::text]))),
     CONSTRAINT sales_sale_channel CHECK ((channel = ANY (ARRAY['counter'::text, 'remote'::text]))),
     CONSTRAINT sales_sale_ended CHECK (((status = ANY (ARRAY['refunded'::text, 'cancelled'::text])) = (ended_at IS NOT NULL))),
     CONSTRAINT sales_sale_kind CHECK ((kind = ANY (ARRAY['sale'::text, 'top_up'::text]))),
-    CONSTRAINT sales_sale_paid CHECK (((status = ANY (ARRAY['open'::text, 'cancelled'::text])) OR ((paid_fen = price_fen) AND (paid_at IS NOT NULL)))),
+    CONSTRAINT sales_sale_paid CHECK (((status = ANY (ARRAY['open'::text, 'cancelled'::text])) OR ((paid_fen = (price_fen + fee_fen)) AND (paid_at IS NOT NULL)))),
+    CONSTRAINT sales_sale_review CHECK (((review = ANY (ARRAY['pending'::text, 'cleared'::text])) AND ((review <> 'pending'::text) OR (paid_fen = 0)))),
     CONSTRAINT sales_sale_status CHECK ((status = ANY (ARRAY['open'::text, 'paid'::text, 'delivered'::text, 'refunded'::text, 'cancelled'::text])))
 )
 WITH (fillfactor='85');
@@ -2741,6 +3065,12 @@ COMMENT ON COLUMN sales_sale.alerts IS 'Advisory rules that would have asked for
 COMMENT ON COLUMN sales_sale.purchaser_sealed IS 'Name, document and phone of buyer and agent as they were at the purchase, sealed; kept where the law asks for it';
 
 COMMENT ON COLUMN sales_sale.keep_until IS 'Until when what is personal of it is kept, by the rules of its day; then it is erased and the rest stays';
+
+COMMENT ON COLUMN sales_sale.fee_fen IS 'Paid beside the price of the value, for the service: it never comes onto a card';
+
+COMMENT ON COLUMN sales_sale.expires_at IS 'When it ends if nothing of it is paid by then; null: never';
+
+COMMENT ON COLUMN sales_sale.review IS 'The buyer is on a list that asks for it: pending until two have looked';
 
 CREATE TABLE vouchers_batch (
     book_id integer NOT NULL,
@@ -2876,6 +3206,9 @@ COMMENT ON COLUMN vouchers_voucher.redeemed_fen IS 'What it took off; returned_f
 
 COMMENT ON COLUMN vouchers_voucher.granted_by IS 'The payment or load that it was given with';
 
+ALTER TABLE ONLY audit_anchor
+    ADD CONSTRAINT audit_anchor_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY cards_acceptance
     ADD CONSTRAINT cards_acceptance_once UNIQUE NULLS NOT DISTINCT (programme_id, merchant_id, store_id);
 
@@ -2918,6 +3251,9 @@ ALTER TABLE ONLY cards_pin
 ALTER TABLE ONLY cards_programme
     ADD CONSTRAINT cards_programme_code UNIQUE (book_id, code);
 
+ALTER TABLE ONLY cards_programme_end
+    ADD CONSTRAINT cards_programme_end_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY cards_programme
     ADD CONSTRAINT cards_programme_in_book UNIQUE (book_id, id);
 
@@ -2939,8 +3275,23 @@ ALTER TABLE ONLY cards_transfer
 ALTER TABLE ONLY closing_closure
     ADD CONSTRAINT closing_closure_pkey PRIMARY KEY (slot, card_id);
 
+ALTER TABLE ONLY closing_dormancy_fee
+    ADD CONSTRAINT closing_dormancy_fee_pkey PRIMARY KEY (slot, card_id, month);
+
 ALTER TABLE ONLY closing_dormancy
     ADD CONSTRAINT closing_dormancy_pkey PRIMARY KEY (slot, card_id, last_moved_at);
+
+ALTER TABLE ONLY closing_end_notice
+    ADD CONSTRAINT closing_end_notice_pkey PRIMARY KEY (slot, end_id, card_id, occasion, days);
+
+ALTER TABLE ONLY closing_end_payee
+    ADD CONSTRAINT closing_end_payee_pkey PRIMARY KEY (slot, card_id);
+
+ALTER TABLE ONLY closing_end_publication
+    ADD CONSTRAINT closing_end_publication_once UNIQUE (end_id, medium, reference);
+
+ALTER TABLE ONLY closing_end_publication
+    ADD CONSTRAINT closing_end_publication_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY closing_expired_lot
     ADD CONSTRAINT closing_expired_lot_pkey PRIMARY KEY (slot, transaction_id);
@@ -2951,6 +3302,9 @@ ALTER TABLE ONLY closing_extension
 ALTER TABLE ONLY closing_payout
     ADD CONSTRAINT closing_payout_pkey PRIMARY KEY (slot, id);
 
+ALTER TABLE ONLY closing_release
+    ADD CONSTRAINT closing_release_pkey PRIMARY KEY (slot, transaction_id);
+
 ALTER TABLE ONLY closing_reminder
     ADD CONSTRAINT closing_reminder_pkey PRIMARY KEY (slot, account_id, lot, expires_at, threshold_days);
 
@@ -2959,6 +3313,9 @@ ALTER TABLE ONLY closing_terms
 
 ALTER TABLE ONLY evidence_checkpoint
     ADD CONSTRAINT evidence_checkpoint_pkey PRIMARY KEY (size);
+
+ALTER TABLE ONLY evidence_cosigned
+    ADD CONSTRAINT evidence_cosigned_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY evidence_entry
     ADD CONSTRAINT evidence_entry_once UNIQUE (slot, transaction_id);
@@ -2975,14 +3332,29 @@ ALTER TABLE ONLY evidence_key
 ALTER TABLE ONLY evidence_key
     ADD CONSTRAINT evidence_key_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY evidence_key_receipt
+    ADD CONSTRAINT evidence_key_receipt_pkey PRIMARY KEY (key_id);
+
 ALTER TABLE ONLY evidence_leaf
     ADD CONSTRAINT evidence_leaf_pkey PRIMARY KEY (slot, transaction_id);
+
+ALTER TABLE evidence_leaf
+    ADD CONSTRAINT evidence_leaf_salt_or_commitment CHECK (((commitment IS NULL) OR ((salt IS NULL) AND (octet_length(commitment) = 32)))) NOT VALID;
 
 ALTER TABLE ONLY evidence_log
     ADD CONSTRAINT evidence_log_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY evidence_sm_log
+    ADD CONSTRAINT evidence_sm_log_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY evidence_sm_tile
+    ADD CONSTRAINT evidence_sm_tile_pkey PRIMARY KEY (level, number);
+
 ALTER TABLE ONLY evidence_tile
     ADD CONSTRAINT evidence_tile_pkey PRIMARY KEY (level, number);
+
+ALTER TABLE ONLY evidence_witness
+    ADD CONSTRAINT evidence_witness_pkey PRIMARY KEY (key);
 
 ALTER TABLE ONLY guesses_caller
     ADD CONSTRAINT guesses_caller_pkey PRIMARY KEY (caller);
@@ -3245,6 +3617,12 @@ ALTER TABLE ONLY sales_buyer
 ALTER TABLE ONLY sales_item
     ADD CONSTRAINT sales_item_pkey PRIMARY KEY (slot, card_id, sale_id);
 
+ALTER TABLE ONLY sales_list_entry
+    ADD CONSTRAINT sales_list_entry_pkey PRIMARY KEY (book_id, list_id, line);
+
+ALTER TABLE ONLY sales_list
+    ADD CONSTRAINT sales_list_pkey PRIMARY KEY (book_id, id);
+
 ALTER TABLE ONLY sales_payment
     ADD CONSTRAINT sales_payment_key UNIQUE (book_id, key_hash);
 
@@ -3298,11 +3676,19 @@ CREATE INDEX cards_event_registered ON cards_event USING btree (slot, ((details 
 
 CREATE INDEX cards_gift_open ON cards_gift USING btree (slot, expires_at) WHERE (status = 'open'::text);
 
+CREATE INDEX cards_programme_end_book ON cards_programme_end USING btree (book_id, id);
+
+CREATE UNIQUE INDEX cards_programme_end_one ON cards_programme_end USING btree (programme_id) WHERE (withdrawn_at IS NULL);
+
 CREATE INDEX cards_transfer_from ON cards_transfer USING btree (slot, from_card_id, id);
 
 CREATE INDEX cards_transfer_unfinished ON cards_transfer USING btree (slot, created_at) WHERE (status = ANY (ARRAY['open'::text, 'out'::text]));
 
+CREATE INDEX closing_end_payee_end ON closing_end_payee USING btree (slot, end_id, card_id);
+
 CREATE INDEX closing_expired_lot_card ON closing_expired_lot USING btree (slot, card_id, account_id, lot);
+
+CREATE INDEX closing_expired_lot_kept ON closing_expired_lot USING btree (slot, card_id, transaction_id) WHERE (returned_fen < amount_fen);
 
 CREATE INDEX closing_payout_book ON closing_payout USING btree (slot, book_id, id);
 
@@ -3352,6 +3738,8 @@ CREATE INDEX parties_customer_by_phone ON parties_customer USING btree (book_id,
 
 CREATE INDEX parties_customer_by_phone_last4 ON parties_customer USING btree (book_id, phone_last4, id) WHERE (phone_last4 IS NOT NULL);
 
+CREATE INDEX parties_customer_openings ON parties_customer USING btree (forgotten_at) WHERE ((forgotten_at IS NOT NULL) AND (retained_until IS NULL) AND (openings_erased_at IS NULL));
+
 CREATE INDEX parties_customer_retained_until ON parties_customer USING btree (retained_until) WHERE (retained_until IS NOT NULL);
 
 CREATE INDEX payments_funder_campaign ON payments_funder USING btree (book_id, campaign_id, id);
@@ -3382,9 +3770,17 @@ CREATE INDEX sales_item_by_sale ON sales_item USING btree (slot, sale_id, card_i
 
 CREATE UNIQUE INDEX sales_item_sold ON sales_item USING btree (slot, card_id) WHERE ((kind = 'sale'::text) AND (status <> 'released'::text));
 
+CREATE INDEX sales_list_entry_document ON sales_list_entry USING btree (book_id, document_lookup) WHERE (document_lookup IS NOT NULL);
+
+CREATE INDEX sales_list_entry_name ON sales_list_entry USING btree (book_id, name_lookup) WHERE (name_lookup IS NOT NULL);
+
+CREATE UNIQUE INDEX sales_list_in_force ON sales_list USING btree (book_id, name) WHERE (status = 'active'::text);
+
 CREATE INDEX sales_sale_by_buyer ON sales_sale USING btree (book_id, customer_id, created_at) WHERE (customer_id IS NOT NULL);
 
 CREATE INDEX sales_sale_by_reference ON sales_sale USING btree (book_id, reference, id) WHERE (reference IS NOT NULL);
+
+CREATE INDEX sales_sale_open ON sales_sale USING btree (expires_at) WHERE ((status = 'open'::text) AND (paid_fen = 0));
 
 CREATE INDEX sales_sale_to_erase ON sales_sale USING btree (keep_until) WHERE (erased_at IS NULL);
 
@@ -3423,11 +3819,17 @@ ALTER TABLE ONLY cards_acceptance_trade
 ALTER TABLE ONLY cards_batch
     ADD CONSTRAINT cards_batch_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
 
+ALTER TABLE ONLY cards_programme_end
+    ADD CONSTRAINT cards_programme_end_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
+
 ALTER TABLE ONLY cards_programme
     ADD CONSTRAINT cards_programme_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
 
 ALTER TABLE ONLY cards_programme_terms
     ADD CONSTRAINT cards_programme_terms_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
+
+ALTER TABLE ONLY closing_end_publication
+    ADD CONSTRAINT closing_end_publication_end FOREIGN KEY (end_id) REFERENCES cards_programme_end(id);
 
 ALTER TABLE ONLY closing_terms
     ADD CONSTRAINT closing_terms_programme FOREIGN KEY (book_id, programme_id) REFERENCES cards_programme(book_id, id);
@@ -3517,6 +3919,8 @@ REVOKE ALL ON FUNCTION evidence_append_v1(p_size bigint, p_slots smallint[], p_i
 GRANT ALL ON FUNCTION evidence_append_v1(p_size bigint, p_slots smallint[], p_ids uuid[], p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_root bytea, p_note text, p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION evidence_begin_log_v1(p_origin text, p_root bytea, p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION evidence_begin_log_v1(p_origin text, p_root bytea, p_at timestamp with time zone) TO kaquan_app;
+REVOKE ALL ON FUNCTION evidence_sm_append_v1(p_size bigint, p_new_size bigint, p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_origin text, p_root bytea, p_note text, p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION evidence_sm_append_v1(p_size bigint, p_new_size bigint, p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_origin text, p_root bytea, p_note text, p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_extend_lot_v1(p_slot smallint, p_account bigint, p_lot integer, p_before timestamp with time zone, p_after timestamp with time zone) FROM PUBLIC;
@@ -3537,6 +3941,8 @@ REVOKE ALL ON FUNCTION payments_add_v1(p_ring bigint[], p_amount bigint) FROM PU
 GRANT ALL ON FUNCTION payments_add_v1(p_ring bigint[], p_amount bigint) TO kaquan_ledger;
 REVOKE ALL ON FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_status smallint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_count_uses_v1(p_slot smallint, p_uses payments_use_v1[], p_status smallint[]) TO kaquan_ledger;
+REVOKE ALL ON FUNCTION payments_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION payments_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION payments_give_back_v1(p_slot smallint, p_uses payments_use_v1[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION payments_give_back_v1(p_slot smallint, p_uses payments_use_v1[]) TO kaquan_ledger;
 REVOKE ALL ON FUNCTION payments_give_up_v1(p_slot smallint, p_id uuid, p_at timestamp with time zone) FROM PUBLIC;
@@ -3577,6 +3983,7 @@ REVOKE ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_dec
 GRANT ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) TO kaquan_app;
 REVOKE ALL ON FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE audit_anchor TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance_trade TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_adjustment TO kaquan_app;
@@ -3599,6 +4006,7 @@ GRANT UPDATE(gift_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(replaces_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(replaced_by_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(terms_version) ON TABLE cards_card TO kaquan_app;
+GRANT UPDATE(sale_id) ON TABLE cards_card TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_event TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_fee TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_gift TO kaquan_app;
@@ -3614,6 +4022,12 @@ GRANT UPDATE(attempts) ON TABLE cards_pin TO kaquan_app;
 GRANT UPDATE(set_at) ON TABLE cards_pin TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_programme TO kaquan_app;
 GRANT UPDATE(name) ON TABLE cards_programme TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_programme_end TO kaquan_app;
+GRANT UPDATE(withdrawn_by) ON TABLE cards_programme_end TO kaquan_app;
+GRANT UPDATE(withdrawal_reason) ON TABLE cards_programme_end TO kaquan_app;
+GRANT UPDATE(withdrawn_at) ON TABLE cards_programme_end TO kaquan_app;
+GRANT UPDATE(stop_told_at) ON TABLE cards_programme_end TO kaquan_app;
+GRANT UPDATE(end_told_at) ON TABLE cards_programme_end TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_programme_terms TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_secret TO kaquan_app;
 GRANT UPDATE(secret_sealed) ON TABLE cards_secret TO kaquan_app;
@@ -3627,10 +4041,27 @@ GRANT UPDATE(abandoned_for) ON TABLE cards_transfer TO kaquan_app;
 GRANT UPDATE(finished_at) ON TABLE cards_transfer TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_closure TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_dormancy TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_dormancy_fee TO kaquan_app;
+GRANT UPDATE(fee_id) ON TABLE closing_dormancy_fee TO kaquan_app;
+GRANT UPDATE(failure) ON TABLE closing_dormancy_fee TO kaquan_app;
+GRANT UPDATE(settled_at) ON TABLE closing_dormancy_fee TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_end_notice TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(id) ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(end_id) ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(payee_sealed) ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(account_last4) ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(key_id) ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(operator_id) ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(given_at) ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(failure) ON TABLE closing_end_payee TO kaquan_app;
+GRANT UPDATE(tried_at) ON TABLE closing_end_payee TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_end_publication TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_expired_lot TO kaquan_app;
 GRANT UPDATE(returned_fen) ON TABLE closing_expired_lot TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_extension TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_payout TO kaquan_app;
+GRANT UPDATE(payee_sealed) ON TABLE closing_payout TO kaquan_app;
 GRANT UPDATE(status) ON TABLE closing_payout TO kaquan_app;
 GRANT UPDATE(checked_by) ON TABLE closing_payout TO kaquan_app;
 GRANT UPDATE(payment_reference) ON TABLE closing_payout TO kaquan_app;
@@ -3638,6 +4069,7 @@ GRANT UPDATE(failure) ON TABLE closing_payout TO kaquan_app;
 GRANT UPDATE(paid_transaction_id) ON TABLE closing_payout TO kaquan_app;
 GRANT UPDATE(changed_at) ON TABLE closing_payout TO kaquan_app;
 GRANT UPDATE(version) ON TABLE closing_payout TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE closing_release TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_reminder TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE closing_terms TO kaquan_app;
 GRANT UPDATE(remind_days) ON TABLE closing_terms TO kaquan_app;
@@ -3646,17 +4078,27 @@ GRANT UPDATE(refund_values) ON TABLE closing_terms TO kaquan_app;
 GRANT UPDATE(changed_at) ON TABLE closing_terms TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_checkpoint TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_checkpoint TO kaquan_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE evidence_cosigned TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_entry TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_entry TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE evidence_horizon TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_key TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_key TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE evidence_key_receipt TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_leaf TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_leaf TO kaquan_app;
+GRANT UPDATE(salt) ON TABLE evidence_leaf TO kaquan_ledger;
+GRANT UPDATE(commitment) ON TABLE evidence_leaf TO kaquan_ledger;
 GRANT SELECT,INSERT,UPDATE ON TABLE evidence_log TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_log TO kaquan_app;
+GRANT SELECT ON TABLE evidence_published TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE evidence_sm_log TO kaquan_ledger;
+GRANT SELECT ON TABLE evidence_sm_log TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE evidence_sm_tile TO kaquan_ledger;
+GRANT SELECT ON TABLE evidence_sm_tile TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE evidence_tile TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_tile TO kaquan_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE evidence_witness TO kaquan_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE guesses_caller TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE imports_file TO kaquan_app;
 GRANT UPDATE(status) ON TABLE imports_file TO kaquan_app;
@@ -3688,6 +4130,9 @@ GRANT SELECT ON TABLE ledger_slot TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_slot TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE ledger_transaction TO kaquan_ledger;
 GRANT SELECT ON TABLE ledger_transaction TO kaquan_app;
+GRANT UPDATE(reference) ON TABLE ledger_transaction TO kaquan_ledger;
+GRANT UPDATE(request_key) ON TABLE ledger_transaction TO kaquan_ledger;
+GRANT UPDATE(request_hash) ON TABLE ledger_transaction TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE notices_attempt TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE notices_delivery TO kaquan_app;
 GRANT UPDATE(status) ON TABLE notices_delivery TO kaquan_app;
@@ -3730,6 +4175,7 @@ GRANT UPDATE(forgotten_at) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(retained_until) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(retained_by) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(version) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(openings_erased_at) ON TABLE parties_customer TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_funder TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_identity_attempt TO kaquan_app;
 GRANT UPDATE(result) ON TABLE parties_identity_attempt TO kaquan_app;
@@ -3796,6 +4242,7 @@ GRANT SELECT ON TABLE payments_payment TO kaquan_app;
 GRANT UPDATE(status) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(captured_fen) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(refunded_fen) ON TABLE payments_payment TO kaquan_ledger;
+GRANT UPDATE(reference) ON TABLE payments_payment TO kaquan_ledger;
 GRANT UPDATE(version) ON TABLE payments_payment TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE payments_place_rule TO kaquan_app;
 GRANT UPDATE(ended_at) ON TABLE payments_place_rule TO kaquan_app;
@@ -3845,6 +4292,11 @@ GRANT UPDATE(failure) ON TABLE sales_item TO kaquan_app;
 GRANT UPDATE(load_id) ON TABLE sales_item TO kaquan_app;
 GRANT UPDATE(refund_id) ON TABLE sales_item TO kaquan_app;
 GRANT UPDATE(delivered_at) ON TABLE sales_item TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE sales_list TO kaquan_app;
+GRANT UPDATE(status) ON TABLE sales_list TO kaquan_app;
+GRANT UPDATE(applied_at) ON TABLE sales_list TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE sales_list TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE sales_list_entry TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE sales_payment TO kaquan_app;
 GRANT UPDATE(accounts_sealed) ON TABLE sales_payment TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE sales_sale TO kaquan_app;
@@ -3858,6 +4310,7 @@ GRANT UPDATE(ended_at) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(end_reason) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(end_key_hash) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(version) ON TABLE sales_sale TO kaquan_app;
+GRANT UPDATE(review) ON TABLE sales_sale TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE vouchers_batch TO kaquan_app;
 GRANT UPDATE(voucher_count) ON TABLE vouchers_batch TO kaquan_app;
 GRANT UPDATE(issued_count) ON TABLE vouchers_batch TO kaquan_app;

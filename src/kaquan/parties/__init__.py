@@ -9,7 +9,7 @@ what two of them must agree on), ``parties.trail`` (who did what).
 from kaquan.parties.directory import BookDirectory, Directory
 from kaquan.parties.funders import create_funder, get_funder, list_funders
 from kaquan.parties.issuers import change_issuer, create_issuer, get_issuer, list_issuers, time_zones
-from kaquan.parties.keys import issue_key, list_keys, revoke_key
+from kaquan.parties.keys import issue_key, keys_of_person, list_keys, revoke_key
 from kaquan.parties.merchants import change_merchant, create_merchant, get_merchant, list_merchants
 from kaquan.parties.scheme import Scheme, SchemeRule, SchemeRules, fit_scheme
 from kaquan.parties.stores import change_store, create_store, get_store, list_stores
@@ -88,6 +88,7 @@ __all__ = [
     "get_tenant",
     "get_terminal",
     "issue_key",
+    "keys_of_person",
     "list_funders",
     "list_issuers",
     "list_keys",

@@ -60,7 +60,7 @@ async def revoke_key(
     action = new_action(clock, ids, book_id=book_id, by=by, kind="key.revoked", prefix=Prefix.KEY, subject_id=key_id)
     params = {"book_id": book_id, "id": key_id, "revoked_at": clock.now()}
     await store.post_change(pool, "revoke_key", params, action)
-    for key in await store.load_keys(pool, book_id):
+    for key in await store.load_keys(pool, [book_id]):
         if key.id == key_id:
             return key
     return missing("key")
@@ -68,7 +68,16 @@ async def revoke_key(
 
 async def list_keys(pool: Pool, book_id: int) -> list[ApiKey]:
     """Every key of a book, revoked ones too, the oldest first."""
-    return await store.load_keys(pool, book_id)
+    return await store.load_keys(pool, [book_id])
+
+
+async def keys_of_person(pool: Pool, *, book_id: int, key_id: UUID) -> frozenset[UUID]:
+    """This key and, if it is an operator's, every other key of that operator, revoked ones too: one person's."""
+    keys = {key.id: key for key in await store.load_keys(pool, [book_id])}
+    operator_id = keys[key_id].operator_id if key_id in keys else None
+    if operator_id is None:
+        return frozenset({key_id})
+    return frozenset(key.id for key in keys.values() if key.operator_id == operator_id)
 
 
 def show_token(mode: Mode, key_id: UUID, secret: str) -> str:

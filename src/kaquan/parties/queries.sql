@@ -30,16 +30,16 @@ WITH revoked AS (
 )
 UPDATE parties_book b SET version = b.version + 1 FROM revoked WHERE b.id = revoked.book_id;
 
--- name: keys_of_book
+-- name: keys_of_books
 SELECT id, book_id, name, secret_hash, scopes, created_at, revoked_at, operator_id
-FROM parties_api_key WHERE book_id = %(book_id)s ORDER BY id;
+FROM parties_api_key WHERE book_id = ANY (%(book_ids)s::int[]) ORDER BY id;
 
--- name: places_of_book
-SELECT t.id, s.id, s.merchant_id, t.status, s.latitude_udeg, s.longitude_udeg, coalesce(s.trade, m.trade)
+-- name: places_of_books
+SELECT t.book_id, t.id, s.id, s.merchant_id, t.status, s.latitude_udeg, s.longitude_udeg, coalesce(s.trade, m.trade)
 FROM parties_terminal t
 JOIN parties_store s ON s.book_id = t.book_id AND s.id = t.store_id
 JOIN parties_merchant m ON m.book_id = s.book_id AND m.id = s.merchant_id
-WHERE t.book_id = %(book_id)s;
+WHERE t.book_id = ANY (%(book_ids)s::int[]);
 
 -- name: insert_issuer
 WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id)

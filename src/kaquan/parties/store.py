@@ -91,16 +91,18 @@ async def post_key(pool: Pool, key: ApiKey, action: Action) -> bool | str | None
     return await _write(pool, "insert_key", {**asdict(key), "scopes": sorted(key.scopes)}, action)
 
 
-async def load_keys(pool: Pool, book_id: int) -> list[ApiKey]:
-    rows = await _read(pool, "keys_of_book", {"book_id": book_id})
+async def load_keys(pool: Pool, book_ids: Sequence[int]) -> list[ApiKey]:
+    rows = await _read(pool, "keys_of_books", {"book_ids": list(book_ids)})
     return [
         ApiKey(id_, book, name, bytes(secret_hash), frozenset(scopes), created_at, revoked_at, operator_id)
         for id_, book, name, secret_hash, scopes, created_at, revoked_at, operator_id in rows
     ]
 
 
-async def load_places(pool: Pool, book_id: int) -> list[Place]:
-    return [Place(*row) for row in await _read(pool, "places_of_book", {"book_id": book_id})]
+async def load_places(pool: Pool, book_ids: Sequence[int]) -> list[tuple[int, Place]]:
+    """Every terminal of these books, with its book."""
+    rows = await _read(pool, "places_of_books", {"book_ids": list(book_ids)})
+    return [(book_id, Place(*row)) for book_id, *row in rows]
 
 
 # --- issuers, merchants, stores, terminals

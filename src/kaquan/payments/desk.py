@@ -16,7 +16,7 @@ from uuid import UUID
 
 import structlog
 
-from kaquan.cards import Programme
+from kaquan.cards import FEES, Programme
 from kaquan.kit.batching import Batcher, QueueFullError
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Pool, Rollback, describe_failure, is_outage
@@ -612,6 +612,8 @@ class Desk:
                 if isinstance(command, Spend)
                 else [(programme.issuer_id, "load_clearing"), (programme.issuer_id, "bonus_expense")]
             )
+            if isinstance(command, Load) and command.fee_fen:
+                wanted.append((programme.issuer_id, FEES))
             for owner_id, kind in wanted:
                 name = AccountName(slot, owner_id, kind, programme.currency)
                 if name not in self._accounts:
@@ -660,7 +662,7 @@ class Desk:
         programme = (
             self._known.programme(card.book_id, card.programme_id, card.terms_version) if card is not None else None
         )
-        payable = clearing = expense = 0
+        payable = clearing = expense = fees = 0
         if card is not None and programme is not None and programme.book_id == request.book_id:
             if isinstance(command, Spend):
                 # the terminal as it is now: the door may have looked at an older copy
@@ -688,6 +690,8 @@ class Desk:
             elif isinstance(command, Load):
                 clearing = self._accounts[AccountName(slot, programme.issuer_id, "load_clearing", programme.currency)]
                 expense = self._accounts[AccountName(slot, programme.issuer_id, "bonus_expense", programme.currency)]
+                if command.fee_fen:
+                    fees = self._accounts[AccountName(slot, programme.issuer_id, FEES, programme.currency)]
                 limits = self._known.limits(request.book_id, programme.id, Movement.LOAD, card.customer_id is not None)
                 campaigns = self._known.campaigns(request.book_id)
                 if campaigns:
@@ -701,7 +705,7 @@ class Desk:
             card,
             programme,
             payment,
-            Accounts(payable, clearing, expense),
+            Accounts(payable, clearing, expense, fees),
             limits,
             work.usage,
             place_rules,

@@ -56,18 +56,25 @@ class LimitBook:
 
     async def refresh(self) -> None:
         """Read again the limits of every book whose version has moved; one small query when none has."""
-        for book_id, version in (await load_book_versions(self._pool)).items():
-            known = self._books.get(book_id)
-            if known is None or known[0] != version:
-                # The version was read before the rows: they may be newer than it, and are then read again.
-                self._places[book_id] = _compile_places(await store.load_place_rules_in_force(self._pool, book_id))
-                self._tracks_places = any(
-                    rule.kind is PlaceRuleKind.TRAVEL
-                    for places in self._places.values()
-                    for rules in places.values()
-                    for rule in rules
-                )
-                self._books[book_id] = (version, _compile(await store.load_limits_in_force(self._pool, book_id)))
+        versions = await load_book_versions(self._pool)
+        changed = {id_: version for id_, version in versions.items() if self.version(id_) != version}
+        if not changed:
+            return
+        # The versions were read before the rows: they may be newer than those, and are then read again.
+        place_rules: dict[int, list[PlaceRule]] = {book_id: [] for book_id in changed}
+        limits: dict[int, list[Limit]] = {book_id: [] for book_id in changed}
+        for rule in await store.load_place_rules_in_force(self._pool, list(changed)):
+            place_rules[rule.book_id].append(rule)
+        for limit in await store.load_limits_in_force(self._pool, list(changed)):
+            limits[limit.book_id].append(limit)
+        self._places.update({book_id: _compile_places(rules) for book_id, rules in place_rules.items()})
+        self._tracks_places = any(
+            rule.kind is PlaceRuleKind.TRAVEL
+            for places in self._places.values()
+            for rules in places.values()
+            for rule in rules
+        )
+        self._books.update({book_id: (version, _compile(limits[book_id])) for book_id, version in changed.items()})
 
     def get(self, book_id: int, programme_id: UUID, movement: Movement, registered: bool) -> LimitSet:
         """The limits of a programme's registered cards, or of its others, as of the last refresh."""

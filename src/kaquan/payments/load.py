@@ -1,15 +1,15 @@
 """Load a card: money against a payment into the principal or the restricted pocket, a bonus into the bonus pocket, a
 lot each."""
 
-from kaquan.cards import Activation, Pocket, end_of_day
-from kaquan.cards.outcomes import SALE_REQUIRED
+from kaquan.cards import Activation, Pocket, check_going_on, end_of_day
+from kaquan.cards.outcomes import FEE_NOT_AGREED, SALE_REQUIRED
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, NewLot, Posting
 from kaquan.payments.give import all_grants, split_bonuses, vouchers_of
 from kaquan.payments.kept import hash_kept, write_kept
 from kaquan.payments.limits import moment_of
 from kaquan.payments.outcomes import BALANCE_CAP_EXCEEDED, POCKET_NOT_OFFERED
-from kaquan.payments.plan import count_uses, guards_of, spendable_fen, too_early, usable_card
+from kaquan.payments.plan import count_uses, guards_of, guards_of_all, spendable_fen, too_early, usable_card
 from kaquan.payments.price import Parties, bonus_sources, price_top_up, with_budgets
 from kaquan.payments.types import (
     Facts,
@@ -31,7 +31,8 @@ def plan_load(facts: Facts, command: Load) -> Plan | Unopened | Refusal:
     which the law of refunds asks for (flow 5).
 
     Refused with ``backdating_forbidden``, ``not_found``, ``card_not_active``, ``card_blocked``, ``card_expired``,
-    ``sale_required``, ``pocket_not_offered``, ``balance_cap_exceeded`` or ``limit_exceeded``.
+    ``programme_stopped``, ``sale_required``, ``fee_not_agreed``, ``pocket_not_offered``, ``balance_cap_exceeded`` or
+    ``limit_exceeded``.
     """
     occurred_at = command.occurred_at or facts.now
     if (refusal := too_early(command)) is not None:
@@ -41,8 +42,14 @@ def plan_load(facts: Facts, command: Load) -> Plan | Unopened | Refusal:
         return card
     programme = facts.programme
     assert programme is not None, "a card's programme is always known"
+    if (refusal := check_going_on(programme, facts.now, field="card_id")) is not None:
+        return refusal
     if programme.activation is Activation.PAID_SALE and command.sale_id is None:
         return SALE_REQUIRED.refuse("card_id")
+    # what a sale or a top-up costs was agreed to when it was made
+    fee_fen = programme.fees.load_fen if command.sale_id is None else command.fee_fen
+    if command.fee_fen != fee_fen:
+        return FEE_NOT_AGREED.refuse("fee_fen", fee_fen=fee_fen)
     if command.pocket is Pocket.BONUS or command.pocket not in card.pockets:
         offered = ", ".join(pocket for pocket in card.pockets if pocket is not Pocket.BONUS)
         return POCKET_NOT_OFFERED.refuse("pocket", pocket=command.pocket.value, offered=offered)
@@ -104,6 +111,8 @@ def plan_load(facts: Facts, command: Load) -> Plan | Unopened | Refusal:
         pockets.append(PocketAmount(pocket_name, amount_fen))
         if expires_at is None or expires_at > facts.now:  # a load of long ago may have ended already
             balance_fen += amount_fen
+    if fee_fen:
+        legs.append(Leg(Effect.POST, facts.accounts.load_clearing, None, facts.accounts.issuer_fees, None, fee_fen))
     kept = None
     if priced is not None:
         uses = with_budgets(uses, priced.kept)
@@ -114,7 +123,8 @@ def plan_load(facts: Facts, command: Load) -> Plan | Unopened | Refusal:
         kind="load",
         effective_at=occurred_at,
         legs=legs,
-        guards=guards_of(card, legs),
+        # the cap is about all pockets: of two loads of different ones at one moment, one is decided again
+        guards=guards_of(card, legs) if programme.max_balance_fen is None else guards_of_all(card),
         lots=lots,
         place_id=place.terminal_id if place is not None else None,
         reference=command.reference,
@@ -143,10 +153,10 @@ def plan_load(facts: Facts, command: Load) -> Plan | Unopened | Refusal:
         version=0,
     )
     if priced is None:
-        return Plan(posting, Receipt(payment, pockets, balance_fen), new=payment, uses=uses)
+        return Plan(posting, Receipt(payment, pockets, balance_fen, fee_fen=fee_fen), new=payment, uses=uses)
     return Plan(
         posting,
-        Receipt(payment, pockets, balance_fen, priced.kept),
+        Receipt(payment, pockets, balance_fen, priced.kept, fee_fen=fee_fen),
         new=payment,
         uses=uses,
         kept=kept,

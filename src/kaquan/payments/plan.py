@@ -120,6 +120,11 @@ def guards_of(card: CardFacts, legs: Sequence[Leg]) -> list[Guard]:
     return [Guard(pocket.account_id, pocket.version) for pocket in card.pockets.values() if pocket.account_id in moved]
 
 
+def guards_of_all(card: CardFacts) -> list[Guard]:
+    """Every pocket, moved or not: for what was decided on all that the card holds."""
+    return [Guard(pocket.account_id, pocket.version) for pocket in card.pockets.values()]
+
+
 def by_pocket(card: CardFacts, amounts: list[tuple[int, int]]) -> list[PocketAmount]:
     """Sum (account, amount) pairs by pocket, in the order of the card's pockets; pockets without any are left out."""
     totals: dict[int, int] = {}

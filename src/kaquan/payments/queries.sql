@@ -181,7 +181,7 @@ ORDER BY id DESC LIMIT %(limit)s;
 -- name: limits_in_force
 SELECT id, book_id, programme_id, name, movement, scope, holder, metric, period, trailing_s, maximum, from_minute,
        to_minute, replaces_id, created_at, ended_at
-FROM payments_limit WHERE book_id = %(book_id)s AND ended_at IS NULL ORDER BY id;
+FROM payments_limit WHERE book_id = ANY (%(book_ids)s::int[]) AND ended_at IS NULL ORDER BY id;
 
 -- name: insert_place_rule
 WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id)
@@ -215,7 +215,7 @@ ORDER BY id DESC LIMIT %(limit)s;
 -- name: place_rules_in_force
 SELECT id, book_id, programme_id, name, kind, holder, latitude_udeg, longitude_udeg, radius_m, max_speed_kmh, grace_m,
        from_minute, to_minute, created_at, ended_at
-FROM payments_place_rule WHERE book_id = %(book_id)s AND ended_at IS NULL ORDER BY id;
+FROM payments_place_rule WHERE book_id = ANY (%(book_ids)s::int[]) AND ended_at IS NULL ORDER BY id;
 
 -- name: find_overdue
 SELECT id, book_id FROM payments_payment
@@ -274,3 +274,7 @@ WHERE e.slot = %(slot)s AND p.kind = %(kind)s::payments_kind
   AND e.transaction_id < %(until_id)s  -- if until_id
   AND p.created_at < %(created_before)s  -- if created_before
 ORDER BY e.transaction_id DESC LIMIT %(limit)s;
+
+-- name: erase_openings
+SELECT erased FROM payments_erase_openings_v1(
+  %(slot)s::smallint, %(book_id)s, %(ids)s::uuid[], %(entries)s::bytea[], %(commitments)s::bytea[]);

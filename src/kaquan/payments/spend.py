@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from kaquan.cards import PIN_REFUSALS, PinState
+from kaquan.cards import PIN_REFUSALS, PinState, check_usable
 from kaquan.cards.outcomes import PIN_REQUIRED
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, NewLot, Posting
@@ -23,9 +23,9 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
     """Decide a purchase or an authorization: of what it costs with the offers that are in force.
 
     Refused with ``backdating_forbidden``, ``not_found``, the codes of cards that are not active, ``card_expired``,
-    ``terminal_blocked``, ``not_accepted_here``, ``outside_area``, ``impossible_travel``, those of a PIN where the
-    programme asks for one, ``limit_exceeded`` or ``insufficient_funds``, in this order: who has not the PIN learns
-    nothing of the balance.
+    ``terminal_blocked``, ``not_accepted_here``, ``programme_ended``, ``outside_area``, ``impossible_travel``, those of
+    a PIN where the programme asks for one, ``limit_exceeded`` or ``insufficient_funds``, in this order: who has not the
+    PIN learns nothing of the balance.
     """
     occurred_at = command.occurred_at or facts.now
     if (refusal := too_early(command)) is not None:
@@ -39,6 +39,8 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
     programme = facts.programme
     if programme is None or not programme.accepts_at(place.merchant_id, place.store_id, place.trade):
         return NOT_ACCEPTED_HERE.refuse("terminal_id")
+    if (refusal := check_usable(programme, facts.now, field="card_id")) is not None:
+        return refusal
     if facts.place_rules:
         moment = moment_of(occurred_at, programme.time_zone)
         refusal = judge_place(facts.place_rules, place, last=card.last_place, occurred_at=occurred_at, moment=moment)

@@ -1,6 +1,6 @@
 """The payments room's statements; see ``queries.sql`` and migration 0005."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -442,10 +442,10 @@ async def load_limits(pool: Pool, params: Params) -> list[Limit]:
         return [_limit(row) for row in await list_rows(connection, _SQL["limits"], params)]
 
 
-async def load_limits_in_force(pool: Pool, book_id: int) -> list[Limit]:
-    """Every limit of a book that has not ended, in the order in which they were made."""
+async def load_limits_in_force(pool: Pool, book_ids: Sequence[int]) -> list[Limit]:
+    """Every limit of these books that has not ended, in the order in which they were made."""
     async with pool.connection() as connection:
-        cursor = await connection.execute(_SQL["limits_in_force"], {"book_id": book_id})
+        cursor = await connection.execute(_SQL["limits_in_force"], {"book_ids": list(book_ids)})
         return [_limit(row) for row in await cursor.fetchall()]
 
 
@@ -474,16 +474,32 @@ def _place_rule(row: Sequence[Any]) -> PlaceRule:
     )  # fmt: skip
 
 
+async def erase_openings(
+    connection: Connection, *, book_id: int, slot: int, entries: Mapping[UUID, tuple[bytes, bytes]]
+) -> list[UUID]:
+    """Erase the private fields and salts of transactions, given with their canonical bytes and the commitments in them.
+
+    Which were erased: not one whose leaf would no longer be that of its bytes."""
+    params = {
+        "book_id": book_id,
+        "slot": slot,
+        "ids": list(entries),
+        "entries": [entry for entry, _ in entries.values()],
+        "commitments": [commitment for _, commitment in entries.values()],
+    }
+    return [row[0] for row in await (await connection.execute(_SQL["erase_openings"], params)).fetchall()]
+
+
 async def load_place_rules(pool: Pool, params: Params) -> list[PlaceRule]:
     """Place rules of a book, the newest first; the filters are those of ``place_rules`` in ``queries.sql``."""
     async with pool.connection() as connection:
         return [_place_rule(row) for row in await list_rows(connection, _SQL["place_rules"], params)]
 
 
-async def load_place_rules_in_force(pool: Pool, book_id: int) -> list[PlaceRule]:
-    """Every place rule of a book that has not ended, in the order in which they were made."""
+async def load_place_rules_in_force(pool: Pool, book_ids: Sequence[int]) -> list[PlaceRule]:
+    """Every place rule of these books that has not ended, in the order in which they were made."""
     async with pool.connection() as connection:
-        cursor = await connection.execute(_SQL["place_rules_in_force"], {"book_id": book_id})
+        cursor = await connection.execute(_SQL["place_rules_in_force"], {"book_ids": list(book_ids)})
         return [_place_rule(row) for row in await cursor.fetchall()]
 
 

@@ -119,6 +119,8 @@ class Load(NamedTuple):
     """Where the money goes: the principal or the restricted pocket."""
     sale_id: UUID | None = None
     """The paid sale or top-up that it comes from, if any."""
+    fee_fen: int = 0
+    """Paid beside the amount for the service, as was agreed to: it goes to the issuer and never onto the card."""
     invited_by: UUID | None = None
     """The card of whoever invited the holder."""
 
@@ -226,6 +228,8 @@ class Accounts(NamedTuple):
     merchant_payable: int
     load_clearing: int
     bonus_expense: int
+    issuer_fees: int = 0
+    """Known where a fee is to be paid."""
 
 
 class Facts(NamedTuple):
@@ -355,6 +359,8 @@ class Receipt(msgspec.Struct, frozen=True):
     """What of that a refund gave back."""
     points_earned: int = 0
     """Below zero: what a refund took back."""
+    fee_fen: int = 0
+    """What was paid beside a load."""
 
 
 class Plan(NamedTuple):

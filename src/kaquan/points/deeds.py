@@ -7,7 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from kaquan.cards import Hand
-from kaquan.kit.db import Connection, Pool
+from kaquan.kit.db import Connection, Pool, Write
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.kit.paging import Page, cut_page
@@ -26,7 +26,6 @@ from kaquan.points.outcomes import (
 )
 from kaquan.points.plan import NO_MOVE, plan_gain, plan_loss
 from kaquan.points.price import end_of_points
-from kaquan.points.store import Write
 from kaquan.points.types import (
     Benefit,
     Deed,

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from kaquan.kit.clock import Clock
-from kaquan.kit.db import Connection, Pool
+from kaquan.kit.db import Connection, Pool, Write, post_together
 from kaquan.kit.ids import Ids, Prefix, show_id
 from kaquan.ledger import Posting
 from kaquan.notices import Event, NewNotice, write_notices
@@ -19,7 +19,6 @@ from kaquan.points.events import POINTS_EXPIRED, POINTS_EXPIRING, POINTS_MATURED
 from kaquan.points.members import Programmes, member_id
 from kaquan.points.plan import plan_expiry, plan_follow, plan_maturing
 from kaquan.points.price import assess_tier, rank_of
-from kaquan.points.store import Write
 from kaquan.points.types import Member, TierMetric
 
 CHUNK = 500
@@ -50,7 +49,7 @@ async def mature_points(pool: Pool, clock: Clock, ids: Ids, *, slots: Sequence[i
                 ]
                 if points:
                     writes.append(_notice(ids, member, POINTS_MATURED, now, points=points))
-                settled += await store.post_together(pool, *writes)
+                settled += await post_together(pool, *writes)
             done += settled
             if not settled or len(due) < CHUNK:
                 break
@@ -71,7 +70,7 @@ async def expire_points(pool: Pool, clock: Clock, ids: Ids, *, slots: Sequence[i
                 move, points = plan_expiry(member, issuer, now=now)
                 if points:
                     posting = Posting(ids.new_near(member.id), "points_expiry", now, move.legs, move.guards, move.lots)
-                    done += await store.post_together(
+                    done += await post_together(
                         pool,
                         store.post(posting, book_id=member.book_id, slot=slot, at=now),
                         _notice(ids, member, POINTS_EXPIRED, now, points=points),
@@ -91,7 +90,7 @@ async def remind_of_points(pool: Pool, clock: Clock, ids: Ids, *, slots: Sequenc
             terms = await programmes.terms_of(member, at=now)
             if terms is None or lot.expires_at - now > timedelta(days=terms.terms.remind_days):
                 continue
-            done += await store.post_together(
+            done += await post_together(
                 pool,
                 store.mark_reminded(lot),
                 _notice(ids, member, POINTS_EXPIRING, now, points=lot.points, expires_at=lot.expires_at),
@@ -112,9 +111,7 @@ async def follow_replacements(pool: Pool, clock: Clock, ids: Ids, *, slots: Sequ
                 move, now = plan_follow(member, successor, first_lot=first_lot), clock.now()
                 posting = Posting(ids.new_near(member.id), "points_transfer", now, move.legs, move.guards, move.lots)
                 if move.legs:
-                    done += await store.post_together(
-                        pool, store.post(posting, book_id=member.book_id, slot=slot, at=now)
-                    )
+                    done += await post_together(pool, store.post(posting, book_id=member.book_id, slot=slot, at=now))
             after = left[-1][0]
     return done
 
@@ -161,7 +158,7 @@ async def _assess(pool: Pool, clock: Clock, ids: Ids, programmes: Programmes, me
     if is_ == was or (is_ < was and member.tier_until is not None and now < member.tier_until):
         return False
     until = None if tier is None else now + timedelta(days=terms.tier_keep_days)
-    return await store.post_together(
+    return await post_together(
         pool,
         store.change_tier(member, tier=tier, until=until),
         _notice(ids, member, POINTS_TIER_CHANGED, now, tier=tier or "-"),

@@ -1,6 +1,6 @@
 """The tables ``points_*``: the only file of this room that sees a cursor; see ``queries.sql``."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -10,7 +10,7 @@ import psycopg
 from msgspec.structs import asdict
 
 from kaquan import ledger
-from kaquan.kit.db import Connection, Params, Pool, constraint_of, given, load_queries
+from kaquan.kit.db import Connection, Params, Pool, Write, constraint_of, given, load_queries, post_together
 from kaquan.ledger import (
     AccountSpec,
     Answer,
@@ -46,9 +46,6 @@ from kaquan.points.types import (
 
 _QUERIES = load_queries(__package__)
 
-Write = Callable[[Connection], Awaitable[bool]]
-"""One write of several that are one commit: whether it could be done; if not, none of them is."""
-
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -66,10 +63,6 @@ class EndingLot(NamedTuple):
     points: int
 
 
-class _NotDoneError(Exception):
-    """Takes a transaction back."""
-
-
 async def _rows(connection: Connection, query: str, params: Params) -> list[tuple[Any, ...]]:
     return await (await connection.execute(_QUERIES[query], params)).fetchall()
 
@@ -82,18 +75,6 @@ async def _read(pool: Pool, query: str, params: Params) -> list[tuple[Any, ...]]
 async def _list(pool: Pool, query: str, params: Params) -> list[tuple[Any, ...]]:
     async with pool.connection() as connection:
         return await (await connection.execute(given(_QUERIES[query], params), params, prepare=False)).fetchall()
-
-
-async def post_together(pool: Pool, *writes: Write) -> bool:
-    """Do all of ``writes`` in their order, in one commit, or nothing; whether they were done."""
-    try:
-        async with pool.connection() as connection, connection.transaction():
-            for write in writes:
-                if not await write(connection):
-                    raise _NotDoneError
-    except _NotDoneError:
-        return False
-    return True
 
 
 async def post_unique(pool: Pool, *writes: Write) -> bool | str | None:

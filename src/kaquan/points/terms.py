@@ -6,7 +6,7 @@ from uuid import UUID
 
 from kaquan.cards import get_programme
 from kaquan.kit.clock import Clock
-from kaquan.kit.db import Connection, Pool
+from kaquan.kit.db import Connection, Pool, post_together
 from kaquan.kit.ids import Ids, Prefix, show_id
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.parties.trail import SYSTEM, Actor, record_action
@@ -65,7 +65,7 @@ async def set_terms(
             )  # fmt: skip
             return True
 
-        if await store.post_together(pool, store.add_terms(made), tell):
+        if await post_together(pool, store.add_terms(made), tell):
             return made
     return BUSY.refuse()
 

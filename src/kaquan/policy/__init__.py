@@ -10,7 +10,7 @@ stricter than the law or refused. No figure of law stands in code, here or elsew
 
 from kaquan.policy.changes import get_rule_set, list_changes
 from kaquan.policy.check_rules import RuleProblem, check_house, check_overlaps, effective_law, plan_rules
-from kaquan.policy.check_terms import Terms, check_terms
+from kaquan.policy.check_terms import Terms, check_terms, fee_is_barred
 from kaquan.policy.decide import approve_change, get_change, leaf_of, reject_change
 from kaquan.policy.files import (
     COLUMNS,
@@ -112,6 +112,7 @@ __all__ = [
     "check_terms",
     "describe_source",
     "effective_law",
+    "fee_is_barred",
     "get_change",
     "get_rule_set",
     "house_template",

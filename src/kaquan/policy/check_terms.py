@@ -52,6 +52,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     terms_change_notice_days: int | None = None
     fee_change_notice_days: int | None = None
     replacement_fee_fen: int | None = None
+    issue_fee_fen: int | None = None
+    load_fee_fen: int | None = None
+    dormancy_fee_fen: int | None = None
+    dormancy_fee_after_months: int | None = None
     rebate_cap_bp: int | None = None
     voucher_validity_max_days: int | None = None
     lottery_prize_cap_fen: int | None = None
@@ -78,6 +82,10 @@ _PLAIN: dict[str, Metric] = {
     "terms_change_notice_days": Metric.TERMS_CHANGE_NOTICE,
     "fee_change_notice_days": Metric.FEE_CHANGE_NOTICE,
     "replacement_fee_fen": Metric.REPLACEMENT_FEE_CAP,
+    "issue_fee_fen": Metric.ISSUE_FEE_CAP,
+    "load_fee_fen": Metric.LOAD_FEE_CAP,
+    "dormancy_fee_fen": Metric.DORMANCY_FEE_CAP,
+    "dormancy_fee_after_months": Metric.DORMANCY_FEE_WAIT_MONTHS,
     "rebate_cap_bp": Metric.REBATE_CAP,
     "voucher_validity_max_days": Metric.VOUCHER_VALIDITY_MAX_DAYS,
     "lottery_prize_cap_fen": Metric.LOTTERY_PRIZE_CAP,
@@ -92,6 +100,15 @@ _PLAIN: dict[str, Metric] = {
     "interest_to_holders_allowed": Metric.INTEREST_TO_HOLDERS_ALLOWED,
 }
 """Terms whose value is compared with that of one metric."""
+
+_FEES: dict[str, tuple[Metric, ...]] = {
+    "issue_fee_fen": (Metric.ISSUE_FEE_ALLOWED,),
+    "load_fee_fen": (Metric.LOAD_FEE_ALLOWED,),
+    # what wanes because time passes has an end, and is forfeited by it: a card that may have none, or may not be
+    # forfeited at its end, pays for no time either
+    "dormancy_fee_fen": (Metric.DORMANCY_FEE_ALLOWED, Metric.EXPIRY_ALLOWED, Metric.FORFEIT_AT_EXPIRY_ALLOWED),
+}
+"""Fees, with what must be allowed for each."""
 
 Ask = Callable[[Metric], Fact | None]
 
@@ -116,7 +133,7 @@ def check_terms(rules: RuleBook, terms: Terms) -> list[Refusal]:
             )
         )
 
-    found = [*_check_amounts(terms, ask), *_check_validity(terms, ask)]
+    found = [*_check_amounts(terms, ask), *_check_validity(terms, ask), *_check_fees(terms, ask)]
     for field, metric in _PLAIN.items():
         value: int | None = getattr(terms, field)
         fact = None if value is None else ask(metric)
@@ -160,6 +177,25 @@ def _check_validity(terms: Terms, ask: Ask) -> list[Refusal]:
     en = f"{terms.validity_days:,} days are too few: {demand}, which are up to {least:,} days with leap years"
     zh = f"{terms.validity_days:,} 天过短：有效期{demand_zh}（含闰年最多 {least:,} 天）"
     return [_because(years, "validity_days", en, zh)]
+
+
+def fee_is_barred(ask: Ask, field: str) -> Fact | None:
+    """The rule that allows no such fee at all; None where none speaks against it."""
+    for metric in _FEES[field]:
+        fact = ask(metric)
+        if fact is not None and not fact.yes:
+            return fact
+    return None
+
+
+def _check_fees(terms: Terms, ask: Ask) -> list[Refusal]:
+    found = []
+    for field in _FEES:
+        fact = None if getattr(terms, field) is None else fee_is_barred(ask, field)
+        if fact is not None:
+            en, zh = f"must be 0: {fact.rule.title_en}", f"应为 0：{fact.rule.title_zh}"
+            found.append(_because(fact, field, en, zh))
+    return found
 
 
 def longest_days(years: int) -> int:

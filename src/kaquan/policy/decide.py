@@ -1,6 +1,6 @@
 """Approve or reject a change of rules: the second pair of eyes, and the evidence of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from uuid import UUID
 
@@ -33,8 +33,12 @@ async def approve_change(
     today: date,
     reason: str,
     slots: Sequence[int],
+    own_keys: Collection[UUID] = (),
 ) -> Change | Refusal:
     """The change as ``actor_id`` approved it: its rules are in force on their days, and an evidence leaf says so.
+
+    ``own_keys`` are the other keys of whoever asks: what one person proposed with one key they do not approve with
+    another.
 
     It is checked again against the rules as they are now. ``today`` is the day in the issuer's time zone. Refused:
     ``not_found``, ``second_person_required``, ``change_already_decided``, ``busy``, and what :func:`propose_change`
@@ -46,7 +50,7 @@ async def approve_change(
             return found
         if found.decision is not None:
             return decided(found.decision)
-        if found.proposed_by == actor_id:
+        if found.proposed_by == actor_id or found.proposed_by in own_keys:
             return SECOND_PERSON_REQUIRED.refuse()
         planned = await load_next_rules(
             pool, book_id=book_id, issuer_id=found.issuer_id, add=found.add, end=found.end, today=today

@@ -148,6 +148,34 @@ class Metric(StrEnum):
         "replacement_fee_cap_fen", Subject.PROGRAMME, Operator.AT_MOST, Unit.FEN,
         "Fee for a new card in the place of another", "补换卡手续费上限",
     )
+    ISSUE_FEE_ALLOWED = (
+        "issue_fee_allowed", Subject.PROGRAMME, Operator.MAY, Unit.FLAG,
+        "A fee may be asked for a card that is sold", "可以收取开卡费（售卡手续费）",
+    )
+    ISSUE_FEE_CAP = (
+        "issue_fee_cap_fen", Subject.PROGRAMME, Operator.AT_MOST, Unit.FEN,
+        "Fee for a card that is sold", "开卡费（售卡手续费）上限",
+    )
+    LOAD_FEE_ALLOWED = (
+        "load_fee_allowed", Subject.PROGRAMME, Operator.MAY, Unit.FLAG,
+        "A fee may be asked for a load", "可以收取充值手续费",
+    )
+    LOAD_FEE_CAP = (
+        "load_fee_cap_fen", Subject.PROGRAMME, Operator.AT_MOST, Unit.FEN,
+        "Fee for a load", "充值手续费上限",
+    )
+    DORMANCY_FEE_ALLOWED = (
+        "dormancy_fee_allowed", Subject.PROGRAMME, Operator.MAY, Unit.FLAG,
+        "A fee may be taken from a card because nobody uses it", "可以对长期不用的卡收取休眠管理费",
+    )
+    DORMANCY_FEE_CAP = (
+        "dormancy_fee_cap_fen", Subject.PROGRAMME, Operator.AT_MOST, Unit.FEN,
+        "Monthly fee of a card that nobody uses", "休眠管理费每月上限",
+    )
+    DORMANCY_FEE_WAIT_MONTHS = (
+        "dormancy_fee_wait_months", Subject.PROGRAMME, Operator.AT_LEAST, Unit.MONTHS,
+        "Months without a movement before a card pays for not being used", "收取休眠管理费前须无交易的月数",
+    )
     NO_REFUND_CLAUSE_ALLOWED = (
         "no_refund_clause_allowed", Subject.PROGRAMME, Operator.MAY, Unit.FLAG,
         "The terms may exclude refunds", "条款可以约定不予退款",
@@ -208,6 +236,10 @@ class Metric(StrEnum):
     NEAR_LIMIT_PURCHASES_PER_DAY = (
         "near_limit_purchases_per_day", Subject.SALE, Operator.AT_MOST, Unit.COUNT,
         "Purchases of one day just below the real-name line before somebody looks", "单日接近实名起点的购卡次数上限",
+    )
+    SALE_REFUND_APPROVAL_FROM = (
+        "sale_refund_approval_from_fen", Subject.SALE, Operator.FROM, Unit.FEN,
+        "Price of a sale from which two people take it back", "退售须双人审批的售价起点",
     )
     CASH_REFUSED_FROM = (
         "cash_refused_from_fen", Subject.SALE, Operator.FROM, Unit.FEN,
@@ -302,6 +334,10 @@ class Metric(StrEnum):
     REDEMPTION_WAIT_MONTHS = (
         "redemption_wait_months", Subject.REFUND, Operator.AT_LEAST, Unit.MONTHS,
         "Months after purchase from which a card is redeemed", "购卡后可赎回的月数",
+    )
+    REDEMPTION_ALLOWED = (
+        "redemption_allowed", Subject.REFUND, Operator.MAY, Unit.FLAG,
+        "A holder who wishes may have a card redeemed", "持卡人可以申请赎回",
     )
     REFUND_PAID_LESS_REDEEMED = (
         "refund_paid_less_redeemed", Subject.REFUND, Operator.MUST, Unit.FLAG,

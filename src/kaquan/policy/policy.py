@@ -25,14 +25,18 @@ class Policy:
     async def refresh(self) -> None:
         """Read again every book whose version has moved; one small query when none has."""
         async with self._refreshing:
-            for book_id, version in (await store.load_book_versions(self._pool)).items():
-                if self._versions.get(book_id) == version:
-                    continue
-                # The version was read before the rows: they may be newer than it, and are then read again.
-                sets = await store.load_rule_sets(self._pool, book_id)
-                if sets != self._sets.get(book_id, []):
-                    self._compile(book_id, sets)
-                self._versions[book_id] = version
+            versions = await store.load_book_versions(self._pool)
+            changed = {id_: version for id_, version in versions.items() if self._versions.get(id_) != version}
+            if not changed:
+                return
+            # The versions were read before the rows: they may be newer than those, and are then read again.
+            sets: dict[int, list[RuleSet]] = {book_id: [] for book_id in changed}
+            for one in await store.load_rule_sets(self._pool, list(changed)):
+                sets[one.book_id].append(one)
+            for book_id, found in sets.items():
+                if found != self._sets.get(book_id, []):
+                    self._compile(book_id, found)
+            self._versions.update(changed)
 
     def _compile(self, book_id: int, sets: list[RuleSet]) -> None:
         released = released_law()

@@ -23,11 +23,12 @@ SELECT policy_approve_v1(%(slot)s::smallint, %(change_id)s, %(book_id)s, %(owner
 SELECT policy_reject_v1(%(change_id)s, %(proposed_by)s, %(decided_by)s, %(decided_at)s, %(reason)s);
 
 -- name: rule_sets
-SELECT DISTINCT ON (owner_id) owner_id, version, rules, endings
+-- Of everybody in these books, or of one owner: the newest, or as of a version.
+SELECT DISTINCT ON (book_id, owner_id) book_id, owner_id, version, rules, endings
 FROM policy_rule_set
-WHERE book_id = %(book_id)s AND (%(owner_id)s::uuid IS NULL OR owner_id = %(owner_id)s)
+WHERE book_id = ANY (%(book_ids)s::int[]) AND (%(owner_id)s::uuid IS NULL OR owner_id = %(owner_id)s)
   AND (%(version)s::bigint IS NULL OR version <= %(version)s)
-ORDER BY owner_id, version DESC;
+ORDER BY book_id, owner_id, version DESC;
 
 -- name: book_versions
 SELECT id, version FROM parties_book;

@@ -3,6 +3,7 @@
 Whose rules they are is kept as an owner: the issuer, or for the law of a book the id of all zeros.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -100,19 +101,19 @@ def _change(row: tuple[Any, ...]) -> Change:
 
 async def load_rule_set(pool: Pool, *, book_id: int, issuer_id: UUID | None, version: int | None = None) -> RuleSet:
     """The rules of an issuer, or what the book added to the law, as of a version or now; empty before the first."""
-    params = {"book_id": book_id, "owner_id": issuer_id or _LAW, "version": version}
+    params = {"book_ids": [book_id], "owner_id": issuer_id or _LAW, "version": version}
     rows = await _read(pool, "rule_sets", params)
-    return _rule_set(book_id, rows[0]) if rows else RuleSet(book_id, issuer_id, 0)
+    return _rule_set(rows[0]) if rows else RuleSet(book_id, issuer_id, 0)
 
 
-async def load_rule_sets(pool: Pool, book_id: int) -> list[RuleSet]:
-    """The newest rule set of everybody in a book who has one."""
-    rows = await _read(pool, "rule_sets", {"book_id": book_id, "owner_id": None, "version": None})
-    return [_rule_set(book_id, row) for row in rows]
+async def load_rule_sets(pool: Pool, book_ids: Sequence[int]) -> list[RuleSet]:
+    """The newest rule set of everybody in these books who has one."""
+    rows = await _read(pool, "rule_sets", {"book_ids": list(book_ids), "owner_id": None, "version": None})
+    return [_rule_set(row) for row in rows]
 
 
-def _rule_set(book_id: int, row: tuple[Any, ...]) -> RuleSet:
-    owner_id, version, rules, endings = row
+def _rule_set(row: tuple[Any, ...]) -> RuleSet:
+    book_id, owner_id, version, rules, endings = row
     return RuleSet(book_id, None if owner_id == _LAW else owner_id, version, _rules(rules), _endings(endings))
 
 

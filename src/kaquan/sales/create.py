@@ -1,25 +1,30 @@
 """Make a sale: judge it, and set its cards aside until it is paid. Nothing is active and nothing holds value yet."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from kaquan.cards import (
+    Batch,
     Card,
     CardForm,
     CardStatus,
+    Hand,
     Press,
     Programme,
     check_face_value,
+    check_going_on,
     get_batch,
     get_card,
     get_cards,
     issue_cards,
     programme_of,
+    set_aside,
 )
+from kaquan.cards.outcomes import FACE_VALUE_NOT_ALLOWED, FEE_NOT_AGREED
 from kaquan.kit.clock import Clock
-from kaquan.kit.db import Pool
+from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import Ids, Prefix, show_id
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.ledger import RequestKey, slot_of
@@ -38,6 +43,7 @@ from kaquan.sales.outcomes import (
     missing,
 )
 from kaquan.sales.register import prefix_of, seal_purchaser
+from kaquan.sales.screen import screen
 from kaquan.sales.types import (
     MAX_LINES,
     MAX_SALE_CARDS,
@@ -47,6 +53,7 @@ from kaquan.sales.types import (
     LineFacts,
     NewLine,
     NewSale,
+    Review,
     RulesOf,
     Sale,
     SaleFacts,
@@ -97,9 +104,10 @@ async def create_sale(
     """A new sale, open: its cards are set aside. Under the same ``key`` it is one sale.
 
     Every reason of the rules why it may not be is in the refusal. Purchases that one buyer makes at one moment are
-    judged one after the other. Refused: ``not_found``, ``invalid_field``, ``face_value_not_allowed``,
-    ``card_not_for_sale``, ``not_enough_cards``, ``number_space_too_small``, what :func:`kaquan.sales.check.check_sale`
-    refuses, ``busy``.
+    judged one after the other.
+    Refused: ``not_found``, ``invalid_field``, ``programme_stopped``, ``face_value_not_allowed``, ``fee_not_agreed``,
+    ``card_not_for_sale``, ``not_enough_cards``, ``number_space_too_small``, ``buyer_listed``,
+    ``buyer_list_unreadable``, what :func:`kaquan.sales.check.check_sale` refuses, ``busy``.
     """
     first = await made_under(pool, book_id=book_id, key=key)
     if first is not None:
@@ -111,17 +119,20 @@ async def create_sale(
         people = await load_people(pool, keyring, book_id=book_id, terms=new)
         if isinstance(people, Refusal):
             return people
-        chosen = await _choose(pool, press.slots, book_id=book_id, lines=new.lines)
+        at = clock.now()
+        chosen = await _choose(pool, press.slots, book_id=book_id, lines=new.lines, at=at)
         if isinstance(chosen, Refusal):
             return chosen
         issuer = await load_issuer(pool, book_id=book_id, programme=chosen[0].programme)
-        at = clock.now()
         day = await load_day(pool, book_id=book_id, terms=new, issuer=issuer, at=at)
         facts = facts_of(SaleKind.SALE, new, issuer, tuple(_lines_of(issuer, chosen)), people, day.facts, at=at)
         rules = rules_of(book_id, issuer.id)
         check = check_sale(rules, facts)
         if (refused := first_of(check.refusals)) is not None:
             return refused
+        review = await screen(pool, keyring, book_id=book_id, people=people)
+        if isinstance(review, Refusal):
+            return review
         if made is None:
             cards = await _make_cards(pool, press, clock, chosen)
             if isinstance(cards, Refusal):
@@ -135,13 +146,23 @@ async def create_sale(
         sale = new_sale(
             SaleKind.SALE, new, issuer, chosen[0].programme, facts, check, people, keyring,
             id_=ids.new(), lines=[_line(one) for one in chosen], keep=keep_until(rules, facts, at=at), by=by, key=key,
-            at=at, book_id=book_id,
+            at=at, book_id=book_id, expires_at=at + timedelta(seconds=new.expires_in_s),
+            review=review,
         )  # fmt: skip
         items = [
             new_item(sale, card_id, slot=slot_of(card_id, press.slots), line=position, of=line)
             for position, line, card_id in items_of
         ]
-        done = await post_purchase(pool, clock, ids, sale, items, day, by=by)
+        done = await post_purchase(
+            pool,
+            clock,
+            ids,
+            sale,
+            items,
+            day,
+            by=by,
+            first=[_set_aside(Hand(clock, ids, sale.made_by), press, sale, items)],
+        )
         if isinstance(done, Sale | Refusal):
             return done
     return BUSY.refuse()
@@ -149,7 +170,7 @@ async def create_sale(
 
 async def post_purchase(
     pool: Pool, clock: Clock, ids: Ids, sale: Sale, items: Sequence[Item], day: Day, *, by: Actor,
-    also: Sequence[store.Write] = (),
+    first: Sequence[store.Write] = (), also: Sequence[store.Write] = (),
 ) -> Sale | Refusal | None:  # fmt: skip
     """Write a purchase with its cards and the line of the trail; None when it must be judged again."""
     guards = []
@@ -165,13 +186,27 @@ async def post_purchase(
         subject_id=sale.id,
         after=summary_of(sale),
     )
-    posted = await store.post_together(pool, *guards, *store.add_sale(sale, items), *also, store.add_action(action))
+    posted = await store.post_together(
+        pool, *guards, *first, *store.add_sale(sale, items), *also, store.add_action(action)
+    )
     if posted is store.Posted.DONE:
         return sale
     if posted is store.Posted.STALE:
         return None
     key = RequestKey("", sale.key_hash, sale.request_hash)
     return await made_under(pool, book_id=sale.book_id, key=key)
+
+
+def _set_aside(hand: Hand, press: Press, sale: Sale, items: Sequence[Item]) -> store.Write:
+    """Stale when one of the cards is not for sale any more."""
+
+    async def write(connection: Connection) -> bool:
+        cards = [item.card_id for item in items]
+        return await set_aside(
+            connection, hand, book_id=sale.book_id, slots=press.slots, card_ids=cards, sale_id=sale.id
+        )
+
+    return write
 
 
 def summary_of(sale: Sale) -> dict[str, object]:
@@ -183,6 +218,7 @@ def summary_of(sale: Sale) -> dict[str, object]:
         "card_count": sale.card_count,
         "face_fen": sale.face_fen,
         "price_fen": sale.price_fen,
+        "fee_fen": sale.fee_fen,
         "paid_fen": sale.paid_fen,
         "real_name_rule": sale.real_name_rule,
         "alerts": list(sale.alerts),
@@ -208,6 +244,8 @@ def new_sale(
     at: datetime,
     status: SaleStatus = SaleStatus.OPEN,
     paid_fen: int = 0,
+    expires_at: datetime | None = None,
+    review: Review | None = None,
 ) -> Sale:
     """A purchase as it is written down. Who buys is sealed into it where a rule asks for their name."""
     asked = check.real_name is not None
@@ -245,6 +283,9 @@ def new_sale(
         request_hash=key.request_hash,
         end_key_hash=None,
         version=0,
+        expires_at=expires_at,
+        fee_fen=sum(line.fee_fen * line.card_count for line in lines),
+        review=review,
     )
 
 
@@ -252,7 +293,7 @@ def new_item(sale: Sale, card_id: UUID, *, slot: int, line: int, of: NewLine | L
     """A card of a purchase, set aside."""
     return Item(
         slot, card_id, sale.id, sale.book_id, sale.kind, line, of.face_fen, of.price_fen, ItemStatus.RESERVED, 0, None,
-        None, None, None,
+        None, None, None, of.fee_fen,
     )  # fmt: skip
 
 
@@ -291,7 +332,7 @@ def check_lines(lines: Sequence[NewLine]) -> Refusal | None:
 
 
 async def _choose(
-    pool: Pool, slots: tuple[int, ...], *, book_id: int, lines: Sequence[NewLine]
+    pool: Pool, slots: tuple[int, ...], *, book_id: int, lines: Sequence[NewLine], at: datetime
 ) -> list[_Chosen] | Refusal:
     chosen: list[_Chosen] = []
     taken: set[UUID] = set()
@@ -302,6 +343,8 @@ async def _choose(
         )
         if isinstance(programme, Refusal):
             return programme
+        if (refused := check_going_on(programme, at, field=f"{field}.programme_id")) is not None:
+            return refused
         if chosen and (programme.issuer_id, programme.currency) != (
             chosen[0].programme.issuer_id,
             chosen[0].programme.currency,
@@ -334,6 +377,8 @@ async def _choose_cards(
             return missing("batch", f"{field}.batch_id")
         if batch.finished_at is None:
             return SALE_STATUS_FORBIDS.refuse(f"{field}.batch_id", status="unfinished")
+        if (refused := _check_made_for(batch, line, field=field)) is not None:
+            return refused
         wanted = line.card_count + len(taken)
         free = await store.load_cards_for_sale(pool, book_id=book_id, slots=slots, batch_id=batch.id, limit=wanted)
         cards = [card_id for card_id in free if card_id not in taken][: line.card_count]
@@ -342,45 +387,71 @@ async def _choose_cards(
         card = await get_card(pool, book_id=book_id, slots=slots, card_id=cards[0])
         assert not isinstance(card, Refusal)
         programme = await programme_of(pool, card)
+    if (refused := _check_terms(programme, line, field=field)) is not None:
+        return refused
+    return _Chosen(line, programme, cards)
+
+
+def _check_made_for(batch: Batch, line: NewLine, *, field: str) -> Refusal | None:
+    """Whether cards of this batch were made for the face of a line. Refused: ``face_value_not_allowed``."""
+    if batch.face_fen in (None, line.face_fen):
+        return None
+    return FACE_VALUE_NOT_ALLOWED.refuse(f"{field}.face_fen", face_fen=line.face_fen, allowed=str(batch.face_fen))
+
+
+def _check_terms(programme: Programme, line: NewLine, *, field: str) -> Refusal | None:
+    """Whether cards of these terms are sold with this face, for the fee that was agreed to.
+
+    Refused: ``face_value_not_allowed``, ``fee_not_agreed``.
+    """
     if (refused := check_face_value(programme, line.face_fen)) is not None:
         return refused.outcome.refuse(f"{field}.face_fen", **refused.details)
-    return _Chosen(line, programme, cards)
+    fee_fen = programme.fees.issue_fen
+    return None if line.fee_fen == fee_fen else FEE_NOT_AGREED.refuse(f"{field}.fee_fen", fee_fen=fee_fen)
 
 
 async def _choose_named(
     pool: Pool, slots: tuple[int, ...], line: NewLine, programme: Programme, *, field: str
 ) -> _Chosen | Refusal:
-    sold = await store.load_sold(pool, slots=slots, card_ids=line.card_ids)
     cards = await get_cards(pool, book_id=programme.book_id, slots=slots, card_ids=line.card_ids)
     terms: dict[int, Programme] = {}
+    batches: set[UUID] = set()
     for position, card_id in enumerate(line.card_ids):
         where = f"{field}.card_ids[{position}]"
         card = cards.get(card_id)
         if card is None:
             return missing("card", where)
-        why = _not_for_sale(card, programme, is_sold=card_id in sold)
+        why = _not_for_sale(card, programme)
         if why is not None:
             en, zh = why
             return CARD_NOT_FOR_SALE.refuse(where, card_id=show_id(Prefix.CARD, card_id), why=en, why_zh=zh)
+        if card.batch_id is not None and card.batch_id not in batches:
+            batches.add(card.batch_id)
+            batch = await get_batch(pool, book_id=programme.book_id, batch_id=card.batch_id)
+            assert not isinstance(batch, Refusal), "batches are never removed"
+            if (refused := _check_made_for(batch, line, field=field)) is not None:
+                return refused
         if card.terms_version not in terms:
             terms[card.terms_version] = await programme_of(pool, card)
-            refused = check_face_value(terms[card.terms_version], line.face_fen)
+            refused = _check_terms(terms[card.terms_version], line, field=field)
             if refused is not None:
-                return refused.outcome.refuse(f"{field}.face_fen", **refused.details)
+                return refused
     # the strictest of the classes that its terms name: a card registered by its terms makes the line registered
     strictest = max(terms.values(), key=lambda one: (one.card_class is not None, one.card_class == "registered"))
     return _Chosen(line, strictest, list(line.card_ids))
 
 
-def _not_for_sale(card: Card, programme: Programme, *, is_sold: bool) -> tuple[str, str] | None:
+def _not_for_sale(card: Card, programme: Programme) -> tuple[str, str] | None:
     if card.programme_id != programme.id:
         return "it is of another programme", "不属于该卡种"
-    if is_sold:
+    if card.sale_id is not None:
         return "it is in another sale", "已在其他售卡单中"
     if card.status is not CardStatus.ISSUED:
         return f"it is {card.status}", f"当前状态为 {card.status}"
     if card.customer_id is not None:
         return "it is somebody's already", "已登记持卡人"
+    if card.loss_reported_at is not None:
+        return "it was reported lost", "已申请挂失"
     return None
 
 
@@ -404,6 +475,7 @@ def _line(one: _Chosen) -> Line:
         card_count=_count(one),
         face_fen=one.line.face_fen,
         price_fen=one.line.price_fen,
+        fee_fen=one.line.fee_fen,
     )
 
 

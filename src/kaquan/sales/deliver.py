@@ -13,8 +13,8 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from kaquan.cards import Hand, activate_card
-from kaquan.kit.db import Pool
+from kaquan.cards import Hand, activate_card, mark_sold
+from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import show_id
 from kaquan.kit.outcomes import BUSY, OUTCOMES, Refusal
 from kaquan.ledger import Answer, RequestKey, hash_key, hash_request
@@ -22,7 +22,7 @@ from kaquan.parties.trail import SYSTEM, Actor
 from kaquan.payments import Desk, Load, PaymentKind, PaymentSearch, Receipt, Request, list_payments
 from kaquan.sales import store
 from kaquan.sales.create import MAX_PLANS
-from kaquan.sales.outcomes import CARD_NOT_FOR_SALE, SALE_STATUS_FORBIDS, missing
+from kaquan.sales.outcomes import SALE_STATUS_FORBIDS, missing
 from kaquan.sales.register import end_action, prefix_of
 from kaquan.sales.types import Item, ItemStatus, Sale, SaleKind, SaleStatus
 
@@ -117,14 +117,20 @@ async def deliver_item(pool: Pool, desk: Desk, hand: Hand, slots: tuple[int, ...
         )
         if isinstance(active, Refusal):
             return await _fail(pool, item, active.code)
-        if active.replaces_id is not None:  # it took the place of somebody's card meanwhile
-            return await _fail(pool, item, CARD_NOT_FOR_SALE.code)
     told = await _load_of_before(pool, slots, sale, item, now=hand.clock.now()) or await load_item(desk, sale, item)
     if told.load_id is None:
         return await _fail(pool, item, told.code or BUSY.code)
     load_id = UUID(hex=told.load_id)
-    await store.mark_delivered(pool, item, load_id=load_id, at=hand.clock.now())
+    await store.mark_delivered(pool, item, load_id=load_id, at=hand.clock.now(), first=_sold(hand, slots, item))
     return True
+
+
+def _sold(hand: Hand, slots: tuple[int, ...], item: Item) -> store.Write:
+    async def write(connection: Connection) -> bool:
+        await mark_sold(connection, hand, book_id=item.book_id, slots=slots, card_id=item.card_id, sale_id=item.sale_id)
+        return True
+
+    return write
 
 
 async def find_load(pool: Pool, slots: tuple[int, ...], sale: Sale, item: Item) -> UUID | None:
@@ -159,6 +165,7 @@ async def load_item(desk: Desk, sale: Sale, item: Item) -> _Told:
         item.bonus_fen,
         reference=show_id(prefix_of(sale), sale.id),
         sale_id=sale.id,
+        fee_fen=item.fee_fen,
     )
     # no client can name such a key: theirs have no spaces
     name = f"{prefix_of(sale)} {sale.id.hex} {item.card_id.hex} {item.tries}"

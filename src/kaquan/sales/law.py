@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 from kaquan.cards import Card, Programme, jurisdiction_of, scheme_of
 from kaquan.cards import CardClass as CardKind
 from kaquan.parties import Issuer
-from kaquan.policy import CardClass, IssuerClass, Metric, Question, RuleBook, Scheme
-from kaquan.sales.types import LineFacts, SaleFacts
+from kaquan.policy import CardClass, Fact, IssuerClass, Metric, Question, RuleBook, Scheme
+from kaquan.sales.types import LineFacts, Sale, SaleFacts
 
 _KEPT = (Metric.PURCHASER_RECORD_YEARS, Metric.CUSTOMER_RECORD_YEARS, Metric.TRANSACTION_RECORD_YEARS)
 
@@ -62,6 +62,20 @@ def day_in(at: datetime, time_zone: str) -> tuple[date, datetime, datetime]:
     begins = datetime(day.year, day.month, day.day, tzinfo=zone)
     after = date.fromordinal(day.toordinal() + 1)
     return day, begins, datetime(after.year, after.month, after.day, tzinfo=zone)
+
+
+def refund_approval(rules: RuleBook, issuer: Issuer, sale: Sale, *, at: datetime) -> Fact | None:
+    """The rule by which two people take this sale back; None: one may."""
+    question = Question(
+        Metric.SALE_REFUND_APPROVAL_FROM,
+        place_of(issuer),
+        day_in(at, issuer.time_zone)[0],
+        issuer_class=issuer_class_of(issuer),
+        buyer=sale.buyer,
+        channel=sale.channel,
+    )
+    fact = rules.ask(question)
+    return fact if fact is not None and sale.price_fen >= fact.number else None
 
 
 def keep_until(rules: RuleBook, facts: SaleFacts, *, at: datetime) -> datetime | None:

@@ -60,6 +60,28 @@ SALE_CARD_USED = outcome(
     en="{card_id} was used since it was sold, so the sale cannot be taken back: {why}.",
     zh="{card_id} 售出后已被使用，不能退售：{why}。",
 )  # fmt: skip
+BUYER_LISTED = outcome(
+    "buyer_listed", http=403, iso="57",
+    en="{field}: nothing is sold to them; ask whoever keeps the list {list} (source: {listed_by}).",
+    zh="{field}：不得向该客户售卡，请联系名单“{list}”的管理人员（来源：{listed_by}）。",
+)  # fmt: skip
+SALE_IN_REVIEW = outcome(
+    "sale_in_review", http=409, iso="57",
+    en="The buyer may be on a list: somebody must look at this sale first.", zh="购卡人疑似在名单上，须先经人工核查。",
+)  # fmt: skip
+SALE_NOT_IN_REVIEW = outcome(
+    "sale_not_in_review", http=409, iso="12",
+    en="Nobody has to look at this sale (any more).", zh="该售卡单无需（或已完成）核查。",
+)  # fmt: skip
+BUYER_LIST_STATUS_FORBIDS = outcome(
+    "buyer_list_status_forbids", http=409, iso="12",
+    en="This cannot be done to a list that is {status}.", zh="当前状态（{status}）的名单不能执行此操作。",
+)  # fmt: skip
+BUYER_LIST_UNREADABLE = outcome(
+    "buyer_list_unreadable", http=409, iso="96",
+    en="The list {list} was kept under a look-up key that is gone: upload it again.",
+    zh="名单“{list}”所用的查找密钥已停用，请重新上传。",
+)  # fmt: skip
 TOP_UP_NOT_LOADED = outcome(
     "top_up_not_loaded", http=409, iso="57",
     en="The card could not be loaded ({reason}); the top-up is cancelled: give back what was paid.",

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from kaquan.cards import get_programme
+from kaquan.cards import check_going_on, get_programme
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
 from kaquan.kit.ids import Ids, Prefix, show_id
@@ -21,6 +21,7 @@ from kaquan.sales.law import line_facts
 from kaquan.sales.outcomes import (
     IDEMPOTENCY_KEY_REUSED,
     PAYMENT_EXCEEDS_SALE,
+    SALE_IN_REVIEW,
     SALE_STATUS_FORBIDS,
     invalid,
     missing,
@@ -31,6 +32,7 @@ from kaquan.sales.types import (
     DayFacts,
     NewPayment,
     Payment,
+    Review,
     RulesOf,
     Sale,
     SaleFacts,
@@ -57,8 +59,8 @@ async def pay_sale(
 ) -> Sale | Refusal:
     """Record a payment, once for a key; one that pays the rest makes the sale paid, and it is delivered from then on.
 
-    Refused: ``not_found``, ``sale_status_forbids``, ``payment_exceeds_sale``, ``invalid_field``, ``cash_refused``,
-    ``credit_card_refused``, ``transfer_accounts_required``, ``busy``.
+    Refused: ``not_found``, ``sale_status_forbids``, ``sale_in_review``, ``payment_exceeds_sale``, ``invalid_field``,
+    ``programme_stopped``, ``cash_refused``, ``credit_card_refused``, ``transfer_accounts_required``, ``busy``.
     """
     for _ in range(MAX_PLANS):
         sale = await store.load_sale(pool, book_id=book_id, id_=sale_id)
@@ -67,15 +69,20 @@ async def pay_sale(
         for first in await store.load_payments(pool, book_id=book_id, key_hash=key.key_hash):
             if first.request_hash != key.request_hash:
                 return IDEMPOTENCY_KEY_REUSED.refuse("Idempotency-Key")
-            return sale
+            # as it is with this payment, which may have come after the sale was looked at
+            return await store.load_sale(pool, book_id=book_id, id_=sale_id) or sale
         if sale.status is not SaleStatus.OPEN:
             return SALE_STATUS_FORBIDS.refuse("id", status=sale.status.value)
-        left_fen = sale.price_fen - sale.paid_fen
+        if sale.review is Review.PENDING:
+            return SALE_IN_REVIEW.refuse("id")
+        left_fen = sale.due_fen - sale.paid_fen
         if new.amount_fen > left_fen:
             return PAYMENT_EXCEEDS_SALE.refuse("amount_fen", left_fen=left_fen)
         if len(await store.load_payments(pool, book_id=book_id, sale_id=sale_id)) >= MAX_PAYMENTS:
             return invalid("amount_fen", "must pay the rest at last", allowed_zh=f"付款次数已达 {MAX_PAYMENTS} 次上限")
         facts = await _facts(pool, sale, new, clock)
+        if isinstance(facts, Refusal):
+            return facts
         if (refused := first_of(check_payment(rules_of(book_id, sale.issuer_id), facts))) is not None:
             return refused
         at = clock.now()
@@ -145,19 +152,25 @@ def tender_of(new: NewPayment) -> Tender:
     return Tender(new.method, new.payer is not None and new.payee is not None)
 
 
-async def _facts(pool: Pool, sale: Sale, new: NewPayment, clock: Clock) -> SaleFacts:
-    """What a payment of a sale is judged on: the sale as it was made, on the day of the payment."""
+async def _facts(pool: Pool, sale: Sale, new: NewPayment, clock: Clock) -> SaleFacts | Refusal:
+    """What a payment of a sale is judged on: the sale as it was made, on the day of the payment.
+
+    Refused: ``programme_stopped``: its cards could not be activated any more.
+    """
+    at = clock.now()
     issuer = await get_issuer(pool, book_id=sale.book_id, id_=sale.issuer_id)
     assert not isinstance(issuer, Refusal), "issuers are never removed"
     lines = []
     for line in sale.lines:
         programme = await get_programme(pool, book_id=sale.book_id, programme_id=line.programme_id)
         assert not isinstance(programme, Refusal), "programmes are never removed"
+        if (refused := check_going_on(programme, at, field="id")) is not None:
+            return refused
         lines.append(
             line_facts(issuer, programme, card_count=line.card_count, face_fen=line.face_fen, price_fen=line.price_fen)
         )
     terms = Terms(buyer=sale.buyer, channel=sale.channel, contract_version=sale.contract_version)
     return facts_of(
-        sale.kind, terms, issuer, tuple(lines), People(None, None), DayFacts(), at=clock.now(),
+        sale.kind, terms, issuer, tuple(lines), People(None, None), DayFacts(), at=at,
         tenders=(tender_of(new),),
     )  # fmt: skip

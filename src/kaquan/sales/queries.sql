@@ -1,17 +1,19 @@
 -- name: insert_sale
 INSERT INTO sales_sale (book_id, id, kind, status, issuer_id, currency, channel, buyer, customer_id, agent_id,
   contract_version, reference, lines, card_count, face_fen, price_fen, unregistered_fen, paid_fen, real_name_rule,
-  alerts, purchaser_sealed, keep_until, made_by, created_at, paid_at, key_hash, request_hash)
+  alerts, purchaser_sealed, keep_until, made_by, created_at, paid_at, expires_at, key_hash, request_hash, fee_fen,
+  review)
 VALUES (%(book_id)s, %(id)s, %(kind)s, %(status)s, %(issuer_id)s, %(currency)s, %(channel)s, %(buyer)s,
   %(customer_id)s, %(agent_id)s, %(contract_version)s, %(reference)s, %(lines)s::jsonb, %(card_count)s, %(face_fen)s,
   %(price_fen)s, %(unregistered_fen)s, %(paid_fen)s, %(real_name_rule)s, %(alerts)s, %(purchaser_sealed)s,
-  %(keep_until)s, %(made_by)s, %(created_at)s, %(paid_at)s, %(key_hash)s, %(request_hash)s);
+  %(keep_until)s, %(made_by)s, %(created_at)s, %(paid_at)s, %(expires_at)s, %(key_hash)s, %(request_hash)s,
+  %(fee_fen)s, %(review)s);
 
 -- name: insert_items
-INSERT INTO sales_item (slot, card_id, sale_id, book_id, kind, line, face_fen, price_fen)
-SELECT i.slot, i.card_id, %(sale_id)s, %(book_id)s, %(kind)s, i.line, i.face_fen, i.price_fen
+INSERT INTO sales_item (slot, card_id, sale_id, book_id, kind, line, face_fen, price_fen, fee_fen)
+SELECT i.slot, i.card_id, %(sale_id)s, %(book_id)s, %(kind)s, i.line, i.face_fen, i.price_fen, i.fee_fen
 FROM unnest(%(slots)s::smallint[], %(card_ids)s::uuid[], %(lines)s::integer[], %(faces)s::bigint[],
-            %(prices)s::bigint[]) AS i (slot, card_id, line, face_fen, price_fen);
+            %(prices)s::bigint[], %(fees)s::bigint[]) AS i (slot, card_id, line, face_fen, price_fen, fee_fen);
 
 -- name: first_purchase
 INSERT INTO sales_buyer (book_id, customer_id) VALUES (%(book_id)s, %(customer_id)s)
@@ -36,7 +38,7 @@ WHERE book_id = %(book_id)s AND customer_id = %(customer_id)s AND issuer_id = %(
 SELECT book_id, id, kind, status, issuer_id, currency, channel, buyer, customer_id, agent_id, contract_version,
        reference, lines, card_count, face_fen, price_fen, unregistered_fen, paid_fen, real_name_rule, alerts,
        purchaser_sealed, keep_until, erased_at, made_by, created_at, paid_at, delivered_at, ended_at, end_reason, key_hash,
-       request_hash, end_key_hash, version
+       request_hash, end_key_hash, version, expires_at, fee_fen, review
 FROM sales_sale
 WHERE book_id = %(book_id)s
   AND id = %(id)s  -- if id
@@ -47,7 +49,7 @@ WHERE book_id = %(book_id)s
 SELECT book_id, id, kind, status, issuer_id, currency, channel, buyer, customer_id, agent_id, contract_version,
        reference, lines, card_count, face_fen, price_fen, unregistered_fen, paid_fen, real_name_rule, alerts,
        purchaser_sealed, keep_until, erased_at, made_by, created_at, paid_at, delivered_at, ended_at, end_reason, key_hash,
-       request_hash, end_key_hash, version
+       request_hash, end_key_hash, version, expires_at, fee_fen, review
 FROM sales_sale
 WHERE book_id = %(book_id)s
   AND id < %(after_id)s  -- if after_id
@@ -71,15 +73,20 @@ WHERE s.status = 'paid'
                    WHERE i.slot = ANY (%(slots)s::smallint[]) AND i.sale_id = s.id AND i.status = 'failed'))
 ORDER BY s.paid_at LIMIT %(limit)s;
 
+-- name: sales_over
+SELECT book_id, id FROM sales_sale
+WHERE status = 'open' AND paid_fen = 0 AND expires_at <= %(now)s ORDER BY expires_at LIMIT %(limit)s;
+
 -- name: change_sale
 UPDATE sales_sale
 SET status = %(status)s, paid_fen = %(paid_fen)s, paid_at = %(paid_at)s, delivered_at = %(delivered_at)s,
-    ended_at = %(ended_at)s, end_reason = %(end_reason)s, end_key_hash = %(end_key_hash)s, version = version + 1
+    ended_at = %(ended_at)s, end_reason = %(end_reason)s, end_key_hash = %(end_key_hash)s, review = %(review)s,
+    version = version + 1
 WHERE book_id = %(book_id)s AND id = %(id)s AND version = %(version)s;
 
 -- name: items
 SELECT slot, card_id, sale_id, book_id, kind, line, face_fen, price_fen, status, tries, failure, load_id, refund_id,
-  delivered_at
+  delivered_at, fee_fen
 FROM sales_item
 WHERE slot = ANY (%(slots)s::smallint[]) AND sale_id = %(sale_id)s AND book_id = %(book_id)s
   AND status = ANY (%(statuses)s)  -- if statuses
@@ -112,18 +119,11 @@ UPDATE sales_item i SET status = 'refunded', refund_id = r.refund_id
 FROM unnest(%(slots)s::smallint[], %(card_ids)s::uuid[], %(refund_ids)s::uuid[]) AS r (slot, card_id, refund_id)
 WHERE i.slot = r.slot AND i.card_id = r.card_id AND i.sale_id = %(sale_id)s;
 
--- name: sold_cards
-SELECT card_id FROM sales_item
-WHERE slot = ANY (%(slots)s::smallint[]) AND card_id = ANY (%(card_ids)s::uuid[]) AND kind = 'sale'
-  AND status <> 'released';
-
 -- name: cards_for_sale
 -- Of a batch, the oldest that are issued and in no sale.
 SELECT c.id FROM cards_card c
 WHERE c.slot = ANY (%(slots)s::smallint[]) AND c.book_id = %(book_id)s AND c.batch_id = %(batch_id)s
-  AND c.status = 'issued' AND c.customer_id IS NULL
-  AND NOT EXISTS (SELECT FROM sales_item i
-                  WHERE i.slot = c.slot AND i.card_id = c.id AND i.kind = 'sale' AND i.status <> 'released')
+  AND c.status = 'issued' AND c.customer_id IS NULL AND c.loss_reported_at IS NULL AND c.sale_id IS NULL
 ORDER BY c.id LIMIT %(limit)s;
 
 -- name: insert_payment
@@ -168,3 +168,40 @@ WITH erased AS (
   FROM erased WHERE p.book_id = erased.book_id AND p.sale_id = erased.id
 )
 SELECT id FROM erased;
+
+-- name: insert_list
+INSERT INTO sales_list (book_id, id, name, source, listed_on, action, status, entry_count, sha256, key_id, made_by, made_at)
+VALUES (%(book_id)s, %(id)s, %(name)s, %(source)s, %(listed_on)s, %(action)s, %(status)s, %(entry_count)s, %(sha256)s,
+  %(key_id)s, %(made_by)s, %(made_at)s);
+
+-- name: insert_entries
+INSERT INTO sales_list_entry (book_id, list_id, line, name_lookup, document_lookup)
+SELECT %(book_id)s, %(list_id)s, e.line, e.name, e.document
+FROM unnest(%(lines)s::integer[], %(names)s::uuid[], %(documents)s::uuid[]) AS e (line, name, document);
+
+-- name: lists
+SELECT book_id, id, name, source, listed_on, action, status, entry_count, sha256, key_id, made_by, made_at, applied_at,
+       ended_at
+FROM sales_list
+WHERE book_id = %(book_id)s
+  AND id = %(id)s  -- if id
+  AND status = %(status)s  -- if status
+  AND id < %(after_id)s  -- if after_id
+ORDER BY id DESC LIMIT %(limit)s;
+
+-- name: change_list
+UPDATE sales_list SET status = %(status)s, applied_at = %(applied_at)s, ended_at = %(ended_at)s
+WHERE book_id = %(book_id)s AND id = %(id)s AND status = %(before)s;
+
+-- name: end_lists_named
+UPDATE sales_list SET status = 'ended', ended_at = %(at)s
+WHERE book_id = %(book_id)s AND name = %(name)s AND status = 'active';
+
+-- name: list_hits
+-- A document's number; or a name, where the line or the person has no document to tell namesakes apart by.
+SELECT DISTINCT e.list_id FROM sales_list_entry e
+JOIN sales_list l ON l.book_id = e.book_id AND l.id = e.list_id AND l.status = 'active'
+WHERE e.book_id = %(book_id)s
+  AND (e.document_lookup = ANY (%(documents)s::uuid[])
+    OR (e.name_lookup = ANY (%(names)s::uuid[])
+        AND (e.document_lookup IS NULL OR cardinality(%(documents)s::uuid[]) = 0)));

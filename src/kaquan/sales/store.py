@@ -17,12 +17,17 @@ from kaquan.ledger import Item as LedgerItem
 from kaquan.parties.trail import Action, write_action
 from kaquan.policy import Buyer, Channel
 from kaquan.sales.types import (
+    BuyerList,
+    BuyerListAction,
+    BuyerListStatus,
     DayFacts,
     Item,
     ItemStatus,
     Line,
+    ListEntry,
     Payment,
     PayMethod,
+    Review,
     Sale,
     SaleKind,
     SaleSearch,
@@ -125,6 +130,7 @@ def _sale(row: Sequence[Any]) -> Sale:
     book_id, id_, kind, status, issuer_id, currency, channel, buyer, *rest = row
     customer_id, agent_id, contract_version, reference, lines, *amounts = rest
     card_count, face_fen, price_fen, unregistered_fen, paid_fen, real_name_rule, alerts, *last = amounts
+    last[-1] = None if last[-1] is None else Review(last[-1])
     return Sale(
         book_id, id_, SaleKind(kind), SaleStatus(status), issuer_id, currency, Channel(channel), Buyer(buyer),
         customer_id, agent_id, contract_version, reference, msgspec.convert(lines, tuple[Line, ...]), card_count,
@@ -141,6 +147,7 @@ def add_sale(sale: Sale, items: Sequence[Item]) -> Sequence[Write]:
         "lines": [item.line for item in items],
         "faces": [item.face_fen for item in items],
         "prices": [item.price_fen for item in items],
+        "fees": [item.fee_fen for item in items],
     }
     return (
         _change("insert_sale", {**asdict(sale), "lines": lines, "alerts": list(sale.alerts)}),
@@ -193,6 +200,11 @@ async def load_undelivered(pool: Pool, *, slots: Sequence[int], limit: int) -> l
     return [(book_id, id_) for book_id, id_ in rows]
 
 
+async def load_over(pool: Pool, *, now: datetime, limit: int) -> list[tuple[int, UUID]]:
+    """Book and id of sales, of every book, of which nothing was paid in their time."""
+    return [(book_id, id_) for book_id, id_ in await _read(pool, "sales_over", {"now": now, "limit": limit})]
+
+
 # --- cards of a purchase
 
 
@@ -227,12 +239,6 @@ async def count_items(pool: Pool, sale: Sale, slots: Sequence[int]) -> dict[Item
     return {ItemStatus(status): count for status, count in await _read(pool, "item_counts", params)}
 
 
-async def load_sold(pool: Pool, *, slots: Sequence[int], card_ids: Sequence[UUID]) -> set[UUID]:
-    """Which of these cards are in a sale."""
-    rows = await _read(pool, "sold_cards", {"slots": list(slots), "card_ids": list(card_ids)})
-    return {card_id for (card_id,) in rows}
-
-
 async def load_cards_for_sale(
     pool: Pool, *, book_id: int, slots: Sequence[int], batch_id: UUID, limit: int
 ) -> list[UUID]:
@@ -241,9 +247,10 @@ async def load_cards_for_sale(
     return [card_id for (card_id,) in await _read(pool, "cards_for_sale", params)]
 
 
-async def mark_delivered(pool: Pool, item: Item, *, load_id: UUID, at: datetime) -> None:
-    """A card is active and loaded; one that is marked already, or was taken back meanwhile, stays as it is."""
-    await post_together(pool, _change("deliver_item", {**_of(item), "load_id": load_id, "at": at}))
+async def mark_delivered(pool: Pool, item: Item, *, load_id: UUID, at: datetime, first: Write) -> None:
+    """A card is active and loaded, after ``first``; one that is marked already, or was taken back meanwhile, stays as
+    it is."""
+    await post_together(pool, first, _change("deliver_item", {**_of(item), "load_id": load_id, "at": at}))
 
 
 async def mark_failed(pool: Pool, item: Item, *, failure: str) -> None:
@@ -364,6 +371,63 @@ def check_empty(slot: int, card_ids: Sequence[UUID]) -> Write:
         return not await _rows(connection, "not_empty", {"slot": slot, "card_ids": list(card_ids)})
 
     return write
+
+
+# --- lists of buyers
+
+
+def add_list(made: BuyerList) -> Write:
+    return _change("insert_list", asdict(made))
+
+
+def add_entries(made: BuyerList, entries: Sequence[ListEntry]) -> Write:
+    return _change(
+        "insert_entries",
+        {
+            "book_id": made.book_id,
+            "list_id": made.id,
+            "lines": [entry.line for entry in entries],
+            "names": [entry.name for entry in entries],
+            "documents": [entry.document for entry in entries],
+        },
+    )
+
+
+def change_list(before: BuyerList, after: BuyerList) -> Write:
+    """Stale unless the list is where it was."""
+    return _change("change_list", {**asdict(after), "before": before.status})
+
+
+def end_lists_named(one: BuyerList, *, at: datetime) -> Write:
+    """End the list of this name that is in force, if there is one."""
+
+    async def write(connection: Connection) -> bool:
+        await connection.execute(_SQL["end_lists_named"], {"book_id": one.book_id, "name": one.name, "at": at})
+        return True
+
+    return write
+
+
+async def load_lists(
+    pool: Pool,
+    *,
+    book_id: int,
+    id_: UUID | None = None,
+    status: BuyerListStatus | None = None,
+    after_id: UUID | None = None,
+    limit: int,
+) -> list[BuyerList]:
+    params = {"book_id": book_id, "id": id_, "status": status, "after_id": after_id, "limit": limit}
+    return [
+        BuyerList(book, id_, name, by, day, BuyerListAction(action), BuyerListStatus(is_now), *rest)
+        for book, id_, name, by, day, action, is_now, *rest in await _read(pool, "lists", params)
+    ]
+
+
+async def load_hits(pool: Pool, *, book_id: int, names: Sequence[UUID], documents: Sequence[UUID]) -> set[UUID]:
+    """The lists in force that somebody with these look-ups is on."""
+    params = {"book_id": book_id, "names": list(names), "documents": list(documents)}
+    return {list_id for (list_id,) in await _read(pool, "list_hits", params)}
 
 
 # --- what is personal

@@ -5,7 +5,8 @@ before the load leaves what the worker goes on with. A load that is refused canc
 back.
 """
 
-from kaquan.cards import UNUSABLE, Card, CardStatus, Hand, get_card, list_pockets, programme_of
+from kaquan.cards import UNUSABLE, Card, CardStatus, Hand, check_going_on, get_card, list_pockets, programme_of
+from kaquan.cards.outcomes import FEE_NOT_AGREED
 from kaquan.kit.db import Pool
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.ledger import RequestKey
@@ -17,8 +18,9 @@ from kaquan.sales.create import MAX_PLANS, made_under, new_item, new_sale, post_
 from kaquan.sales.deliver import deliver_sale
 from kaquan.sales.facts import facts_of, load_day, load_issuer, load_people
 from kaquan.sales.law import keep_until, line_facts
-from kaquan.sales.outcomes import TOP_UP_NOT_LOADED, invalid
+from kaquan.sales.outcomes import SALE_IN_REVIEW, TOP_UP_NOT_LOADED, invalid
 from kaquan.sales.pay import make_payment, tender_of
+from kaquan.sales.screen import screen
 from kaquan.sales.types import Line, NewTopUp, RulesOf, Sale, SaleKind, SaleStatus
 from kaquan.vault import Keyring
 
@@ -38,8 +40,9 @@ async def top_up(
 ) -> Sale | Refusal:
     """Load a card against one payment; what is not paid of ``face_fen`` is given. Under the same ``key`` it is one.
 
-    Refused: ``not_found``, ``invalid_field``, the codes of cards that are not active, what
-    :func:`kaquan.sales.check.check_sale` refuses, ``top_up_not_loaded`` for what the load was refused for, ``busy``.
+    Refused: ``not_found``, ``invalid_field``, the codes of cards that are not active, ``programme_stopped``,
+    ``fee_not_agreed``, what :func:`kaquan.sales.check.check_sale` refuses, ``top_up_not_loaded`` for what the load was
+    refused for, ``busy``.
     """
     sale = await made_under(pool, book_id=book_id, key=key)
     if sale is None:
@@ -62,10 +65,11 @@ async def _write(
     key: RequestKey,
 ) -> Sale | Refusal:
     """The purchase, paid; nothing is loaded yet."""
-    clock, price_fen = hand.clock, new.payment.amount_fen
+    clock, price_fen = hand.clock, new.payment.amount_fen - new.fee_fen
     if not 0 < price_fen <= new.face_fen:
+        least, most = new.fee_fen + 1, new.fee_fen + new.face_fen
         return invalid(
-            "payment.amount_fen", f"must be from 1 to face_fen, {new.face_fen}", allowed_zh=f"应为 1 至 {new.face_fen}"
+            "payment.amount_fen", f"must be from {least} to {most}, face and fee", allowed_zh=f"应为 {least} 至 {most}"
         )
     for _ in range(MAX_PLANS):
         card = await get_card(pool, book_id=book_id, slots=slots, card_id=new.card_id)
@@ -77,8 +81,12 @@ async def _write(
         if isinstance(people, Refusal):
             return people
         programme = await programme_of(pool, card)
+        if new.fee_fen != programme.fees.load_fen:
+            return FEE_NOT_AGREED.refuse("fee_fen", fee_fen=programme.fees.load_fen)
         issuer = await load_issuer(pool, book_id=book_id, programme=programme)
         at = clock.now()
+        if (refused := check_going_on(programme, at, field="card_id")) is not None:
+            return refused
         day = await load_day(pool, book_id=book_id, terms=new, issuer=issuer, at=at)
         line = line_facts(
             issuer,
@@ -96,11 +104,17 @@ async def _write(
         check = check_sale(rules, facts)
         if (refused := first_of(check.refusals)) is not None:
             return refused
-        kept = Line(programme_id=programme.id, batch_id=None, card_count=1, face_fen=new.face_fen, price_fen=price_fen)
+        review = await screen(pool, keyring, book_id=book_id, people=people)
+        if review is not None:  # a top-up is paid at once: there is no time to look at it
+            return review if isinstance(review, Refusal) else SALE_IN_REVIEW.refuse("customer_id")
+        kept = Line(
+            programme_id=programme.id, batch_id=None, card_count=1, face_fen=new.face_fen, price_fen=price_fen,
+            fee_fen=new.fee_fen,
+        )  # fmt: skip
         sale = new_sale(
             SaleKind.TOP_UP, new, issuer, programme, facts, check, people, keyring,
             book_id=book_id, id_=hand.ids.new_near(card.id), lines=[kept], keep=keep_until(rules, facts, at=at), by=by,
-            key=key, at=at, status=SaleStatus.PAID, paid_fen=price_fen,
+            key=key, at=at, status=SaleStatus.PAID, paid_fen=new.payment.amount_fen,
         )  # fmt: skip
         payment = make_payment(
             keyring, new.payment, book_id=book_id, sale_id=sale.id, id_=hand.ids.new(), by=by, key=key, at=at

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from kaquan.imports import LineProblem
 from kaquan.kit.paging import DEFAULT_LIMIT
 from kaquan.parties.customers import Personal
 from kaquan.parties.identity import IdentityLevel
@@ -20,6 +21,9 @@ MAX_LINES = 50
 MAX_SALE_CARDS = 2_000
 """Cards of one sale: taking it back is one commit."""
 MAX_PAYMENTS = 50
+DEFAULT_OPEN_S = 7 * 86_400
+MAX_OPEN_S = 90 * 86_400
+"""How long cards are set aside for a sale of which nothing is paid."""
 
 RulesOf = Callable[[int, UUID], RuleBook]
 """What binds an issuer of a book."""
@@ -60,6 +64,30 @@ class ItemStatus(StrEnum):
     RELEASED = "released"
 
 
+class Review(StrEnum):
+    """Of a sale whose buyer is on a list that asks for it."""
+
+    PENDING = "pending"
+    """It is not paid before somebody has looked."""
+    CLEARED = "cleared"
+
+
+class BuyerListAction(StrEnum):
+    """What becomes of a purchase of somebody on a list."""
+
+    REFUSE = "refuse"
+    REVIEW = "review"
+
+
+class BuyerListStatus(StrEnum):
+    """Where a list is."""
+
+    CHECKED = "checked"
+    """Kept, and not in force yet."""
+    ACTIVE = "active"
+    ENDED = "ended"
+
+
 class PayMethod(StrEnum):
     """With what a purchase is paid."""
 
@@ -76,7 +104,8 @@ class PayMethod(StrEnum):
 
 class NewLine(msgspec.Struct, frozen=True, kw_only=True):
     """Cards of one programme and face value: those of ``card_ids``, or ``card_count`` of a finished batch, or so many
-    digital cards that are made for it. Both amounts are of one card; what is not paid of its face is given."""
+    digital cards that are made for it. All amounts are of one card; what is not paid of its face is given, and
+    ``fee_fen`` is paid beside: the ``issue_fen`` of the terms, named so that it is agreed to."""
 
     programme_id: UUID
     face_fen: int
@@ -84,6 +113,7 @@ class NewLine(msgspec.Struct, frozen=True, kw_only=True):
     card_ids: tuple[UUID, ...] = ()
     batch_id: UUID | None = None
     card_count: int | None = None
+    fee_fen: int = 0
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,9 +129,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewSale(Terms, frozen=True, kw_only=True):
-    """A sale to be made."""
+    """A sale to be made. If nothing of it is paid for ``expires_in_s`` it ends by itself and its cards are free."""
 
     lines: tuple[NewLine, ...]
+    expires_in_s: int = DEFAULT_OPEN_S
 
 
 class BankAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,24 +157,27 @@ class NewPayment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewTopUp(Terms, frozen=True, kw_only=True):
-    """A top-up to be made: ``face_fen`` comes onto the card, for one payment."""
+    """A top-up to be made: ``face_fen`` comes onto the card, for one payment, of which ``fee_fen`` is for the
+    service."""
 
     card_id: UUID
     face_fen: int
     payment: NewPayment
+    fee_fen: int = 0
 
 
 # --- what is kept
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """A line as it was sold; both amounts are of one card."""
+    """A line as it was sold; all amounts are of one card."""
 
     programme_id: UUID
     batch_id: UUID | None
     card_count: int
     face_fen: int
     price_fen: int
+    fee_fen: int = 0
 
 
 class Sale(msgspec.Struct, frozen=True):
@@ -183,6 +217,16 @@ class Sale(msgspec.Struct, frozen=True):
     request_hash: bytes
     end_key_hash: UUID | None
     version: int
+    expires_at: datetime | None
+    """When it ends if nothing of it is paid by then; None: never."""
+    fee_fen: int = 0
+    review: Review | None = None
+    """Whether somebody must look at it, or has; None: nobody."""
+
+    @property
+    def due_fen(self) -> int:
+        """What is to be paid: for the value, and beside it."""
+        return self.price_fen + self.fee_fen
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -202,6 +246,7 @@ class Item(msgspec.Struct, frozen=True):
     load_id: UUID | None
     refund_id: UUID | None
     delivered_at: datetime | None
+    fee_fen: int = 0
 
     @property
     def bonus_fen(self) -> int:
@@ -274,6 +319,52 @@ class SaleSearch(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: UUID | None = None
     card_id: UUID | None = None
     reference: str | None = None
+
+
+class BuyerList(msgspec.Struct, frozen=True):
+    """A list of names, with what becomes of their purchases. ``key_id`` is the look-up key that it is kept under."""
+
+    book_id: int
+    id: UUID
+    name: str
+    source: str
+    listed_on: date
+    action: BuyerListAction
+    status: BuyerListStatus
+    entry_count: int
+    sha256: str
+    key_id: str
+    made_by: str
+    made_at: datetime
+    applied_at: datetime | None
+    ended_at: datetime | None
+
+
+class ListLine(NamedTuple):
+    """A good line of a list, in clear. It leaves no trace in a ``repr``."""
+
+    line: int
+    name: str | None
+    document: str | None
+
+    def __repr__(self) -> str:
+        return f"ListLine({self.line})"
+
+
+class ListEntry(NamedTuple):
+    """What is kept of a line: look-ups, which tell nobody what it said."""
+
+    line: int
+    name: UUID | None
+    document: UUID | None
+
+
+class CheckedList(NamedTuple):
+    """A file that was checked whole."""
+
+    lines: list[ListLine]
+    problems: list[LineProblem]
+    sha256: str
 
 
 # --- what is judged

@@ -41,6 +41,7 @@ from kaquan.vault.rotate import (
     retire_signer,
 )
 from kaquan.vault.secrets import CARD_SECRET_LENGTH, PIN_LENGTH, draw_card_secret, draw_pin, same_secret
+from kaquan.vault.sm2 import Sm2Signer, sm2_verifies
 from kaquan.vault.token import (
     SECRET_LENGTH,
     hash_secret,
@@ -68,6 +69,7 @@ __all__ = [
     "SealError",
     "SealKey",
     "SealedColumn",
+    "Sm2Signer",
     "add_lookup_key",
     "add_seal_key",
     "add_signer",
@@ -102,4 +104,5 @@ __all__ = [
     "seal_by",
     "sealed_columns",
     "secret_matches",
+    "sm2_verifies",
 ]

@@ -36,6 +36,7 @@ from kaquan.vault.ring_file import (
     seal_by,
     stamp_of,
 )
+from kaquan.vault.sm2 import Sm2Signer
 
 CARD_NUMBER = b"card number"
 """The purpose under which card numbers are looked up."""
@@ -86,6 +87,7 @@ class _Keys:
         self.requests = pepper(_derive(ring.pepper.key, b"kaquan/v1/request", 32))
         self.subjects = pepper(_derive(ring.pepper.key, b"kaquan/v1/subject", 32))
         self.signers = tuple(LogSigner(key.id, key.key) for key in ring.signers)
+        self.sm_signers = tuple(Sm2Signer(key.id, key.key) for key in ring.sm_signers)
 
     def mac(self, key: LookupKey, purpose: bytes) -> Mac:
         known = self._macs.get((key.id, purpose))
@@ -198,6 +200,11 @@ class Keyring:
     def log_signers(self) -> tuple[LogSigner, ...]:
         """The keys that sign checkpoints of the log, the oldest first."""
         return self._keys.signers
+
+    @property
+    def sm_signers(self) -> tuple[Sm2Signer, ...]:
+        """The keys that sign the log's SM profile, the oldest first; none while it is off."""
+        return self._keys.sm_signers
 
     # Sealing
 

@@ -6,13 +6,15 @@ Format 2::
      "seals":   [{"id": "k1", "cipher": "aes-256-gcm", "key": "<base64 of 32 bytes>"}, …],
      "lookups": [{"id": "l1", "mac": "hmac-sha256", "key": "<base64 of 32 bytes>"}, …],
      "pepper":  {"id": "p1", "mac": "hmac-sha256", "key": "<base64 of 32 bytes>"},
-     "signers": [{"id": "g1", "key": "<base64 of 32 bytes>"}, …]}
+     "signers": [{"id": "g1", "key": "<base64 of 32 bytes>"}, …],
+     "sm_signers": [{"id": "s1", "key": "<base64 of 32 bytes>"}, …]}
 
 New values are sealed under the current key; the others open older values. Look-up keys stand oldest first: while there
 is more than one a rotation runs, and values are found under any of them. The pepper is for what is hashed and kept
 nowhere (PINs, requests with a PIN): nothing could be hashed anew, so no rotation changes it. Signers are the Ed25519
 keys (RFC 8032) of the transparency log, oldest first: all of them sign each checkpoint, and whoever knows one can
-verify it. A file without them, from an older release, has one that is derived from the pepper.
+verify it. A file without them, from an older release, has one that is derived from the pepper. SM signers are the seeds
+of SM2 keys that sign the log's SM profile; while there is none, there is no such profile.
 
 With a passphrase the same document is sealed: ``{"format": 2, "scrypt": {"salt": …, "n": …, "r": …, "p": …}, "sealed":
 "<base64 of nonce and AES-256-GCM>"}`` (scrypt: RFC 7914).
@@ -81,7 +83,7 @@ class LookupKey(msgspec.Struct, frozen=True):
 
 
 class SignKey(msgspec.Struct, frozen=True):
-    """The seed of an Ed25519 key that signs checkpoints of the log."""
+    """The seed of an Ed25519 or SM2 key that signs checkpoints of the log."""
 
     id: str
     key: bytes
@@ -91,7 +93,7 @@ class SignKey(msgspec.Struct, frozen=True):
 
 
 class Ring(msgspec.Struct, frozen=True):
-    """What a key ring holds. ``lookups`` and ``signers`` are the oldest first, the last is current.
+    """What a key ring holds. ``lookups``, ``signers`` and ``sm_signers`` are the oldest first, the last is current.
 
     ``pepper`` never changes. Without signers one is derived from it.
     """
@@ -101,6 +103,7 @@ class Ring(msgspec.Struct, frozen=True):
     lookups: tuple[LookupKey, ...]
     pepper: LookupKey
     signers: tuple[SignKey, ...] = ()
+    sm_signers: tuple[SignKey, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.signers:
@@ -146,6 +149,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     lookups: list[_Key] = []
     pepper: _Key | None = None
     signers: list[_Signer] = []
+    sm_signers: list[_Signer] = []
     scrypt: _Scrypt | None = None
     sealed: str = ""
 
@@ -239,11 +243,18 @@ def _ring_of(file: _File) -> Ring:
         tuple(LookupKey(key.id, key.mac, _bytes(key.key)) for key in file.lookups),
         LookupKey(file.pepper.id, file.pepper.mac, _bytes(file.pepper.key)),
         tuple(SignKey(key.id, _bytes(key.key)) for key in file.signers),
+        tuple(SignKey(key.id, _bytes(key.key)) for key in file.sm_signers),
     )
 
 
 def _check(ring: Ring, path: Path) -> None:
-    keys: list[SealKey | LookupKey | SignKey] = [*ring.seals, *ring.lookups, ring.pepper, *ring.signers]
+    keys: list[SealKey | LookupKey | SignKey] = [
+        *ring.seals,
+        *ring.lookups,
+        ring.pepper,
+        *ring.signers,
+        *ring.sm_signers,
+    ]
     ids = [key.id for key in keys]
     if ring.current not in [key.id for key in ring.seals]:
         raise KeyringError(f"The key ring {path} names a current key that it does not hold.")
@@ -291,6 +302,7 @@ def _content(ring: Ring, protection: Scrypted | None) -> bytes:
             lookups=[_Key(key.id, _text(key.key), mac=key.mac) for key in ring.lookups],
             pepper=_Key(ring.pepper.id, _text(ring.pepper.key), mac=ring.pepper.mac),
             signers=[_Signer(key.id, _text(key.key)) for key in ring.signers],
+            sm_signers=[_Signer(key.id, _text(key.key)) for key in ring.sm_signers],
         )
     )
     if protection is None:

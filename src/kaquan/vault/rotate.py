@@ -54,22 +54,29 @@ def retire_seal_key(ring: Ring, key_id: str, *, in_use: Collection[str]) -> Ring
     return replace(ring, seals=tuple(known for known in ring.seals if known.id != key_id))
 
 
-def add_signer(ring: Ring, *, key: bytes) -> Ring:
-    """With a new key that signs checkpoints beside those that are there. Raises KeyringError beyond ``MAX_SIGNERS``."""
-    if len(ring.signers) >= MAX_SIGNERS:
+def add_signer(ring: Ring, *, key: bytes, sm: bool = False) -> Ring:
+    """With a new key that signs checkpoints beside those that are there; ``sm``: those of the SM profile, which the
+    first such key begins. Raises KeyringError beyond ``MAX_SIGNERS``."""
+    signers = ring.sm_signers if sm else ring.signers
+    if len(signers) >= MAX_SIGNERS:
         raise KeyringError(
-            f"{MAX_SIGNERS} keys sign the log already; retire the oldest first: kaquan vault retire / 请先移除旧密钥。"
+            f"{MAX_SIGNERS} keys sign the log already; retire the oldest first: kaquan log retire / 请先移除旧密钥。"
         )
-    return replace(ring, signers=(*ring.signers, SignKey(_next_id("g", [known.id for known in ring.signers]), key)))
+    made = SignKey(_next_id("s" if sm else "g", [known.id for known in signers]), key)
+    return replace(ring, sm_signers=(*signers, made)) if sm else replace(ring, signers=(*signers, made))
 
 
 def retire_signer(ring: Ring, key_id: str) -> Ring:
-    """Without a key that signs. Raises KeyringError if it is unknown or the newest."""
-    if key_id not in [known.id for known in ring.signers]:
+    """Without a key that signs. Raises KeyringError if it is unknown or the newest of its sort."""
+    if key_id not in [known.id for known in (*ring.signers, *ring.sm_signers)]:
         raise KeyringError(f"There is no signing key {key_id} in this ring. / 没有该密钥。")
-    if key_id == ring.signers[-1].id:
+    if key_id in [known.id for known in (*ring.signers[-1:], *ring.sm_signers[-1:])]:
         raise KeyringError(f"{key_id} is the current key; rotate first. / 该密钥正在使用。")
-    return replace(ring, signers=tuple(known for known in ring.signers if known.id != key_id))
+    return replace(
+        ring,
+        signers=tuple(known for known in ring.signers if known.id != key_id),
+        sm_signers=tuple(known for known in ring.sm_signers if known.id != key_id),
+    )
 
 
 def _next_id(letter: str, known: list[str]) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from kaquan.cards import Hand
-from kaquan.kit.db import Connection, Pool
+from kaquan.cards.change import Permission
+from kaquan.kit.db import Connection, Pool, Write, post_together
 from kaquan.kit.ids import Prefix
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.parties.staff import Approve
@@ -13,7 +14,7 @@ from kaquan.parties.trail import Actor, record_action
 from kaquan.vouchers import store
 from kaquan.vouchers.claim import unusable
 from kaquan.vouchers.find import get_batch, get_voucher
-from kaquan.vouchers.store import Telling, Write
+from kaquan.vouchers.store import Telling
 from kaquan.vouchers.types import Voucher, VoucherBatch, VoucherEvent, VoucherStatus
 
 MAX_TRIES = 8
@@ -42,8 +43,8 @@ async def cancel_voucher(
             return voucher
         if voucher.status not in (VoucherStatus.ISSUED, VoucherStatus.HELD):
             return unusable(voucher, "id")
-        permission = _Permission(approve)
-        done = await store.post_together(
+        permission = Permission(approve)
+        done = await post_together(
             pool,
             store.move(
                 voucher, VoucherEvent.CANCELLED, to=VoucherStatus.CANCELLED, holder=voucher.holder,
@@ -77,7 +78,7 @@ async def cancel_batch(
     batch = await get_batch(pool, book_id=book_id, batch_id=batch_id)
     if isinstance(batch, Refusal):
         return batch
-    permission = _Permission(approve)
+    permission = Permission(approve)
     ended = 0
 
     async def end(connection: Connection) -> bool:
@@ -93,7 +94,7 @@ async def cancel_batch(
                     break
         return True
 
-    done = await store.post_together(
+    done = await post_together(
         pool,
         permission.claim,
         # first, so that no runner makes more of it meanwhile
@@ -107,18 +108,6 @@ async def cancel_batch(
     after = await get_batch(pool, book_id=book_id, batch_id=batch_id)
     assert not isinstance(after, Refusal), "batches are never removed"
     return after, ended
-
-
-class _Permission:
-    """An approval among the writes of one commit; tells why it was refused."""
-
-    def __init__(self, approve: Approve | None) -> None:
-        self._approve = approve
-        self.refused: Refusal | None = None
-
-    async def claim(self, connection: Connection) -> bool:
-        self.refused = None if self._approve is None else await self._approve(connection)
-        return self.refused is None
 
 
 def _tell(

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from kaquan.cards import Card, Hand
-from kaquan.kit.db import Connection, Pool
+from kaquan.kit.db import Connection, Pool, post_together
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.ledger import Answer, RequestKey, slot_of
 from kaquan.vault import Keyring
@@ -120,7 +120,7 @@ async def claim_by_code(
             telling = Telling(hand.ids, hand.clock.now(), hand.actor)
             return await store.claim_voucher(connection, voucher, holder, valid_until=until, telling=telling)
 
-        if await store.post_together(pool, limit.count_in, take):
+        if await post_together(pool, limit.count_in, take):
             (made,) = await store.load_vouchers_named(pool, book_id=book_id, slots=[voucher.slot], ids=[voucher.id])
             return made
         if limit.refused is not None:
@@ -178,7 +178,7 @@ async def claim_once(
         answers[:] = [render(sorted(found, key=lambda one: one.id.int))]
         return await store.keep_answer(connection, book_id=book_id, slot=slot, at=now, key=key, answer=answers[0])
 
-    if await store.post_together(pool, limit.count_in, take, keep):
+    if await post_together(pool, limit.count_in, take, keep):
         return answers[0]
     if limit.refused is not None:
         return limit.refused

@@ -26,6 +26,8 @@ def check_effect(new: NewTemplate) -> Refusal | None:
         ("offer_conditions", Conditions, new.offer_conditions),
         ("offer_stacking", Stacking, new.offer_stacking),
     ):
+        if b"\\u0000" in msgspec.json.encode(value):
+            return invalid(field, "must not contain NUL", allowed_zh="不得含有空字符")  # which PostgreSQL cannot hold
         try:
             msgspec.convert(value, type_)
         except msgspec.ValidationError as error:

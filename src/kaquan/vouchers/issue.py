@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from kaquan.cards.change import Permission
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Pool
 from kaquan.kit.ids import Ids, Prefix, show_id
@@ -120,12 +121,7 @@ async def create_batch(
         ids.new(), book_id, template.id, new.name, BatchSource.MADE, new.voucher_count, 0, length,
         SYSTEM_ACTOR if by.key_id is None else show_id(Prefix.KEY, by.key_id), clock.now(), None,
     )  # fmt: skip
-    refused: list[Refusal] = []
-
-    async def claim(connection: Connection) -> bool:
-        told = None if approve is None else await approve(connection)
-        refused.extend([] if told is None else [told])
-        return told is None
+    permission = Permission(approve)
 
     async def tell(connection: Connection) -> bool:
         told = {
@@ -145,9 +141,9 @@ async def create_batch(
         assert length is not None
         return room_for(length, there, guesses_per_code=guesses_per_code)
 
-    refused_by, room = await store.post_batch_of_codes(pool, batch, room_in=room_in, also=(claim, tell))
-    if refused:
-        return refused[0]
+    refused_by, room = await store.post_batch_of_codes(pool, batch, room_in=room_in, also=(permission.claim, tell))
+    if permission.refused is not None:
+        return permission.refused
     if refused_by is None:
         if new.voucher_count <= room:
             return batch

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from kaquan.cards import UNUSABLE, Card, CardStatus, Hand, Programme, get_card, list_pockets, programme_of
-from kaquan.kit.db import Pool
+from kaquan.kit.db import Pool, post_together
 from kaquan.kit.money import allocate
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.ledger import Account, AccountSpec, Answer, Effect, Guard, Leg, NewLot, Posting, RequestKey, slot_of
@@ -154,7 +154,7 @@ async def load_voucher(
             return posting
         loaded = Loaded(voucher, card_id, posting.transaction_id, voucher.face_fen)
         answer = render(loaded)
-        done = await store.post_together(
+        done = await post_together(
             pool,
             store.move(
                 voucher, VoucherEvent.LOADED, to=VoucherStatus.LOADED, holder=voucher.holder,

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from kaquan.cards import Hand
-from kaquan.kit.db import Connection, Pool
+from kaquan.kit.db import Connection, Pool, post_together
 from kaquan.kit.ids import Prefix
 from kaquan.kit.outcomes import Refusal
 from kaquan.parties.trail import Actor, record_action
@@ -63,4 +63,4 @@ async def _tell(pool: Pool, hand: Hand, book_id: int, by: Actor, kind: str, pref
         )
         return True
 
-    await store.post_together(pool, write)
+    await post_together(pool, write)

@@ -1,6 +1,6 @@
 """The tables ``vouchers_*``: the only file of this room that sees a cursor; see ``queries.sql``."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -10,7 +10,7 @@ import psycopg
 from msgspec.structs import asdict
 
 from kaquan.evidence import VoucherLeafFacts, voucher_leaf_hash
-from kaquan.kit.db import Connection, Params, Pool, constraint_of, given, load_queries
+from kaquan.kit.db import Connection, Params, Pool, Write, constraint_of, given, load_queries, post_together
 from kaquan.kit.ids import Ids
 from kaquan.ledger import AccountSpec, Answer, Item, Posting, PostStatus, RequestKey, open_accounts, post_batch
 from kaquan.parties.trail import Action, write_action
@@ -31,9 +31,6 @@ from kaquan.vouchers.types import (
 )
 
 _QUERIES = load_queries(__package__)
-
-Write = Callable[[Connection], Awaitable[bool]]
-"""One write of several that are one commit: whether it could be done; if not, none of them is."""
 
 declare_sealed(
     SealedColumn(
@@ -103,18 +100,6 @@ async def _rows(connection: Connection, query: str, params: Params | None = None
 async def _list(pool: Pool, query: str, params: Params) -> list[tuple[Any, ...]]:
     async with pool.connection() as connection:
         return await (await connection.execute(given(_QUERIES[query], params), params, prepare=False)).fetchall()
-
-
-async def post_together(pool: Pool, *writes: Write) -> bool:
-    """Do all of ``writes`` in their order, in one commit, or nothing; whether they were done."""
-    try:
-        async with pool.connection() as connection, connection.transaction():
-            for write in writes:
-                if not await write(connection):
-                    raise _NotDoneError
-    except _NotDoneError:
-        return False
-    return True
 
 
 async def post_batch_whole(pool: Pool, *writes: Write) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from kaquan.cards import Hand
-from kaquan.kit.db import Pool
+from kaquan.kit.db import Pool, post_together
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.vouchers import store
 from kaquan.vouchers.claim import Limit, check_eligibility, unusable
@@ -65,7 +65,7 @@ async def transfer_voucher(
             voucher, VoucherEvent.TRANSFERRED, to=VoucherStatus.HELD, holder=taker,
             telling=Telling(hand.ids, now, hand.actor),
         )  # fmt: skip
-        if await store.post_together(pool, limit.count_in, moved):
+        if await post_together(pool, limit.count_in, moved):
             return await get_voucher(pool, book_id=book_id, slots=slots, voucher_id=voucher_id)
         if limit.refused is not None:
             return limit.refused

@@ -37,6 +37,6 @@ WHERE c.status = 'replaced' AND a.credits_posted - a.debits_posted > a.debits_pe
       UNION ALL
       (SELECT transaction_id FROM ledger_entry WHERE credit_account = a.id ORDER BY transaction_id DESC LIMIT 1)
     ) AS l JOIN ledger_transaction AS t ON t.slot = c.slot AND t.id = l.transaction_id
-    ORDER BY t.id DESC LIMIT 1), '') NOT IN ('refund', 'void', 'expiry', 'capture')
+    ORDER BY t.id DESC LIMIT 1), '') NOT IN ('refund', 'void', 'expiry', 'capture', 'lot_return')
 """,
 )

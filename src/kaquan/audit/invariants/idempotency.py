@@ -24,7 +24,11 @@ WITH forgotten AS (
          substring(sha256(convert_to(t.book_id || E'\\n' || t.request_key, 'UTF8')) FOR 16) AS given_key_hash
   FROM ledger_idempotency AS k
   LEFT JOIN ledger_transaction AS t ON t.slot = k.slot AND t.id = k.transaction_id
-  WHERE k.transaction_id IS NOT NULL
+  WHERE k.transaction_id IS NOT NULL AND NOT EXISTS (
+    -- its key is erased, as its holder asked
+    SELECT FROM evidence_leaf AS l
+    WHERE l.slot = k.slot AND l.transaction_id = k.transaction_id AND l.commitment IS NOT NULL
+      AND t.request_key IS NULL)
 )
 SELECT k.slot, k.book_id, k.key_hash, k.transaction_id, v.what, v.expected, v.actual
 FROM remembered AS k

@@ -2,28 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from enum import IntEnum
 from typing import Any
 from uuid import UUID
 
+from kaquan.audit.log_rows import NO_LEAF, RECORD_BYTES, LogSort, read_log
 from kaquan.audit.types import Audit, Judge, Row
-from kaquan.evidence import Checkpoint, KeyLeafFacts, LogKey, NoteError, key_leaf_hash, open_checkpoint
+from kaquan.evidence import Checkpoint, KeyLeafFacts, LogKey, NoteError, key_leaf_hash, key_of, open_checkpoint
 from kaquan.evidence.tiles import WIDTH, root_of, split_hashes
 from kaquan.evidence.tree import HASH_BYTES, perfect_root
-
-
-class _Sort(IntEnum):
-    """What a row is about, in this order where several stand at one place of the log."""
-
-    LOG = 0
-    KEY = 1
-    LEAVES = 2
-    ENTRY = 3
-    TILE = 4
-    CHECKPOINT = 5
-    LEFT_OUT = 6
-    END = 7
-
 
 _MAX_GAP = 1_000
 """A longer gap is told of, and not gone through."""
@@ -52,25 +38,25 @@ class _LogJudge:
         self._wrong = []
         for position, sort, slot, id_, hash_, other, level, number, text, at in rows:
             match sort:
-                case _Sort.LOG:
-                    self._origin, self._note = text, other.decode()
+                case LogSort.LOG:
+                    self._origin, self._note = text, other
                     self._head = Checkpoint(text, number, hash_)
-                case _Sort.KEY:
-                    self._keys.append(LogKey(self._origin, hash_))
+                case LogSort.KEY:
+                    self._keys.append(key_of(self._origin, hash_))
                     facts = KeyLeafFacts(id_, self._origin, hash_, other, at)
                     self._key_leaves[slot, id_] = key_leaf_hash(facts)
-                case _Sort.LEAVES:
+                case LogSort.LEAVES:
                     self._tiles[0] += 1
                     self._end_tile()
                     self._leaves = number, split_hashes(hash_)
-                case _Sort.ENTRY:
-                    self._take_entry(position, slot, id_, hash_)
-                case _Sort.TILE:
+                case LogSort.ENTRIES:
+                    self._take_entries(number, first=id_, last=position, records=hash_)
+                case LogSort.TILE:
                     self._tiles[level] += 1
                     self._check_tile(level, number, hash_)
-                case _Sort.CHECKPOINT:
+                case LogSort.CHECKPOINT:
                     self._check_checkpoint("checkpoint", Checkpoint(self._origin, number, hash_), text)
-                case _Sort.LEFT_OUT:
+                case LogSort.LEFT_OUT:
                     self._found("entry of the leaf", "an index", None, slot=slot, transaction_id=id_)
                 case _:
                     self._finish()
@@ -103,6 +89,36 @@ class _LogJudge:
         elif signed != leaf:
             self._found("leaf" if leaf is None else "leaf_hash", signed, leaf, **ids)
         self._push(0, signed or leaf or bytes(HASH_BYTES))
+
+    def _take_entries(self, tile: int, *, first: int, last: int, records: bytes) -> None:
+        """The entries of a tile, or some of them: together where nothing is wrong, else one by one."""
+        count = len(records) // RECORD_BYTES
+        leaves = [records[end - HASH_BYTES : end] for end in range(RECORD_BYTES, len(records) + 1, RECORD_BYTES)]
+        number, signed = self._leaves
+        place = first - number * WIDTH
+        if (
+            number == tile
+            and first == self._next
+            and last - first + 1 == count
+            and leaves == signed[place : place + count]
+            and not any(id_.bytes in records for _, id_ in self._key_leaves)
+        ):
+            self._next += count
+            if count == WIDTH:
+                self._edge[0] = leaves[:-1]
+                self._push(0, leaves[-1])
+            else:
+                for leaf in leaves:
+                    self._push(0, leaf)
+            return
+        for n, leaf in enumerate(leaves):
+            at = n * RECORD_BYTES
+            self._take_entry(
+                tile * WIDTH + int.from_bytes(records[at : at + 2], "big"),
+                int.from_bytes(records[at + 2 : at + 4], "big", signed=True),
+                UUID(bytes=records[at + 4 : at + 20]),
+                None if leaf == NO_LEAF else leaf,
+            )
 
     def _end_tile(self) -> None:
         """No tile has hashes for which there is no entry."""
@@ -189,37 +205,6 @@ AUDIT = Audit(
     "叶、条目、瓦片、密钥或检查点在事后被改动、插入、删除或移位。",
     counts="entries",
     count_sql="SELECT count(*) FROM evidence_entry",
-    sql="""
-SELECT -1::bigint AS position, 0 AS sort, NULL::smallint AS slot, NULL::uuid AS id, root AS hash,
-       convert_to(note, 'UTF8') AS other, NULL::smallint AS level, size AS number, origin AS text,
-       NULL::timestamptz AS at
-FROM evidence_log
-UNION ALL
-SELECT -1, 1, slot, id, public_key, replaces, NULL, NULL, NULL, added_at FROM evidence_key
-UNION ALL
-SELECT number * 256, 2, NULL, NULL, hashes, NULL, level, number, NULL, NULL FROM evidence_tile WHERE level = 0
-UNION ALL
-SELECT e.log_index, 3, e.slot, e.transaction_id, l.leaf_hash, NULL, NULL, NULL, NULL, NULL
-FROM evidence_entry AS e
-LEFT JOIN evidence_leaf AS l ON l.slot = e.slot AND l.transaction_id = e.transaction_id
-UNION ALL
--- where its last hash is complete; a level or number that no log has is at the end
-SELECT least((number * 256::numeric + octet_length(hashes) / 32) * 256::numeric ^ least(level, 63) - 1,
-             9223372036854775806)::bigint,
-       4, NULL, NULL, hashes, NULL, level, number, NULL, NULL
-FROM evidence_tile WHERE level <> 0
-UNION ALL
-SELECT size - 1, 5, NULL, NULL, root, NULL, NULL, size, note, signed_at FROM evidence_checkpoint
-UNION ALL
-SELECT 9223372036854775807, 6, l.slot, l.transaction_id, NULL, NULL, NULL, NULL, NULL, NULL
-FROM evidence_leaf AS l
-JOIN evidence_horizon AS h ON h.slot = l.slot
-WHERE h.walked_to IS NULL AND h.server = evidence_server_v1() AND pg_visible_in_snapshot(l.written_by, h.horizon)
-  AND NOT EXISTS (
-    SELECT FROM evidence_entry AS e WHERE e.slot = l.slot AND e.transaction_id = l.transaction_id)
-UNION ALL
-SELECT 9223372036854775807, 7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-ORDER BY position, sort, level
-""",
+    read=read_log,
     begin=begin_log,
 )

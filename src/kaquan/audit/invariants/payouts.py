@@ -1,12 +1,12 @@
-"""Payouts against the ledger: what is owed came from a closing, and what was paid is not owed any more."""
+"""Payouts against the ledger: what is owed came from a closing or a release, and what was paid is not owed any more."""
 
 from kaquan.audit.types import Audit
 
 AUDIT = Audit(
     name="payouts",
-    proves_en="Every payout has the transaction of its closing, and a paid one the transaction that paid just its "
-    "amount; no closing is paid out twice; nobody confirmed a payout of their own.",
-    proves_zh="每笔打款都对应其注销交易；已付打款另有金额一致的付款交易；同一注销不会重复打款；制单与复核不为同一人。",
+    proves_en="Every payout has the transaction of its closing or release, and a paid one the transaction that paid "
+    "just its amount; none of these is paid out twice; nobody confirmed a payout of their own.",
+    proves_zh="每笔打款都对应其注销或余额退还交易；已付打款另有金额一致的付款交易；同一交易不会重复打款；制单与复核不为同一人。",
     reading_en="expected is what the payout says, actual what the ledger has.",
     reading_zh="expected 为打款记录所载，actual 为账本实际所记。",
     counts="payouts",
@@ -14,7 +14,7 @@ AUDIT = Audit(
     sql="""
 WITH moved AS (
   SELECT p.slot, p.id,
-         sum(e.amount_fen) FILTER (WHERE t.id = p.transaction_id AND t.kind = 'closing'
+         sum(e.amount_fen) FILTER (WHERE t.id = p.transaction_id AND t.kind IN ('closing', 'release')
                                      AND e.credit_account = p.payable_account_id) AS owed,
          sum(e.amount_fen) FILTER (WHERE t.id = p.paid_transaction_id AND t.kind = 'payout'
                                      AND t.related_id = p.transaction_id

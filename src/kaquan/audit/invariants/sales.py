@@ -5,9 +5,11 @@ from kaquan.audit.types import Audit
 AUDIT = Audit(
     name="sales",
     proves_en="What a purchase says was paid is the sum of its payments; its cards add up to it; every delivered card "
-    "has one load, of just what was paid and given; what was taken back left its card whole; no card is in two sales.",
+    "has one load, of just what was paid and given; what was taken back left its card whole; no card is in two "
+    "sales, and just the cards of sales that are not delivered are set aside.",
     proves_zh="售卡单已付金额等于各笔付款之和，卡片合计与单据一致；每张已交付的卡恰有一笔与实付、赠送金额一致的入账；"
-    "退售的卡金额已全部转出；同一张卡不会在两张售卡单中。",
+    "退售的卡金额已全部转出；同一张卡不会在两张售卡单中；"
+    "仅未交付的售卡单的卡处于预留状态。",
     reading_en="expected is what the purchase says, actual what its payments, its cards or the ledger have.",
     reading_zh="expected 为售卡单所载，actual 为付款、卡片或账本实际所记。",
     counts="purchases",
@@ -17,6 +19,7 @@ WITH paid AS (
   SELECT book_id, sale_id, sum(amount_fen) AS fen FROM sales_payment GROUP BY book_id, sale_id
 ), card AS (
   SELECT book_id, sale_id, count(*) AS cards, sum(face_fen) AS face, sum(price_fen) AS price,
+         sum(fee_fen) AS fee,
          count(*) FILTER (WHERE status = 'delivered') AS delivered, count(*) FILTER (WHERE status = 'refunded') AS back
   FROM sales_item GROUP BY book_id, sale_id
 ), moved AS (
@@ -44,6 +47,7 @@ CROSS JOIN LATERAL (VALUES
   ('card_count', s.card_count, coalesce(c.cards, 0)),
   ('face_fen', s.face_fen, coalesce(c.face, 0)),
   ('price_fen', s.price_fen, coalesce(c.price, 0)),
+  ('fee_fen', s.fee_fen, coalesce(c.fee, 0)),
   ('delivered cards', CASE s.status WHEN 'delivered' THEN s.card_count ELSE coalesce(c.delivered, 0) END,
    coalesce(c.delivered, 0)),
   ('cards taken back', CASE s.status WHEN 'refunded' THEN s.card_count ELSE 0 END, coalesce(c.back, 0))
@@ -62,6 +66,16 @@ CROSS JOIN LATERAL (VALUES
   ('taken back', CASE WHEN i.status = 'refunded' THEN coalesce(m.paid + m.given, 0) ELSE 0 END, coalesce(b.fen, 0))
 ) AS v (what, expected, actual)
 WHERE v.expected <> v.actual
+UNION ALL
+SELECT i.slot, i.book_id, i.card_id, i.sale_id, 'set aside for', i.sale_id::text, c.sale_id::text
+FROM sales_item AS i LEFT JOIN cards_card AS c ON c.slot = i.slot AND c.id = i.card_id
+WHERE i.kind = 'sale' AND i.status IN ('reserved', 'failed') AND c.sale_id IS DISTINCT FROM i.sale_id
+UNION ALL
+SELECT c.slot, c.book_id, c.id, c.sale_id, 'set aside for', NULL, c.sale_id::text
+FROM cards_card AS c
+WHERE c.sale_id IS NOT NULL AND NOT EXISTS (
+  SELECT FROM sales_item AS i WHERE i.slot = c.slot AND i.card_id = c.id AND i.sale_id = c.sale_id AND i.kind = 'sale'
+    AND i.status IN ('reserved', 'failed'))
 UNION ALL
 SELECT slot, min(book_id), card_id, NULL, 'sales', '1', count(*)::text
 FROM sales_item WHERE kind = 'sale' AND status <> 'released' GROUP BY slot, card_id HAVING count(*) > 1

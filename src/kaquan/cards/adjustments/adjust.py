@@ -57,10 +57,13 @@ def plan_adjustment(
         return invalid("pocket", f"must be a pocket of this card: {names}", allowed_zh=f"应为该卡已有的户：{names}")
     pocket = found.account
     lots: list[NewLot] = []
+    relied_on = [pocket]
     if new.direction is Direction.CREDIT:
         balance_fen, cap_fen = held_fen(holdings) + new.amount_fen, programme.max_balance_fen
         if cap_fen is not None and balance_fen > cap_fen:
             return ADJUSTMENT_EXCEEDS_CAP.refuse("amount_fen", balance_fen=balance_fen, max_balance_fen=cap_fen)
+        if cap_fen is not None:
+            relied_on = [holding.account for holding in holdings]
         is_bonus = new.pocket is Pocket.BONUS
         valid_days = programme.bonus_valid_days if is_bonus else programme.principal_valid_days
         expires_at = (
@@ -81,8 +84,7 @@ def plan_adjustment(
         kind=KIND,
         effective_at=now,
         legs=legs,
-        # the cap is about all pockets together, but only what a posting moves can guard it
-        guards=[Guard(pocket.id, pocket.version)],
+        guards=[Guard(account.id, account.version) for account in relied_on],
         lots=lots,
         reference=new.note,
     )

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from kaquan.doors.bench import store
 from kaquan.doors.bench.cards import measure_cards
 from kaquan.doors.bench.engine import best_update, measure_engine
+from kaquan.doors.bench.evidence import measure_log, measure_purchases
 from kaquan.doors.bench.figures import Figure, Goal, Results, print_results, write_results
 from kaquan.doors.bench.growth import measure_growth
 from kaquan.doors.bench.http import measure_http
@@ -23,6 +24,7 @@ from kaquan.doors.bench.ledger import SHAPES, measure_ledger, open_pockets
 from kaquan.doors.bench.machine import describe_machine
 from kaquan.doors.bench.offers import measure_offers
 from kaquan.doors.bench.promotions import measure_promotions
+from kaquan.doors.bench.receipts import measure_receipts
 from kaquan.doors.bench.stand import BenchError, Stand, empty_database, running_server
 from kaquan.doors.load import AnswerError, LoadError
 from kaquan.kit.clock import SystemClock
@@ -85,10 +87,24 @@ def cards(as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
 
 
 @bench_app.command()
-def offers(seconds: Seconds = DEFAULT_SECONDS, as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
-    """Purchases with 200 live campaigns, baskets and vouchers beside those without, and a budget that is used up."""
+def evidence(
+    seconds: Seconds = DEFAULT_SECONDS,
+    sustained: Annotated[
+        float, typer.Option(min=1.0, help="How long leaves are made at 8,000/s while the log is watched.")
+    ] = 300.0,
+    as_json: AsJson = False,
+    results: ResultsFolder = RESULTS,
+) -> None:
+    """Purchases with and without the sequencer, how soon a leaf is signed, and the audit of all."""
     settings = _settings()
-    _bench("offers", [_offers(settings, seconds)], settings, as_json=as_json, results=results)
+    measures = [_with_and_without_log(settings, seconds), _log(sustained)]
+    _bench("evidence", measures, settings, as_json=as_json, results=results)
+
+
+@bench_app.command()
+def receipts(seconds: Seconds = DEFAULT_SECONDS, as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
+    """Receipts, made and verified."""
+    _bench("receipts", [_receipts(seconds)], _settings(), as_json=as_json, results=results)
 
 
 @bench_app.command()
@@ -97,9 +113,16 @@ def promotions(as_json: AsJson = False, results: ResultsFolder = RESULTS) -> Non
     _bench("promotions", [lambda _: measure_promotions()], _settings(), as_json=as_json, results=results)
 
 
+@bench_app.command()
+def offers(seconds: Seconds = DEFAULT_SECONDS, as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
+    """Purchases with 200 live campaigns, baskets and vouchers beside those without, and a budget that is used up."""
+    settings = _settings()
+    _bench("offers", [_offers(settings, seconds)], settings, as_json=as_json, results=results)
+
+
 @bench_app.command("all")
 def everything(seconds: Seconds = DEFAULT_SECONDS, as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
-    """All but growth, one after the other on one server."""
+    """All but growth and evidence, one after the other on one server."""
     settings = _settings()
     _bench(
         "all",
@@ -154,6 +177,24 @@ def _http(settings: Settings, seconds: float) -> Measure:
     return measure
 
 
+def _with_and_without_log(settings: Settings, seconds: float) -> Measure:
+    def measure(stand: Stand) -> Measured:
+        with _new_keyring(stand) as (keyring, path):
+            return uvloop.run(
+                measure_purchases(
+                    stand,
+                    keyring,
+                    path,
+                    seconds=seconds,
+                    workers=settings.processes,
+                    ids=SystemIds(),
+                    clock=SystemClock(),
+                )
+            )
+
+    return measure
+
+
 def _offers(settings: Settings, seconds: float) -> Measure:
     def measure(stand: Stand) -> Measured:
         with _new_keyring(stand) as (keyring, path):
@@ -172,6 +213,15 @@ def _offers(settings: Settings, seconds: float) -> Measure:
     return measure
 
 
+def _log(seconds: float) -> Measure:
+    def measure(stand: Stand) -> Measured:
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        with _new_keyring(stand) as (_, path), Progress(*columns, console=_notes) as bar:
+            return uvloop.run(measure_log(stand, path, seconds=seconds, ids=SystemIds(), clock=SystemClock(), bar=bar))
+
+    return measure
+
+
 def _cards(stand: Stand) -> Measured:
     with _new_keyring(stand) as (keyring, _):
         return uvloop.run(measure_cards(stand, keyring, ids=SystemIds(), clock=SystemClock()))
@@ -182,6 +232,24 @@ def _growth(seconds: float) -> Measure:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=_notes) as bar:
             return measure_growth(stand, seconds=seconds, ids=SystemIds(), clock=SystemClock(), bar=bar)
+
+    return measure
+
+
+def _receipts(seconds: float) -> Measure:
+    async def alone(stand: Stand, keyring: Keyring) -> list[Figure]:
+        async with open_pool(stand.conninfo) as pool:
+            return await measure_receipts(pool, keyring, seconds=seconds, ids=SystemIds(), clock=SystemClock())
+
+    def measure(stand: Stand) -> Measured:
+        with _new_keyring(stand) as (keyring, _):
+            figures = uvloop.run(alone(stand, keyring))
+        goals = [
+            Goal(f"{figure.name}, p50", 5.0, figure.latency.p50_ms, "ms", at_most=True)
+            for figure in figures
+            if figure.latency is not None
+        ]
+        return figures, goals
 
     return measure
 

@@ -140,6 +140,12 @@ class Flow:
         await asyncio.gather(*(lane() for _ in range(LANES)))
         return (self.posted - before) * 1e9 / (time.perf_counter_ns() - started_ns), times_ns
 
+    async def post(self, connection: Connection) -> None:
+        """Post one batch."""
+        items = self._make_up()
+        await _post(connection, items, self._clock)
+        self.posted += len(items)
+
     def _make_up(self) -> list[Item]:
         return [self._next() for _ in range(self._batch)]
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from kaquan.evidence import SEQUENCER_LOCK
 from kaquan.kit.db import Connection, connect_sync
 
 ENGINE_ROWS = 1_000
@@ -112,6 +113,21 @@ async def update_rows(conninfo: str, *, clients: int, seconds: float) -> float:
     started = time.perf_counter()
     done = await asyncio.gather(*(client(number) for number in range(clients)))
     return sum(done) / (time.perf_counter() - started)
+
+
+@asynccontextmanager
+async def sequencer_held(conninfo: str) -> AsyncIterator[None]:
+    """No sequencer works meanwhile: each finds that another one does."""
+    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
+        await connection.execute("SELECT pg_advisory_lock(%s)", (SEQUENCER_LOCK,))
+        yield
+
+
+async def count_leaves(connection: Connection) -> int:
+    """How many leaves there are."""
+    row = await (await connection.execute("SELECT count(*) FROM evidence_leaf")).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 async def activate_batch(connection: Connection, *, batch_id: UUID, at: datetime) -> list[tuple[UUID, bytes]]:

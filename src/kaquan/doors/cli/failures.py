@@ -1,12 +1,16 @@
 """From an error to the one sentence that an operator is told."""
 
 import errno
+from typing import Any
+
+import msgspec
 
 from kaquan.audit import UnknownAuditError
 from kaquan.doors.cli.demo.furnish import DemoError
 from kaquan.doors.cli.demo.year import YearError
 from kaquan.doors.http.serve import ServeError
 from kaquan.doors.load import AnswerError, LoadError
+from kaquan.evidence import WitnessError
 from kaquan.kit.db import UnsafeServerError, is_outage, sql_state
 from kaquan.kit.embedded import EmbeddedPostgresError
 from kaquan.kit.outcomes import Refusal
@@ -16,7 +20,14 @@ from kaquan.vault import KeyringError
 
 
 class CommandError(Exception):
-    """A command cannot do what it was asked; the message says why and what to do."""
+    """A command cannot do what it was asked; the message says why and what to do.
+
+    ``document`` is the problem document of a refusal, as a client of the API would get it.
+    """
+
+    def __init__(self, message: str, document: Any = None) -> None:
+        super().__init__(message)
+        self.document = document
 
 
 _PLAIN = (
@@ -32,6 +43,7 @@ _PLAIN = (
     YearError,
     LoadError,
     AnswerError,
+    WitnessError,
 )
 
 _MEANINGS = {
@@ -44,7 +56,10 @@ _NO_ANSWER = "The database does not answer: {text} / 数据库连接失败。"
 
 def refused(refusal: Refusal) -> CommandError:
     """A refusal of a room as a command tells it."""
-    return CommandError(f"{refusal.message('en')} / {refusal.message('zh')}")
+    from kaquan.doors.http.problems import problem_of  # most commands do without the framework that this loads
+
+    document = msgspec.to_builtins(problem_of(refusal))
+    return CommandError(f"{refusal.message('en')} / {refusal.message('zh')}", document)
 
 
 def sentence_of(error: BaseException) -> str | None:

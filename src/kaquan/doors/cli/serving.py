@@ -1,7 +1,6 @@
 """Server processes for the length of a command."""
 
 import http.client
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,14 +17,6 @@ def address_of(settings: Settings) -> str:
     """Where this machine reaches the server."""
     host = _EVERYWHERE.get(settings.host, settings.host)
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-
-
-def free_port(host: str) -> int:
-    """A port that nobody listens on."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @contextmanager

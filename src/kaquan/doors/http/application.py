@@ -15,10 +15,12 @@ from litestar.response import Response
 from kaquan.doors.http.adjustments import AdjustmentController
 from kaquan.doors.http.audit_trail import AuditTrailController
 from kaquan.doors.http.auth import guard, show_request_id
+from kaquan.doors.http.buyer_lists import BUYER_LIST_CONTROLLERS
 from kaquan.doors.http.campaigns import CAMPAIGN_CONTROLLERS
 from kaquan.doors.http.card_life import CARD_LIFE_CONTROLLERS
 from kaquan.doors.http.cards import CARD_CONTROLLERS
 from kaquan.doors.http.closing import CLOSING_CONTROLLERS
+from kaquan.doors.http.custody import EvidenceController
 from kaquan.doors.http.customers import CustomerController
 from kaquan.doors.http.enquiries import EnquiryController
 from kaquan.doors.http.funders import FunderController
@@ -38,6 +40,7 @@ from kaquan.doors.http.points import PointsController
 from kaquan.doors.http.policy import PolicyController
 from kaquan.doors.http.problems import RefusedError, problem_response
 from kaquan.doors.http.production import ProductionController
+from kaquan.doors.http.programme_ends import ProgrammeEndController
 from kaquan.doors.http.quotes import QuoteController
 from kaquan.doors.http.request import ApiRequest
 from kaquan.doors.http.sales import SALE_CONTROLLERS
@@ -70,14 +73,17 @@ CONTROLLERS: list[type[Controller]] = [
     QuoteController,
     AdjustmentController,
     *SALE_CONTROLLERS,
+    *BUYER_LIST_CONTROLLERS,
     *VOUCHER_CONTROLLERS,
     PointsController,
     *LIMIT_CONTROLLERS,
     *CAMPAIGN_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     LogController,
+    EvidenceController,
     PolicyController,
     *CLOSING_CONTROLLERS,
+    ProgrammeEndController,
     *NOTICE_CONTROLLERS,
     SystemController,
 ]

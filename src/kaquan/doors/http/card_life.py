@@ -30,6 +30,7 @@ from kaquan.cards import (
 from kaquan.cards.gift import DEFAULT_GIFT_S, MAX_GIFT_S, MAX_MESSAGE
 from kaquan.cards.outcomes import (
     CARD_EXPIRED,
+    CARD_IN_SALE,
     CARD_REGISTERED,
     CARDS_DO_NOT_MATCH,
     FEE_NOT_COVERED,
@@ -332,7 +333,7 @@ class CardLifeController(Controller):
             path={"id": CardId},
             body=Registration,
             answer=CardView,
-            refusals=[CARD_REGISTERED, *_STATUSES, BUSY],
+            refusals=[CARD_REGISTERED, CARD_IN_SALE, *_STATUSES, BUSY],
         ),
     )
     async def register_card(self, request: ApiRequest) -> Response[bytes]:
@@ -456,7 +457,7 @@ class CardLifeController(Controller):
             body=NewReplacement,
             answer=ReplacementView,
             status=201,
-            refusals=[REPLACEMENT_NOT_USABLE, FEE_NOT_COVERED, *_STATUSES],
+            refusals=[REPLACEMENT_NOT_USABLE, CARD_IN_SALE, FEE_NOT_COVERED, *_STATUSES],
             takes_key=True,
         ),
     )
@@ -519,7 +520,7 @@ class CardLifeController(Controller):
             body=NewGift,
             answer=OfferedGiftView,
             status=201,
-            refusals=[ONLY_DIGITAL, *_STATUSES, BUSY],
+            refusals=[ONLY_DIGITAL, CARD_IN_SALE, *_STATUSES, BUSY],
         ),
     )
     async def offer_gift(self, request: ApiRequest) -> Response[bytes]:

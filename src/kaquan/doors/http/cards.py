@@ -1,6 +1,8 @@
 """``/v1/programmes``, ``/v1/batches``, ``/v1/cards``"""
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -28,6 +30,7 @@ from kaquan.cards import (
     PocketBalance,
     Press,
     Programme,
+    ProgrammeStatus,
     Search,
 )
 from kaquan.cards.create_programme import (
@@ -39,8 +42,11 @@ from kaquan.cards.outcomes import (
     CARD_ALREADY_BLOCKED,
     CARD_CLOSED,
     CARD_EXPIRED,
+    CARD_IN_SALE,
     CARD_REPLACED,
+    FACE_VALUE_NOT_ALLOWED,
     NUMBER_SPACE_TOO_SMALL,
+    PROGRAMME_STOPPED,
     SALE_REQUIRED,
     STORE_OF_ANOTHER_MERCHANT,
 )
@@ -58,6 +64,7 @@ from kaquan.doors.http.fields import (
     IssuerId,
     MerchantId,
     Name,
+    ProgrammeEndId,
     ProgrammeId,
     Reason,
     StoreId,
@@ -154,6 +161,16 @@ class ProgrammeQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields
     issuer_id: IssuerId | None = None
 
 
+class EndingView(msgspec.Struct, frozen=True):
+    """The announced end: from ``stops_at`` on nothing is sold, issued, activated or loaded; cards are taken up to and
+    including ``last_day``."""
+
+    id: ProgrammeEndId
+    announced_at: datetime
+    stops_at: datetime
+    last_day: date
+
+
 class ProgrammeView(msgspec.Struct, frozen=True):
     """``accepted_places`` counts the merchants and single stores of its acceptance. The terms are those of ``version``,
     the newest: cards that were issued before ``effective_from`` keep theirs."""
@@ -186,6 +203,8 @@ class ProgrammeView(msgspec.Struct, frozen=True):
     accepted_places: int
     accepted_trades: list[str]
     created_at: datetime
+    status: ProgrammeStatus
+    ending: EndingView | None
 
 
 class PlaceFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -218,7 +237,9 @@ class AcceptedMerchantView(msgspec.Struct, frozen=True):
     store_ids: list[StoreId]
 
 
-def show_programme(programme: Programme) -> ProgrammeView:
+def show_programme(at: datetime, programme: Programme) -> ProgrammeView:
+    """A programme as it is ``at`` a moment."""
+    ending = programme.ending
     return ProgrammeView(
         id=show_id(Prefix.PROGRAMME, programme.id),
         issuer_id=show_id(Prefix.ISSUER, programme.issuer_id),
@@ -248,7 +269,18 @@ def show_programme(programme: Programme) -> ProgrammeView:
         accepted_places=len(programme.accepts),
         accepted_trades=sorted(programme.accepted_trades),
         created_at=programme.created_at,
+        status=programme.status_at(at),
+        ending=None
+        if ending is None
+        else EndingView(
+            show_id(Prefix.PROGRAMME_END, ending.id), ending.announced_at, ending.stops_at, ending.last_day
+        ),
     )
+
+
+def _shower(request: ApiRequest) -> Callable[[Programme], ProgrammeView]:
+    """What shows programmes as they are now."""
+    return partial(show_programme, app_of(request).clock.now())
 
 
 def show_accepted(accepted: AcceptedMerchant) -> AcceptedMerchantView:
@@ -312,7 +344,7 @@ class ProgrammeController(Controller):
             rules=await rules_of(app, request.user.book_id, new.issuer_id),
             by=actor_of(request),
         )
-        return answer(made, show_programme, status=201)
+        return answer(made, _shower(request), status=201)
 
     @get(**operation(Scope.PROGRAMMES_READ, query=ProgrammeQuery, answer=Page[ProgrammeView]))
     async def list_programmes(self, request: ApiRequest) -> Response[bytes]:
@@ -327,7 +359,7 @@ class ProgrammeController(Controller):
             issuer_id=uuid_of(query.issuer_id) if query.issuer_id else None,
         )
         page = await cards.list_programmes(app_of(request).pool, book_id=request.user.book_id, search=search)
-        return answer_page(page, show_programme)
+        return answer_page(page, _shower(request))
 
     @get(
         "/{id:str}",
@@ -340,7 +372,7 @@ class ProgrammeController(Controller):
             book_id=request.user.book_id,
             programme_id=uuid_of(read_path(request, ProgrammeId)),
         )
-        return answer(found, show_programme)
+        return answer(found, _shower(request))
 
     @post(
         "/{id:str}/acceptance",
@@ -371,7 +403,7 @@ class ProgrammeController(Controller):
             rules=await rules_of(app, book_id, found.issuer_id),
             at=app.clock.now(),
         )
-        return answer(changed, show_programme)
+        return answer(changed, _shower(request))
 
     @get(
         "/{id:str}/acceptance",
@@ -431,7 +463,7 @@ class ProgrammeController(Controller):
             rules=await rules_of(app, book_id, found.issuer_id),
             by=actor_of(request),
         )
-        return answer(changed, show_programme)
+        return answer(changed, _shower(request))
 
     @get(
         "/{id:str}/versions",
@@ -453,12 +485,15 @@ class ProgrammeController(Controller):
 
 
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An operator needs an approval of the kind ``batch_issue`` for the programme, with the other fields as payload."""
+    """``face_fen`` is the face value that its cards are made for, such as the one printed on them: they are sold with
+    no other one. An operator needs an approval of the kind ``batch_issue`` for the programme, with the other fields as
+    payload."""
 
     programme_id: ProgrammeId
     name: Name
     form: CardForm
     card_count: Annotated[int, Meta(ge=1, le=MAX_BATCH_CARDS)]
+    face_fen: AmountFen | None = None
     approval_id: ApprovalId | None = None
 
 
@@ -478,6 +513,7 @@ class BatchView(msgspec.Struct, frozen=True):
     issued_count: int
     created_at: datetime
     finished_at: datetime | None
+    face_fen: int | None
 
 
 def show_batch(batch: Batch) -> BatchView:
@@ -490,6 +526,7 @@ def show_batch(batch: Batch) -> BatchView:
         issued_count=batch.issued_count,
         created_at=batch.created_at,
         finished_at=batch.finished_at,
+        face_fen=batch.face_fen,
     )
 
 
@@ -503,7 +540,15 @@ class BatchController(Controller):
             body=NewBatch,
             answer=BatchView,
             status=201,
-            refusals=[ALREADY_EXISTS, NOT_FOUND, NUMBER_SPACE_TOO_SMALL, *APPROVED, BUSY],
+            refusals=[
+                ALREADY_EXISTS,
+                NOT_FOUND,
+                PROGRAMME_STOPPED,
+                FACE_VALUE_NOT_ALLOWED,
+                NUMBER_SPACE_TOO_SMALL,
+                *APPROVED,
+                BUSY,
+            ],
         )
     )
     async def create_batch(self, request: ApiRequest) -> Response[bytes]:
@@ -525,6 +570,7 @@ class BatchController(Controller):
             name=asked.name,
             form=asked.form,
             card_count=asked.card_count,
+            face_fen=asked.face_fen,
         )
         made = await cards.create_batch(
             app.pool,
@@ -681,7 +727,7 @@ class CardController(Controller):
             body=NewCard,
             answer=CardView,
             status=201,
-            refusals=[NOT_FOUND, NUMBER_SPACE_TOO_SMALL],
+            refusals=[NOT_FOUND, PROGRAMME_STOPPED, NUMBER_SPACE_TOO_SMALL],
         )
     )
     async def issue_card(self, request: ApiRequest) -> Response[bytes]:
@@ -783,7 +829,7 @@ class CardController(Controller):
             Scope.CARDS_WRITE,
             path={"id": CardId},
             answer=CardView,
-            refusals=[NOT_FOUND, SALE_REQUIRED, *UNUSABLE.values(), BUSY],
+            refusals=[NOT_FOUND, PROGRAMME_STOPPED, SALE_REQUIRED, CARD_IN_SALE, *UNUSABLE.values(), BUSY],
         ),
     )
     async def activate_card(self, request: ApiRequest) -> Response[bytes]:

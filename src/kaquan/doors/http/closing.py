@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from kaquan import closing
 from kaquan.cards import UNUSABLE, Pocket
+from kaquan.cards.outcomes import CARD_IN_SALE
 from kaquan.closing import (
     Cause,
     Closed,
@@ -26,6 +27,7 @@ from kaquan.closing import (
     PayoutStatus,
     RefundAsk,
     RefundQuote,
+    Released,
     Terms,
     print_quote,
 )
@@ -39,11 +41,12 @@ from kaquan.doors.http.fields import (
     Name,
     PayoutId,
     ProgrammeId,
+    Reason,
     Reference,
     TransactionId,
     uuid_of,
 )
-from kaquan.doors.http.four_eyes import APPROVED, four_eyes, payload_of
+from kaquan.doors.http.four_eyes import APPROVED, always_two, four_eyes, payload_of
 from kaquan.doors.http.once import answer_once
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
@@ -360,6 +363,39 @@ def show_closure(done: Closed) -> ClosureView:
     )
 
 
+class ReleaseRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``payee`` is needed unless all of it was given. The approval is of the ``reason`` alone, so that no account is
+    written into it; who confirms the payout sees the payee."""
+
+    reason: Reason
+    payee: PayeeFields | None = None
+    approval_id: ApprovalId | None = None
+
+
+class ReleaseView(msgspec.Struct, frozen=True):
+    """``amount_fen`` is owed to the holder; ``given_fen`` was never paid for and goes back."""
+
+    card_id: CardId
+    transaction_id: TransactionId
+    amount_fen: int
+    given_fen: int
+    payout: PayoutView | None
+    reason: str
+    released_at: datetime
+
+
+def show_release(done: Released) -> ReleaseView:
+    return ReleaseView(
+        card_id=show_id(Prefix.CARD, done.card_id),
+        transaction_id=show_id(Prefix.TRANSACTION, done.transaction_id),
+        amount_fen=done.amount_fen,
+        given_fen=done.given_fen,
+        payout=None if done.payout is None else show_payout(done.payout),
+        reason=done.reason,
+        released_at=done.released_at,
+    )
+
+
 def _ask(asked: QuoteRequest) -> RefundAsk:
     discounts = {uuid_of(one.load_id): one.discount_fen for one in asked.discounts}
     return RefundAsk(
@@ -394,9 +430,12 @@ async def _once(
 _QUOTE_REFUSALS = [
     NOT_FOUND,
     *UNUSABLE.values(),
+    CARD_IN_SALE,
     refused.CARD_HAS_AUTHORIZATIONS,
     refused.CARD_HAS_TRANSFER,
     refused.REFUND_RULE_MISSING,
+    refused.REDEMPTION_NOT_ALLOWED,
+    refused.REDEMPTION_TOO_EARLY,
     refused.COOLING_OFF_OVER,
     refused.COSTS_NOT_DEDUCTIBLE,
 ]
@@ -591,6 +630,59 @@ class ClosingController(Controller):
                 key=key,
                 render=render(show_closure),
                 approve=approve,
+            )
+
+        return await answer_once(request, body, near=card_id, work=work)
+
+    @post(
+        "/{id:str}/release",
+        **operation(
+            Scope.CARDS_CLOSE,
+            path={"id": CardId},
+            body=ReleaseRequest,
+            answer=ReleaseView,
+            refusals=[
+                NOT_FOUND,
+                refused.NOTHING_TO_RELEASE,
+                refused.CARD_HAS_TRANSFER,
+                refused.REFUND_RULE_MISSING,
+                refused.PAYEE_NOT_HOLDER,
+                refused.CASH_NOT_ALLOWED,
+                *APPROVED,
+            ],
+            takes_key=True,
+        ),
+    )
+    async def release_value(self, request: ApiRequest) -> Response[bytes]:
+        """Release what came back to a replaced card that no living card follows; what is due becomes a payout."""
+        subject = read_path(request, CardId)
+        card_id, app = uuid_of(subject), app_of(request)
+        body = await read_bytes(request)
+        asked = decode_body(body, ReleaseRequest)
+        # nobody but people can tell whose it is
+        approve = always_two(
+            request,
+            kind=ApprovalKind.VALUE_RELEASE,
+            subject=subject,
+            payload={"reason": asked.reason},
+            approval_id=asked.approval_id,
+        )
+
+        async def work(key: RequestKey) -> Answer | Refusal:
+            if isinstance(approve, Refusal):
+                return approve
+            assert asked.approval_id is not None, "it was asked for"
+            return await closing.release_value(
+                **_who(request),
+                keyring=app.keyring,
+                rules_of=app.refund_rules,
+                card_id=card_id,
+                reason=asked.reason,
+                payee=None if asked.payee is None else Payee(**msgspec.structs.asdict(asked.payee)),
+                approval_id=uuid_of(asked.approval_id),
+                approve=approve,
+                key=key,
+                render=render(show_release),
             )
 
         return await answer_once(request, body, near=card_id, work=work)

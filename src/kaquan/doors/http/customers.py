@@ -21,13 +21,16 @@ from kaquan.doors.http.fields import (
     Name,
     Phone,
     Reason,
+    TransactionId,
     uuid_of,
 )
+from kaquan.doors.http.ledger import answer_receipt
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, Moment, after_id, in_utc
 from kaquan.doors.http.problems import problem_response
 from kaquan.doors.http.reading import read_body, read_path, read_query
 from kaquan.doors.http.request import ApiRequest, actor_of, app_of
+from kaquan.evidence import RECEIPT_CONTRADICTED, RECEIPT_NOT_READY
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import ALREADY_EXISTS, BUSY, INVALID_FIELD, NOT_FOUND, Refusal
 from kaquan.kit.paging import Page
@@ -42,6 +45,8 @@ from kaquan.parties.outcomes import (
     IDENTITY_LOCKED,
     IDENTITY_PROVIDER_MISSING,
 )
+from kaquan.payments.erase import erase_openings_of
+from kaquan.payments.receipt import reveal_receipt
 
 
 class DocumentBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -232,6 +237,12 @@ def show_export(export: CustomerExport) -> CustomerExportView:
         ],
         actions=[show_action(action) for action in export.actions],
     )
+
+
+class ReceiptAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of which transaction a holder asks for the receipt."""
+
+    transaction_id: TransactionId
 
 
 class CustomerController(Controller):
@@ -452,7 +463,39 @@ class CustomerController(Controller):
             law=law,
             by=actor_of(request),
         )
+        if not isinstance(forgotten, Refusal) and forgotten.retained_until is None:
+            await erase_openings_of(app.pool, app.clock, book_id=request.user.book_id, slots=app.slots, customer_id=id_)
         return answer(forgotten, show_customer)
+
+    @post(
+        "/{id:str}/receipts",
+        **operation(
+            Scope.CUSTOMERS_REVEAL,
+            path={"id": CustomerId},
+            body=ReceiptAsked,
+            answer=str,
+            refusals=[NOT_FOUND, RECEIPT_NOT_READY, RECEIPT_CONTRADICTED],
+        ),
+    )
+    async def open_receipt_for_holder(self, request: ApiRequest) -> Response[bytes]:
+        """Get the receipt of a transaction on a customer's own card, with what opens their private fields in it."""
+        id_ = uuid_of(read_path(request, CustomerId))
+        asked = await read_body(request, ReceiptAsked)
+        app = app_of(request)
+        found = await customers.get_customer(app.pool, app.keyring, book_id=request.user.book_id, id_=id_)
+        if isinstance(found, Refusal):
+            return problem_response(found)
+        receipt = await reveal_receipt(
+            app.pool,
+            app.clock,
+            app.ids,
+            book_id=request.user.book_id,
+            slots=app.slots,
+            transaction_id=uuid_of(asked.transaction_id),
+            by=actor_of(request),
+            holder_id=id_,
+        )
+        return await answer_receipt(request, receipt, None)
 
 
 def _document(body: DocumentBody | None) -> customers.Document | None:

@@ -54,3 +54,11 @@ def four_eyes(
         return claimed if isinstance(claimed, Refusal) else None
 
     return approve
+
+
+def always_two(
+    request: ApiRequest, *, kind: ApprovalKind, subject: str, payload: Mapping[str, Any], approval_id: str | None
+) -> Approve | Refusal:
+    """As :func:`four_eyes`, for what a key of nobody may not do alone either. Refused: ``approval_required``."""
+    approve = four_eyes(request, kind=kind, subject=subject, payload=payload, approval_id=approval_id)
+    return APPROVAL_REQUIRED.refuse("approval_id", kind=kind.value) if approve is None else approve

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from kaquan import imports
 from kaquan.cards import Press
+from kaquan.cards.outcomes import PROGRAMME_STOPPED
 from kaquan.doors.http.answers import answer, answer_page
 from kaquan.doors.http.fields import CardId, Cursor, Name, ProgrammeId, uuid_of
 from kaquan.doors.http.operation import operation
@@ -131,7 +132,7 @@ class ImportController(Controller):
             body=bytes,
             answer=CardImportView,
             status=201,
-            refusals=[NOT_FOUND, ALREADY_EXISTS, FILE_UNREADABLE, COLUMN_MISSING],
+            refusals=[NOT_FOUND, PROGRAMME_STOPPED, ALREADY_EXISTS, FILE_UNREADABLE, COLUMN_MISSING],
         )
     )
     async def create_import(self, request: ApiRequest) -> Response[bytes]:

@@ -1,8 +1,9 @@
 """``/v1/transactions``, ``/v1/accounts``: the book itself."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -29,7 +30,8 @@ from kaquan.doors.http.paging import ListQuery, Moment, after_id, in_utc
 from kaquan.doors.http.problems import problem_response
 from kaquan.doors.http.reading import read_path, read_query
 from kaquan.doors.http.request import ApiRequest, actor_of, app_of
-from kaquan.evidence import RECEIPT_CONTRADICTED, RECEIPT_NOT_READY
+from kaquan.doors.paper import PaperError, render_receipt
+from kaquan.evidence import RECEIPT_CONTRADICTED, RECEIPT_NOT_PRINTABLE, RECEIPT_NOT_READY, SHA256, SM, pack_receipt
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT, Page
@@ -47,6 +49,8 @@ from kaquan.ledger import (
 )
 from kaquan.parties import Scope
 from kaquan.payments.receipt import reveal_receipt
+
+PDF = "application/pdf"
 
 _OWNERS = {
     "card_principal": Prefix.CARD,
@@ -272,6 +276,19 @@ def show_statement(statement: Statement) -> StatementView:
     )
 
 
+class ReceiptFormatQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``format``: text (C2SP tlog-proof), compact (what the QR code holds) or pdf; without it pdf if the header Accept
+    asks for application/pdf, and else text."""
+
+    format: Literal["text", "compact", "pdf"] | None = None
+
+
+class ReceiptQuery(ReceiptFormatQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``profile``: sha256, or sm where the log has that profile."""
+
+    profile: Literal["sha256", "sm"] = "sha256"
+
+
 class TransactionController(Controller):
     path = "/v1/transactions"
     tags = ("ledger",)
@@ -328,32 +345,39 @@ class TransactionController(Controller):
         **operation(
             Scope.LEDGER_READ,
             path={"id": TransactionId},
+            query=ReceiptQuery,
             answer=str,
-            refusals=[NOT_FOUND, RECEIPT_NOT_READY, RECEIPT_CONTRADICTED],
+            refusals=[NOT_FOUND, RECEIPT_NOT_READY, RECEIPT_CONTRADICTED, RECEIPT_NOT_PRINTABLE],
+            other_media_types=[PDF],
         ),
     )
     async def get_receipt(self, request: ApiRequest) -> Response[bytes]:
         """Get the receipt of a transaction (C2SP tlog-proof), which anybody can verify offline with the log's key."""
+        query = read_query(request, ReceiptQuery)
         app = app_of(request)
         found = await ledger.get_receipt(
             app.pool,
             book_id=request.user.book_id,
             slots=app.slots,
             transaction_id=uuid_of(read_path(request, TransactionId)),
+            profile=SM if query.profile == "sm" else SHA256,
         )
-        return _answer_receipt(found)
+        return await answer_receipt(request, found, query.format)
 
     @post(
         "/{id:str}/receipt/reveal",
         **operation(
             Scope.CUSTOMERS_REVEAL,
             path={"id": TransactionId},
+            query=ReceiptFormatQuery,
             answer=str,
-            refusals=[NOT_FOUND, RECEIPT_NOT_READY, RECEIPT_CONTRADICTED],
+            refusals=[NOT_FOUND, RECEIPT_NOT_READY, RECEIPT_CONTRADICTED, RECEIPT_NOT_PRINTABLE],
+            other_media_types=[PDF],
         ),
     )
     async def reveal_receipt(self, request: ApiRequest) -> Response[bytes]:
         """Get the receipt with what opens the transaction's reference and request key; who asked is recorded."""
+        format_ = read_query(request, ReceiptFormatQuery).format
         app = app_of(request)
         found = await reveal_receipt(
             app.pool,
@@ -364,11 +388,26 @@ class TransactionController(Controller):
             transaction_id=uuid_of(read_path(request, TransactionId)),
             by=actor_of(request),
         )
-        return _answer_receipt(found)
+        return await answer_receipt(request, found, format_)
 
 
-def _answer_receipt(found: str | Refusal) -> Response[bytes]:
-    return problem_response(found) if isinstance(found, Refusal) else Response(found.encode(), media_type="text/plain")
+async def answer_receipt(request: ApiRequest, found: str | Refusal, format_: str | None) -> Response[bytes]:
+    """A receipt as text, in compact form, or as a page: as ``format_`` names it, else as the request accepts it."""
+    if isinstance(found, Refusal):
+        return problem_response(found)
+    if format_ == "pdf" or (format_ is None and _wants_pdf(request.headers.get("accept", ""))):
+        try:
+            pdf = await asyncio.to_thread(render_receipt, found)  # a page takes tenths of a second
+        except PaperError:
+            return problem_response(RECEIPT_NOT_PRINTABLE.refuse())
+        return Response(pdf, media_type=PDF)
+    return Response((pack_receipt(found) if format_ == "compact" else found).encode(), media_type="text/plain")
+
+
+def _wants_pdf(accept: str) -> bool:
+    """Whether PDF is asked for by name, and text is not."""
+    asked = {part.partition(";")[0].strip() for part in accept.split(",")}
+    return PDF in asked and "text/plain" not in asked
 
 
 class AccountController(Controller):

@@ -9,7 +9,7 @@ from msgspec import Meta
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.problems import problem_response
 from kaquan.doors.http.request import ApiRequest, app_of
-from kaquan.evidence import get_checkpoint, get_keys, get_tile, read_path
+from kaquan.evidence import SHA256, SM, Profile, get_checkpoint, get_key_receipts, get_keys, get_tile, read_path
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
 
 TEXT = "text/plain"
@@ -37,11 +37,13 @@ class LogController(Controller):
 
     @get("/checkpoint", **operation(None, answer=str, refusals=[NOT_FOUND]))
     async def get_log_checkpoint(self, request: ApiRequest) -> Response[bytes]:
-        """Get the newest checkpoint, a signed note (C2SP tlog-checkpoint)."""
-        found = await get_checkpoint(app_of(request).pool)
-        if isinstance(found, Refusal):
-            return problem_response(found)
-        return Response(found.encode(), media_type=TEXT, headers=_FRESH)
+        """Get the newest checkpoint, a signed note (C2SP tlog-checkpoint), with the cosignatures of its witnesses."""
+        return await _answer_checkpoint(request, SHA256)
+
+    @get("/sm/checkpoint", **operation(None, answer=str, refusals=[NOT_FOUND]))
+    async def get_log_sm_checkpoint(self, request: ApiRequest) -> Response[bytes]:
+        """Get the newest checkpoint of the SM profile (SM3 and SM2), where there is one."""
+        return await _answer_checkpoint(request, SM)
 
     @get("/keys", **operation(None, answer=str))
     async def list_log_keys(self, request: ApiRequest) -> Response[bytes]:
@@ -49,12 +51,34 @@ class LogController(Controller):
         keys = await get_keys(app_of(request).pool)
         return Response("".join(f"{key.text}\n" for key in keys).encode(), media_type=TEXT, headers=_FRESH)
 
+    @get("/keys/announcements", **operation(None, answer=str))
+    async def list_log_key_announcements(self, request: ApiRequest) -> Response[bytes]:
+        """List how each key was announced by the one before it, the oldest first: receipts of the entries of keys."""
+        receipts = await get_key_receipts(app_of(request).pool)
+        return Response("".join(receipts.values()).encode(), media_type=TEXT, headers=_FRESH)
+
+    @get("/sm/tile/{level:str}/{place:path}", **operation(None, path={"level": Level, "place": Place}, answer=bytes))
+    async def get_log_sm_tile(self, request: ApiRequest) -> Response[bytes]:
+        """Get a tile of the tree of the SM profile."""
+        return await _answer_tile(request, SM)
+
     @get("/tile/{level:str}/{place:path}", **operation(None, path={"level": Level, "place": Place}, answer=bytes))
     async def get_log_tile(self, request: ApiRequest) -> Response[bytes]:
         """Get a tile of the tree, hashes of 32 bytes one behind the other (C2SP tlog-tiles)."""
-        level, place = (str(request.path_params[name]) for name in ("level", "place"))
-        tile = read_path(level, place.removeprefix("/"))
-        found = NOT_FOUND.refuse(what="tile") if tile is None else await get_tile(app_of(request).pool, tile)
-        if isinstance(found, Refusal):
-            return problem_response(found)
-        return Response(found, media_type="application/octet-stream", headers=_FOR_EVER)
+        return await _answer_tile(request, SHA256)
+
+
+async def _answer_checkpoint(request: ApiRequest, profile: Profile) -> Response[bytes]:
+    found = await get_checkpoint(app_of(request).pool, profile)
+    if isinstance(found, Refusal):
+        return problem_response(found)
+    return Response(found.encode(), media_type=TEXT, headers=_FRESH)
+
+
+async def _answer_tile(request: ApiRequest, profile: Profile) -> Response[bytes]:
+    level, place = (str(request.path_params[name]) for name in ("level", "place"))
+    tile = read_path(level, place.removeprefix("/"))
+    found = NOT_FOUND.refuse(what="tile") if tile is None else await get_tile(app_of(request).pool, tile, profile)
+    if isinstance(found, Refusal):
+        return problem_response(found)
+    return Response(found, media_type="application/octet-stream", headers=_FOR_EVER)

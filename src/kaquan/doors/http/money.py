@@ -17,10 +17,10 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as AsgiScope
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from kaquan.cards import PIN_REFUSALS, UNUSABLE, CardStatus, Hand, PinState, Pocket, get_card, verify_pin
-from kaquan.cards.outcomes import PIN_REQUIRED, SALE_REQUIRED
+from kaquan.cards.outcomes import FEE_NOT_AGREED, PIN_REQUIRED, PROGRAMME_ENDED, PROGRAMME_STOPPED, SALE_REQUIRED
 from kaquan.doors.http.auth import identify, permit
 from kaquan.doors.http.callers import caller_of_key
 from kaquan.doors.http.fields import AmountFen, CardId, Pin, Reference, TerminalId, TransactionId, uuid_of
@@ -173,10 +173,14 @@ class LoadPocket(StrEnum):
 
 class LoadRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """Add money to a pocket of a card; ``bonus_fen`` is given with it into the bonus pocket and not paid for, as are
-    the offers for top-ups. ``invited_by`` is the card of whoever invited the holder."""
+    the offers for top-ups. ``invited_by`` is the card of whoever invited the holder.
+
+    ``fee_fen`` is paid beside the amount: the ``load_fen`` of the card's terms, named so that it is agreed to.
+    """
 
     amount_fen: AmountFen
     bonus_fen: Annotated[int, Meta(ge=0, le=MAX_FEN)] = 0
+    fee_fen: Annotated[int, Meta(ge=0, le=MAX_FEN)] = 0
     pocket: LoadPocket = LoadPocket.PRINCIPAL
     card_id: CardId | None = None
     card_number: CardNumber | None = None
@@ -191,7 +195,8 @@ class PaymentView(msgspec.Struct, frozen=True):
     """A payment as clients see it, in minor units of its currency.
 
     ``pockets`` and ``balance_fen`` tell what this request moved and left on the card (what another request does to
-    another pocket at the same moment may be left out); a payment that is read later does not have them.
+    another pocket at the same moment may be left out), ``fee_fen``, where there is one, what was paid beside a load; a
+    payment that is read later does not have them.
     """
 
     id: str
@@ -213,6 +218,7 @@ class PaymentView(msgspec.Struct, frozen=True):
     created_at: datetime
     pockets: list[PocketAmount] | None = None
     balance_fen: int | None = None
+    fee_fen: int | UnsetType = UNSET
     pricing: PricingView | msgspec.UnsetType = msgspec.UNSET
     """How it was priced, or of a refund what came back of that; only of payments with offers or a basket."""
     points_earned: int | msgspec.UnsetType = msgspec.UNSET
@@ -250,6 +256,7 @@ def payment_view(payment: Payment, receipt: Receipt | None = None, kept: Kept | 
         created_at=payment.created_at,
         pockets=receipt.pockets if receipt is not None else None,
         balance_fen=receipt.balance_fen if receipt is not None else None,
+        fee_fen=receipt.fee_fen if receipt is not None and receipt.fee_fen else UNSET,
         pricing=pricing,
         points_earned=receipt.points_earned if receipt is not None and receipt.points_earned else msgspec.UNSET,
     )
@@ -490,7 +497,7 @@ async def _read_load(asked: _Asked) -> Command | Refusal:
         return invited_by
     return Load(
         card_id, asked.body.amount_fen, asked.body.bonus_fen, when, asked.body.reference, place, _not_before(asked),
-        _device_of(asked), Pocket(asked.body.pocket.value), invited_by=invited_by,
+        _device_of(asked), Pocket(asked.body.pocket.value), fee_fen=asked.body.fee_fen, invited_by=invited_by,
     )  # fmt: skip
 
 
@@ -516,6 +523,7 @@ _PLACE = (
     refused.LIMIT_EXCEEDED,
     refused.TERMINAL_BLOCKED,
     refused.NOT_ACCEPTED_HERE,
+    PROGRAMME_ENDED,
     refused.INSUFFICIENT_FUNDS,
 )
 _PIN = (PIN_REQUIRED, *PIN_REFUSALS.values())
@@ -561,8 +569,8 @@ ROUTES = (
         "/v1/loads", "create_load", "Add money to a card.", Scope.LOADS_WRITE,
         LoadRequest, _read_load, render_created, 201,
         (
-            *_CARD, STORE_OUT_OF_SCOPE, SALE_REQUIRED, refused.POCKET_NOT_OFFERED, refused.BALANCE_CAP_EXCEEDED,
-            refused.LIMIT_EXCEEDED,
+            *_CARD, STORE_OUT_OF_SCOPE, PROGRAMME_STOPPED, SALE_REQUIRED, FEE_NOT_AGREED, refused.POCKET_NOT_OFFERED,
+            refused.BALANCE_CAP_EXCEEDED, refused.LIMIT_EXCEEDED,
         ),
     ),
 )  # fmt: skip

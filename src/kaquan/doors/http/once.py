@@ -84,6 +84,7 @@ async def keep_first(
 ) -> Answer | Refusal:
     """The first answer to ``key``, from now on or from before.
 
+    ``work`` begins with what its key has done already; it is asked twice before a refusal is believed.
     Refused, and not kept: ``idempotency_key_reused`` for another request's key, and what of ``work`` may pass.
     """
     slot = slot_of(near, app.slots)
@@ -93,6 +94,10 @@ async def keep_first(
         kept = await read_answers(connection, slot=slot, key_hashes=[key.key_hash])
     if not kept:
         result = await work(key)
+        if isinstance(result, Refusal) and not result.outcome.retryable:
+            # The same request may have arrived twice, and the other one done it after this one had looked for that:
+            # what this one is refused for then is what it asked for itself. A second look finds what was done.
+            result = await work(key)
         if isinstance(result, Refusal) and result.outcome.retryable:
             return result
         made = Answer(*problem_bytes(result)) if isinstance(result, Refusal) else result

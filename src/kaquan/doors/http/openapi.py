@@ -46,6 +46,8 @@ PathItems = dict[str, dict[str, Any]]
 
 _MEDIA_TYPES: Mapping[Any, str] = {str: "text/plain", bytes: "application/octet-stream"}
 
+_BINARY = {"type": "string", "format": "binary"}
+
 _PARAMETER_TYPE = re.compile(r":\w+}")
 
 
@@ -182,7 +184,10 @@ def _describe(
         "responses": {
             str(operation.status): {
                 "description": "Done.",
-                "content": {media_type: {"schema": schema_of[operation.answer]}},
+                "content": {
+                    media_type: {"schema": schema_of[operation.answer]},
+                    **{other: {"schema": _BINARY} for other in operation.other_media_types},
+                },
             },
             **describe_refusals({*operation.refusals, *common_refusals(operation)}),
         },

@@ -21,6 +21,7 @@ class Operation(msgspec.Struct, frozen=True):
     path: Mapping[str, Any]
     refusals: tuple[Outcome, ...]
     takes_key: bool = False
+    other_media_types: tuple[str, ...] = ()
 
     def __deepcopy__(self, _: Any) -> "Operation":
         return self  # Litestar copies handlers; types cannot and need not be copied
@@ -36,14 +37,17 @@ def operation(
     path: Mapping[str, Any] | None = None,
     refusals: Sequence[Outcome] = (),
     takes_key: bool = False,
+    other_media_types: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The arguments of a route decorator: ``@get(**operation(Scope.CARDS_READ, answer=Page[CardView]))``.
 
     ``answer``, ``body`` and ``query`` are the types that the handler answers and reads, ``path`` those of its
     path parameters, ``refusals`` what the room may refuse besides what every request can be refused for. With
     ``takes_key`` an Idempotency-Key is asked for (:mod:`kaquan.doors.http.once`).
+    ``other_media_types`` are the binary forms of the answer, such as PDF.
     """
-    declared = Operation(scope, answer, status, body, query, path or {}, tuple(refusals), takes_key)
+    others = tuple(other_media_types)
+    declared = Operation(scope, answer, status, body, query, path or {}, tuple(refusals), takes_key, others)
     return {"opt": {"operation": declared}, "status_code": status}
 
 

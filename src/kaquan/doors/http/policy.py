@@ -21,7 +21,7 @@ from kaquan.doors.http.request import ApiRequest, app_of
 from kaquan.kit.ids import Prefix, show_id, uuid_from
 from kaquan.kit.outcomes import BUSY, INVALID_FIELD, NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, read_cursor, show_cursor
-from kaquan.parties import Scope
+from kaquan.parties import Scope, keys_of_person
 from kaquan.policy import (
     CRITERIA,
     LAW_TIME_ZONE,
@@ -489,6 +489,10 @@ class TermsFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     terms_change_notice_days: Number | None = None
     fee_change_notice_days: Number | None = None
     replacement_fee_fen: Number | None = None
+    issue_fee_fen: Number | None = None
+    load_fee_fen: Number | None = None
+    dormancy_fee_fen: Number | None = None
+    dormancy_fee_after_months: Number | None = None
     rebate_cap_bp: Number | None = None
     voucher_validity_max_days: Number | None = None
     lottery_prize_cap_fen: Number | None = None
@@ -757,7 +761,7 @@ class PolicyController(Controller):
         ),
     )
     async def approve_policy_change(self, request: ApiRequest) -> Response[bytes]:
-        """Approve a change that another key proposed; its rules hold on their days, and a leaf is evidence of it."""
+        """Approve a change that another person proposed; its rules hold on their days, and a leaf is evidence of it."""
         change_id = uuid_of(read_path(request, PolicyChangeId))
         asked = await read_body(request, DecisionFields)
         app, book_id = app_of(request), request.user.book_id
@@ -774,6 +778,7 @@ class PolicyController(Controller):
             today=today,
             reason=asked.reason,
             slots=app.slots,
+            own_keys=await keys_of_person(app.pool, book_id=book_id, key_id=request.user.key_id),
         )
         await app.policy.refresh()
         return answer(approved, show_change)

@@ -19,12 +19,15 @@ class AlsoRefused(msgspec.Struct, frozen=True):
     field: str | None
     detail: str
     detail_zh: str
+    rule: str | UnsetType = UNSET
+    source: str | UnsetType = UNSET
 
 
 class Problem(msgspec.Struct, frozen=True):
     """Why a request was refused. ``code`` is stable; both details say the same to a person.
 
-    ``also`` lists what else would be refused, where a request is looked at as a whole.
+    ``rule`` is the id of the rule that asks for it, of law or of the issuer, and ``source`` where that stands, if there
+    is one. ``also`` lists what else would be refused, where a request is looked at as a whole.
     """
 
     type: str
@@ -35,6 +38,8 @@ class Problem(msgspec.Struct, frozen=True):
     detail_zh: str
     field: str | None
     retryable: bool
+    rule: str | UnsetType = UNSET
+    source: str | UnsetType = UNSET
     also: list[AlsoRefused] | UnsetType = UNSET
 
 
@@ -61,12 +66,21 @@ def problem_of(refusal: Refusal) -> Problem:
         detail_zh=refusal.message("zh"),
         field=refusal.field,
         retryable=outcome.retryable,
+        rule=refusal.rule or UNSET,
+        source=refusal.source or UNSET,
         also=[_also(other) for other in refusal.details["also"]] if "also" in refusal.details else UNSET,
     )
 
 
 def _also(refusal: Refusal) -> AlsoRefused:
-    return AlsoRefused(refusal.code, refusal.field, refusal.message("en"), refusal.message("zh"))
+    return AlsoRefused(
+        refusal.code,
+        refusal.field,
+        refusal.message("en"),
+        refusal.message("zh"),
+        refusal.rule or UNSET,
+        refusal.source or UNSET,
+    )
 
 
 def problem_bytes(refusal: Refusal) -> tuple[int, bytes]:

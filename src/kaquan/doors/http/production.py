@@ -140,7 +140,7 @@ class ProductionController(Controller):
             file.close()
             return problem_response(export)
         return Stream(
-            _read(file),
+            stream_file(file),
             media_type="application/octet-stream",
             headers={
                 "content-length": str(export.size_bytes),
@@ -166,7 +166,8 @@ class ProductionController(Controller):
         return problem_response(found) if isinstance(found, Refusal) else answer_page(Page(found), show_export)
 
 
-async def _read(file: IO[bytes]) -> AsyncIterator[bytes]:
+async def stream_file(file: IO[bytes]) -> AsyncIterator[bytes]:
+    """A file from its beginning, which is closed at its end."""
     try:
         file.seek(0)
         while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):

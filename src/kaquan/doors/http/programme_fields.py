@@ -11,6 +11,7 @@ from kaquan.cards.create_programme import (
     MAX_AUTHORIZATION_TTL_S,
     MAX_BP,
     MAX_DENOMINATIONS,
+    MAX_DORMANCY_MONTHS,
     MAX_RESTRICTED_PLACES,
     MAX_VALID_DAYS,
     MIN_AUTHORIZATION_TTL_S,
@@ -72,9 +73,16 @@ assert ClauseFields.__struct_fields__ == Clauses.__struct_fields__, "every claus
 
 
 class FeeFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the holder pays out of the card: ``replacement_fen`` for a new card in the place of one in use or lost."""
+    """What is paid to the issuer. Out of the card: ``replacement_fen`` for a new card in the place of one in use or
+    lost, ``dormancy_fen`` for each month once nothing has moved on it for ``dormancy_after_months``, told a month
+    before. Beside what is paid for value: ``issue_fen`` for a card that is sold, ``load_fen`` for a load or a
+    top-up."""
 
     replacement_fen: CapFen = 0
+    issue_fen: CapFen = 0
+    load_fen: CapFen = 0
+    dormancy_fen: CapFen = 0
+    dormancy_after_months: Annotated[int, Meta(ge=0, le=MAX_DORMANCY_MONTHS)] = 0
 
 
 assert FeeFields.__struct_fields__ == Fees.__struct_fields__, "every fee has its field"

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from kaquan.cards import Activation, CardClass, OperatingMode, Pocket, ProgrammeChange, TermsVersion
-from kaquan.cards.create_programme import MAX_LOSS_EFFECTIVE_S, MAX_PIN_ATTEMPTS
+from kaquan.cards.create_programme import MAX_DORMANCY_MONTHS, MAX_LOSS_EFFECTIVE_S, MAX_PIN_ATTEMPTS
 from kaquan.doors.http.fields import AmountFen, ApprovalId
 from kaquan.doors.http.programme_fields import (
     AuthorizationTtl,
@@ -57,6 +57,10 @@ class FeeChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Fees that change; one that is left out stays as it is."""
 
     replacement_fen: CapFen | UnsetType = UNSET
+    issue_fen: CapFen | UnsetType = UNSET
+    load_fen: CapFen | UnsetType = UNSET
+    dormancy_fen: CapFen | UnsetType = UNSET
+    dormancy_after_months: Annotated[int, Meta(ge=0, le=MAX_DORMANCY_MONTHS)] | UnsetType = UNSET
 
 
 assert FeeChange.__struct_fields__ == FeeFields.__struct_fields__, "every fee can change"

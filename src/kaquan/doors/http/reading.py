@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
+from litestar.exceptions import InternalServerException
 from msgspec import inspect
 
 from kaquan.doors.http.outcomes import BODY_TOO_LARGE, MALFORMED_JSON
@@ -33,10 +34,15 @@ _STEP = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
 async def read_file(request: ApiRequest, *, limit: int) -> bytearray:
     """The body as it is, of ``limit`` bytes at the most. Raises RefusedError."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise RefusedError(BODY_TOO_LARGE.refuse(limit=limit))
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise RefusedError(BODY_TOO_LARGE.refuse(limit=limit))
+    except InternalServerException:  # so Litestar calls it when the client breaks off, who hears no answer any more
+        raise RefusedError(
+            INVALID_FIELD.refuse("request", allowed="must arrive whole", allowed_zh="应完整送达")
+        ) from None
     return body
 
 

@@ -12,13 +12,14 @@ from msgspec import Meta
 
 from kaquan import sales
 from kaquan.cards import UNUSABLE
-from kaquan.cards.outcomes import FACE_VALUE_NOT_ALLOWED, NUMBER_SPACE_TOO_SMALL
+from kaquan.cards.outcomes import FACE_VALUE_NOT_ALLOWED, FEE_NOT_AGREED, NUMBER_SPACE_TOO_SMALL, PROGRAMME_STOPPED
 from kaquan.doors.http.answers import answer, answer_page
 from kaquan.doors.http.cards import hand_of, press_of
 from kaquan.doors.http.closing import AccountNumber
 from kaquan.doors.http.customers import DocumentBody
 from kaquan.doors.http.fields import (
     AmountFen,
+    ApprovalId,
     BatchId,
     CardId,
     Code,
@@ -35,6 +36,7 @@ from kaquan.doors.http.fields import (
     TransactionId,
     uuid_of,
 )
+from kaquan.doors.http.four_eyes import APPROVED, always_two, four_eyes
 from kaquan.doors.http.once import answer_once
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
@@ -42,19 +44,24 @@ from kaquan.doors.http.problems import problem_response
 from kaquan.doors.http.reading import decode_body, read_body, read_bytes, read_path, read_query, same_fields
 from kaquan.doors.http.request import ApiRequest, actor_of, app_of
 from kaquan.kit.ids import Prefix, show_id
+from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import BUSY, NOT_FOUND, Refusal
 from kaquan.kit.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, read_cursor
 from kaquan.ledger import Answer, RequestKey
 from kaquan.parties import Scope
 from kaquan.parties.customers import Personal
+from kaquan.parties.staff import ApprovalKind
 from kaquan.policy import Buyer, Channel
 from kaquan.sales import (
+    DEFAULT_OPEN_S,
     MAX_LINES,
+    MAX_OPEN_S,
     MAX_SALE_CARDS,
     Item,
     ItemStatus,
     PayMethod,
     Revealed,
+    Review,
     Sale,
     SaleKind,
     SaleSearch,
@@ -66,6 +73,7 @@ from kaquan.sales import outcomes as refused
 S = TypeVar("S", bound=msgspec.Struct)
 
 CardCount = Annotated[int, Meta(ge=1, le=MAX_SALE_CARDS)]
+FeeFen = Annotated[int, Meta(ge=0, le=MAX_FEN)]
 
 
 # --- requests
@@ -73,6 +81,8 @@ CardCount = Annotated[int, Meta(ge=1, le=MAX_SALE_CARDS)]
 
 class LineFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Cards of one programme, each with ``face_fen`` on it for ``price_fen``; what is not paid of the face is given.
+
+    ``fee_fen`` is paid beside it for each card: the ``issue_fen`` of its terms, named so that it is agreed to.
 
     Either ``card_ids``, or ``card_count`` cards of a finished batch or, without ``batch_id``, digital ones that are
     made for this sale.
@@ -84,6 +94,7 @@ class LineFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     card_ids: Annotated[list[CardId], Meta(max_length=MAX_SALE_CARDS)] = []
     batch_id: BatchId | None = None
     card_count: CardCount | None = None
+    fee_fen: FeeFen = 0
 
 
 class BuyerFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,7 +110,11 @@ class BuyerFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class NewSale(BuyerFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Its cards are set aside until it is delivered or ends; it ends by itself if nothing is paid for
+    ``expires_in_s`` seconds."""
+
     lines: Annotated[list[LineFields], Meta(min_length=1, max_length=MAX_LINES)]
+    expires_in_s: Annotated[int, Meta(ge=60, le=MAX_OPEN_S)] = DEFAULT_OPEN_S
 
 
 class AccountFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -124,6 +139,19 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reason: Reason
 
 
+class TakingBack(Ending, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``approval_id``: an operator needs another's approval of the ``reason`` from the price on that the issuer's rules
+    name (``sale_refund_approval_from_fen``)."""
+
+    approval_id: ApprovalId | None = None
+
+
+class Clearing(Ending, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The approval (kind ``sale_review``) is of the ``reason``."""
+
+    approval_id: ApprovalId | None = None
+
+
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``retry``: also the cards that could not be delivered before."""
 
@@ -131,10 +159,12 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class NewTopUp(BuyerFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``face_fen`` comes onto the card for the one payment; what is not paid of it is given."""
+    """``face_fen`` comes onto the card for the one payment; what is not paid of it is given. ``fee_fen`` of the payment
+    is for the service: the ``load_fen`` of the card's terms, named so that it is agreed to."""
 
     card_id: CardId
     face_fen: AmountFen
+    fee_fen: FeeFen = 0
     payment: NewPayment
 
 
@@ -155,18 +185,20 @@ class SaleCardQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class LineView(msgspec.Struct, frozen=True):
-    """Both amounts are of one card."""
+    """All amounts are of one card; ``fee_fen`` is paid beside the price."""
 
     programme_id: ProgrammeId
     batch_id: BatchId | None
     card_count: int
     face_fen: int
     price_fen: int
+    fee_fen: int
 
 
 class PurchaseView(msgspec.Struct, frozen=True, kw_only=True):
     """``real_name_rule`` is why the buyer had to be identified; ``alerts`` are advisory rules that would have asked for
-    more. What is personal of the purchase is kept until ``keep_until``."""
+    more. What is to be paid is ``price_fen`` and ``fee_fen``. What is personal of the purchase is kept until
+    ``keep_until``."""
 
     status: SaleStatus
     issuer_id: IssuerId
@@ -181,11 +213,14 @@ class PurchaseView(msgspec.Struct, frozen=True, kw_only=True):
     card_count: int
     face_fen: int
     price_fen: int
+    fee_fen: int
     paid_fen: int
     real_name_rule: str | None
     alerts: list[str]
+    review: Review | None
     keep_until: datetime | None
     created_at: datetime
+    expires_at: datetime | None
     paid_at: datetime | None
     delivered_at: datetime | None
     ended_at: datetime | None
@@ -270,7 +305,8 @@ def _show(prefix: Prefix, id_: UUID | None) -> str | None:
 
 _SAME = (
     "status", "currency", "channel", "buyer", "contract_version", "reference", "card_count", "face_fen", "price_fen",
-    "paid_fen", "real_name_rule", "keep_until", "created_at", "paid_at", "delivered_at", "ended_at", "end_reason",
+    "fee_fen", "paid_fen", "real_name_rule", "review", "keep_until", "created_at", "expires_at", "paid_at",
+    "delivered_at", "ended_at", "end_reason",
 )  # fmt: skip
 
 
@@ -289,6 +325,7 @@ def _purchase(sale: Sale) -> dict[str, Any]:
                 card_count=line.card_count,
                 face_fen=line.face_fen,
                 price_fen=line.price_fen,
+                fee_fen=line.fee_fen,
             )
             for line in sale.lines
         ],
@@ -396,6 +433,7 @@ def _line_of(asked: LineFields) -> sales.NewLine:
         card_ids=tuple(map(uuid_of, asked.card_ids)),
         batch_id=None if asked.batch_id is None else uuid_of(asked.batch_id),
         card_count=asked.card_count,
+        fee_fen=asked.fee_fen,
     )
 
 
@@ -439,10 +477,13 @@ def _search(query: SaleQuery, kind: SaleKind) -> SaleSearch:
 
 
 _RULES = [
+    FEE_NOT_AGREED,
     refused.REBATE_TOO_HIGH,
     refused.CARD_CAP_EXCEEDED,
     refused.REAL_NAME_REQUIRED,
     refused.CONTRACT_REQUIRED,
+    refused.BUYER_LISTED,
+    refused.BUYER_LIST_UNREADABLE,
 ]
 _MONEY = [refused.CASH_REFUSED, refused.CREDIT_CARD_REFUSED, refused.TRANSFER_ACCOUNTS_REQUIRED]
 
@@ -464,6 +505,7 @@ class SaleController(Controller):
             refusals=_refusals(
                 FACE_VALUE_NOT_ALLOWED,
                 NUMBER_SPACE_TOO_SMALL,
+                PROGRAMME_STOPPED,
                 refused.CARD_NOT_FOR_SALE,
                 refused.NOT_ENOUGH_CARDS,
                 refused.SALE_STATUS_FORBIDS,
@@ -477,7 +519,9 @@ class SaleController(Controller):
         app = app_of(request)
 
         async def work(asked: NewSale, key: RequestKey) -> Sale | Refusal:
-            new = sales.NewSale(**_buyer_of(asked), lines=tuple(map(_line_of, asked.lines)))
+            new = sales.NewSale(
+                **_buyer_of(asked), lines=tuple(map(_line_of, asked.lines)), expires_in_s=asked.expires_in_s
+            )
             return await sales.create_sale(
                 app.pool,
                 press_of(app),
@@ -540,7 +584,13 @@ class SaleController(Controller):
             body=NewPayment,
             answer=SaleView,
             status=201,
-            refusals=_refusals(refused.SALE_STATUS_FORBIDS, refused.PAYMENT_EXCEEDS_SALE, *_MONEY),
+            refusals=_refusals(
+                refused.SALE_STATUS_FORBIDS,
+                refused.SALE_IN_REVIEW,
+                PROGRAMME_STOPPED,
+                refused.PAYMENT_EXCEEDS_SALE,
+                *_MONEY,
+            ),
             takes_key=True,
         ),
     )
@@ -609,13 +659,46 @@ class SaleController(Controller):
         return await _once(request, Ending, lambda _: _sale_id(request), work)
 
     @post(
+        "/{id:str}/clear",
+        **operation(
+            Scope.SALES_REFUND,
+            path={"id": SaleId},
+            body=Clearing,
+            answer=SaleView,
+            refusals=[NOT_FOUND, BUSY, refused.SALE_NOT_IN_REVIEW, *APPROVED],
+        ),
+    )
+    async def clear_sale(self, request: ApiRequest) -> Response[bytes]:
+        """Let a sale go on whose buyer is on a list that asks for a look, as another operator approved."""
+        app, subject = app_of(request), read_path(request, SaleId)
+        asked = await read_body(request, Clearing)
+        approve = always_two(
+            request,
+            kind=ApprovalKind.SALE_REVIEW,
+            subject=subject,
+            payload={"reason": asked.reason},
+            approval_id=asked.approval_id,
+        )
+        if isinstance(approve, Refusal):
+            return problem_response(approve)
+        done = await sales.clear_sale(
+            app.pool,
+            hand_of(request),
+            book_id=request.user.book_id,
+            sale_id=uuid_of(subject),
+            approve=approve,
+            by=actor_of(request),
+        )
+        return answer(done, show_sale)
+
+    @post(
         "/{id:str}/refund",
         **operation(
             Scope.SALES_REFUND,
             path={"id": SaleId},
-            body=Ending,
+            body=TakingBack,
             answer=SaleView,
-            refusals=_refusals(refused.SALE_STATUS_FORBIDS, refused.SALE_CARD_USED),
+            refusals=_refusals(refused.SALE_STATUS_FORBIDS, refused.SALE_CARD_USED, *APPROVED),
             takes_key=True,
         ),
     )
@@ -623,12 +706,25 @@ class SaleController(Controller):
         """Take a sale back whole: its cards, none of which was used, are closed for ever and empty."""
         app = app_of(request)
 
-        async def work(asked: Ending, key: RequestKey) -> Sale | Refusal:
+        async def work(asked: TakingBack, key: RequestKey) -> Sale | Refusal:
             return await sales.refund_sale(
-                app.pool, hand_of(request), **_about(request), reason=asked.reason, by=actor_of(request), key=key
+                app.pool,
+                hand_of(request),
+                **_about(request),
+                reason=asked.reason,
+                by=actor_of(request),
+                key=key,
+                rules_of=app.policy.rules,
+                approve=four_eyes(
+                    request,
+                    kind=ApprovalKind.SALE_REFUND,
+                    subject=read_path(request, SaleId),
+                    payload={"reason": asked.reason},
+                    approval_id=asked.approval_id,
+                ),
             )
 
-        return await _once(request, Ending, lambda _: _sale_id(request), work)
+        return await _once(request, TakingBack, lambda _: _sale_id(request), work)
 
     @post(
         "/{id:str}/purchaser",
@@ -651,7 +747,14 @@ class TopUpController(Controller):
             body=NewTopUp,
             answer=TopUpView,
             status=201,
-            refusals=_refusals(*UNUSABLE.values(), refused.TOP_UP_NOT_LOADED, *_RULES, *_MONEY),
+            refusals=_refusals(
+                *UNUSABLE.values(),
+                PROGRAMME_STOPPED,
+                refused.TOP_UP_NOT_LOADED,
+                refused.SALE_IN_REVIEW,
+                *_RULES,
+                *_MONEY,
+            ),
             takes_key=True,
         )
     )
@@ -665,6 +768,7 @@ class TopUpController(Controller):
                 card_id=uuid_of(asked.card_id),
                 face_fen=asked.face_fen,
                 payment=_payment_of(asked.payment),
+                fee_fen=asked.fee_fen,
             )
             return await sales.top_up(
                 app.pool,

@@ -47,6 +47,14 @@ def check_port(host: str, port: int) -> None:
             ) from None
 
 
+def free_port(host: str) -> int:
+    """A port that nobody listens on."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 class Processes:
     """The processes of one server: ``settings.processes`` for HTTP, and one for jobs unless that is left out.
 
@@ -69,6 +77,7 @@ class Processes:
             "KAQUAN_HOME": str(settings.home),
             "KAQUAN_HOST": settings.host,
             "KAQUAN_PORT": str(settings.port),
+            **({} if settings.clock_offset is None else {"KAQUAN_CLOCK_OFFSET": str(settings.clock_offset)}),
         }
         self._running: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
         self._stopping = False

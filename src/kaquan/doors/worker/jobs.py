@@ -1,14 +1,17 @@
 """The jobs by name, with their times. All times are UTC."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import structlog
 from procrastinate import App as Jobs
 from procrastinate import PsycopgConnector
+from procrastinate.exceptions import UniqueViolation
+from procrastinate.jobs import Status
 
 from kaquan.app import App
-from kaquan.audit import run_audits
+from kaquan.audit import find_audits, follow_log, run_audits
+from kaquan.audit.types import Finding
 from kaquan.cards import (
     SYSTEM,
     Hand,
@@ -19,7 +22,15 @@ from kaquan.cards import (
     run_batch,
     unfinished_batches,
 )
-from kaquan.closing import LOOK_BACK, expire_lots, find_dormant, remind_of_ends
+from kaquan.closing import (
+    LOOK_BACK,
+    charge_dormancy_fees,
+    expire_lots,
+    find_dormant,
+    remind_of_ends,
+    return_swept,
+)
+from kaquan.closing.ending import refund_ended, tell_of_ends
 from kaquan.doors.worker.metrics import AUDIT_FINDINGS, AUDITED_AT, JOB_RESULTS
 from kaquan.guesses import forget_guesses
 from kaquan.imports import run_import, unfinished_imports
@@ -30,12 +41,13 @@ from kaquan.ledger import forget_answers, take_checkpoints
 from kaquan.notices.courier import send_due
 from kaquan.parties.customers import erase_retained
 from kaquan.parties.staff import expire_approvals
+from kaquan.payments.erase import erase_openings
 from kaquan.payments.expire import expire_overdue
 from kaquan.payments.instalments import give_instalments
 from kaquan.payments.redeem import sweep
 from kaquan.payments.reserve import settle_left
 from kaquan.points import assess_tiers, expire_points, follow_replacements, mature_points, remind_of_points
-from kaquan.sales import deliver_sales, erase_purchasers
+from kaquan.sales import deliver_sales, erase_purchasers, expire_sales
 from kaquan.vouchers import Mint, expire_vouchers
 from kaquan.vouchers import run_batch as run_voucher_batch
 from kaquan.vouchers import unfinished_batches as unfinished_voucher_batches
@@ -57,6 +69,18 @@ _log = structlog.get_logger("kaquan.worker")
 def connector(conninfo: str) -> PsycopgConnector:
     """The queue's own sessions: two for jobs and one that listens."""
     return PsycopgConnector(conninfo=app_conninfo(conninfo, schema=SCHEMA), min_size=1, max_size=2)
+
+
+def _tell(audit: str, findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        _log.error(
+            "an audit does not hold",
+            audit=audit,
+            what=finding.what,
+            expected=finding.expected,
+            actual=finding.actual,
+            **finding.ids,
+        )
 
 
 def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
@@ -86,7 +110,7 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     async def issue_batches() -> int:
         press = Press(app.keyring, app.slots, app.ids)
         issued = 0
-        for book_id, batch_id in await unfinished_batches(app.pool):
+        for book_id, batch_id in await unfinished_batches(app.pool, now=app.clock.now()):
             batch = await run_batch(app.pool, press, app.clock, book_id=book_id, batch_id=batch_id)
             if isinstance(batch, Refusal):
                 _log.error("batch stopped", batch=show_id(Prefix.BATCH, batch_id), reason=batch.message())
@@ -104,6 +128,10 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     async def expire_ended_lots() -> int:
         return await expire_lots(app.pool, app.clock, app.ids, app.slots, since=app.clock.now() - LOOK_BACK)
 
+    @periodic(EVERY_MINUTE)
+    async def return_swept_value() -> int:
+        return await return_swept(app.pool, app.clock, app.ids, app.slots)
+
     @periodic(EVERY_NIGHT)
     async def expire_all_ended_lots() -> int:
         return await expire_lots(app.pool, app.clock, app.ids, app.slots)
@@ -115,6 +143,19 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @periodic(EVERY_NIGHT)
     async def find_dormant_cards() -> int:
         return await find_dormant(app.pool, app.clock, app.ids, app.slots)
+
+    @periodic(EVERY_10_MINUTES)
+    async def tell_of_programme_ends() -> int:
+        return await tell_of_ends(app.pool, app.clock, app.ids, app.slots)
+
+    @periodic(EVERY_10_MINUTES)
+    async def refund_ended_programmes() -> int:
+        return await refund_ended(app.pool, app.clock, app.ids, app.keyring, app.refund_rules, slots=app.slots)
+
+    @periodic(EVERY_NIGHT)
+    async def charge_unused_cards() -> int:
+        await app.policy.refresh()
+        return await charge_dormancy_fees(app.pool, app.clock, app.ids, app.policy, app.slots)
 
     @periodic(EVERY_5_SECONDS)
     async def run_imports() -> int:
@@ -129,6 +170,10 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     async def deliver_paid_sales() -> int:
         hand = Hand(app.clock, app.ids, SYSTEM)
         return await deliver_sales(app.pool, app.desk, hand, slots=app.slots)
+
+    @periodic(EVERY_MINUTE)
+    async def expire_unpaid_sales() -> int:
+        return await expire_sales(app.pool, Hand(app.clock, app.ids, SYSTEM), slots=app.slots)
 
     @periodic(EVERY_5_SECONDS)
     async def put_losses_in_effect() -> int:
@@ -192,20 +237,21 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
 
     @periodic(EVERY_HOUR)
     async def audit() -> int:
-        report = await run_audits(app.pool)
+        # the log and its leaves are followed as they grow; as a whole they are audited by command
+        names = [name for name in find_audits() if name not in ("leaves", "log")]
+        report = await run_audits(app.pool, names=names)
         AUDITED_AT.set(report.as_of.timestamp())
         for result in report.audits:
             AUDIT_FINDINGS.labels(result.name).set(result.finding_count)
-            for finding in result.findings:
-                _log.error(
-                    "an audit does not hold",
-                    audit=result.name,
-                    what=finding.what,
-                    expected=finding.expected,
-                    actual=finding.actual,
-                    **finding.ids,
-                )
+            _tell(result.name, result.findings)
         return sum(result.finding_count for result in report.audits)
+
+    @periodic(EVERY_10_MINUTES)
+    async def audit_evidence() -> int:
+        found = await follow_log(app.pool, app.clock, app.keyring.log_signers, app.slots)
+        AUDIT_FINDINGS.labels("evidence").set(found.finding_count)
+        _tell("evidence", found.findings)
+        return found.finding_count
 
     @periodic(EVERY_NIGHT)
     async def forget_old_answers() -> int:
@@ -228,6 +274,10 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     async def erase_retained_data() -> int:
         return await erase_retained(app.pool, app.clock, app.ids)
 
+    @periodic(EVERY_10_MINUTES)
+    async def erase_openings_due() -> int:
+        return await erase_openings(app.pool, app.clock, slots=app.slots)
+
     @periodic(EVERY_NIGHT)
     async def erase_register() -> int:
         return await erase_purchasers(app.pool, app.clock, app.ids)
@@ -235,8 +285,12 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @jobs.periodic(cron=EVERY_MINUTE)
     @jobs.task(name="revive_jobs", queueing_lock="revive_jobs")
     async def revive_jobs(timestamp: int) -> None:
-        # What a killed worker was doing still holds its lock: give it to another worker.
+        # What a killed worker was doing still holds its lock: give it to another worker, unless the next of its kind
+        # waits already, which does the same.
         for job in await jobs.job_manager.get_stalled_jobs():
-            await jobs.job_manager.retry_job(job)
+            try:
+                await jobs.job_manager.retry_job(job)
+            except UniqueViolation:
+                await jobs.job_manager.finish_job(job, Status.FAILED, delete_job=True)
 
     return jobs

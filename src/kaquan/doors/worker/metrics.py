@@ -19,4 +19,15 @@ LOG_SIGNED_AT = Gauge(
     "When the newest checkpoint of the transparency log was signed",
     multiprocess_mode="mostrecent",
 )
+LOG_COSIGNED_AT = Gauge(
+    "kaquan_log_cosigned_timestamp_seconds",
+    "When enough witnesses last cosigned the newest checkpoint of the log",
+    multiprocess_mode="mostrecent",
+)
+LOG_WITNESS_TROUBLE = Gauge(
+    "kaquan_log_witness_trouble",
+    "1 for the trouble that a witness of the log has, such as slow or forked, and 0 for all others",
+    ["witness", "trouble"],
+    multiprocess_mode="mostrecent",
+)
 JOB_RESULTS = Counter("kaquan_job_results", "What jobs did: authorizations expired, answers forgotten …", ["job"])

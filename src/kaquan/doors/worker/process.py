@@ -17,7 +17,7 @@ from kaquan.app import App
 from kaquan.doors.http.serve import CONNINFO_VARIABLE, PARENT_VARIABLE
 from kaquan.doors.logs import configure_logs
 from kaquan.doors.worker.jobs import connector, jobs_of
-from kaquan.doors.worker.log import keep_log
+from kaquan.doors.worker.log import keep_cosigned, keep_log
 from kaquan.kit.db import UnsafeServerError, describe_failure, is_outage
 from kaquan.settings import Settings, read_settings
 from kaquan.vault import KeyringError
@@ -58,6 +58,7 @@ async def work(app: App, conninfo: str, stop: asyncio.Event) -> None:
             name="worker",
         )
         keeping = asyncio.create_task(keep_log(app, stop), name="log")
+        cosigning = asyncio.create_task(keep_cosigned(app, stop), name="witnesses")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         await asyncio.wait([working, stopping, keeping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -65,8 +66,11 @@ async def work(app: App, conninfo: str, stop: asyncio.Event) -> None:
         keeping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await working
+        cosigning.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await keeping
+        with contextlib.suppress(asyncio.CancelledError):
+            await cosigning
 
 
 def main() -> int:

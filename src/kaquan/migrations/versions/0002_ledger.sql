@@ -166,6 +166,8 @@ CREATE TYPE ledger_item_v1 AS (
   answer_status smallint);
 -- A version is that of the account when the posting was decided (null: it need not be the same now); later_fen is what
 -- later legs of the transaction still post to that account, credit side positive.
+-- Leg 0 is no entry but a guard: nothing moves from an account to itself, which must be at this version; the version
+-- moves on.
 CREATE TYPE ledger_leg_v1 AS (
   item integer, leg smallint, effect ledger_effect, amount_fen bigint,
   debit_account bigint, debit_version bigint, debit_lot integer, debit_later_fen bigint,
@@ -336,7 +338,7 @@ BEGIN
               THEN v_balances[array_position(v_moved, l.debit_account)] - l.debit_later_fen END,
          CASE WHEN l.credit_version IS NOT NULL
               THEN v_balances[array_position(v_moved, l.credit_account)] - l.credit_later_fen END
-  FROM unnest(p_legs) AS l WHERE v_status[l.item] = 0;
+  FROM unnest(p_legs) AS l WHERE v_status[l.item] = 0 AND l.leg > 0;
 
   IF cardinality(p_new_lots) > 0 THEN
     INSERT INTO ledger_lot (slot, account_id, lot, origin_transaction_id, paid_fen, given_fen, expires_at)

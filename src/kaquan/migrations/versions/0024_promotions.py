@@ -5,7 +5,7 @@ from alembic import op
 from kaquan.migrations import run_sql
 
 revision = "0024"
-down_revision = "0019"
+down_revision = "0023"
 
 
 def upgrade() -> None:

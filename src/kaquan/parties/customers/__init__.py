@@ -11,12 +11,18 @@ from kaquan.parties.customers.export import export_customer
 from kaquan.parties.customers.find import (
     find_customers,
     get_customer,
+    get_customers,
     known_customers,
     list_attempts,
     list_customers,
     list_levels,
 )
-from kaquan.parties.customers.forget import erase_retained, forget_customer
+from kaquan.parties.customers.forget import (
+    erase_retained,
+    forget_customer,
+    list_openings_due,
+    note_openings_erased,
+)
 from kaquan.parties.customers.hold import Known, hold_customer
 from kaquan.parties.customers.numbers import normalize_name, read_document, read_phone
 from kaquan.parties.customers.reveal import reveal_customer
@@ -60,13 +66,16 @@ __all__ = [
     "find_customers",
     "forget_customer",
     "get_customer",
+    "get_customers",
     "hold_customer",
     "known_customers",
     "level_after",
     "list_attempts",
     "list_customers",
     "list_levels",
+    "list_openings_due",
     "normalize_name",
+    "note_openings_erased",
     "plan_claim",
     "read_document",
     "read_phone",

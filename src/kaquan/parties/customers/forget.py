@@ -128,3 +128,14 @@ async def erase_retained(pool: Pool, clock: Clock, ids: Ids) -> int:
             )
             erased += bool(await store.post_customer_change(pool, bare, None, action))
     return erased
+
+
+async def list_openings_due(pool: Pool) -> list[tuple[int, UUID]]:
+    """Book and id of some who are forgotten, of whom nothing is kept, and whose transactions can still be opened: rooms
+    above erase those, and say so with :func:`note_openings_erased`."""
+    return await store.load_openings_due(pool)
+
+
+async def note_openings_erased(pool: Pool, *, book_id: int, id_: UUID, at: datetime) -> None:
+    """Remember that the private fields of somebody's transactions are erased; nothing for who is not forgotten yet."""
+    await store.note_openings_erased(pool, book_id=book_id, id_=id_, at=at)

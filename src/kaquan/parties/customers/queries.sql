@@ -21,6 +21,11 @@ SELECT book_id, id, name, phone, document_kind, document, phone_lookup, phone_la
   created_at, forgotten_at, retained_until, retained_by, version
 FROM parties_customer WHERE book_id = %(book_id)s AND id = %(id)s;
 
+-- name: customers_named
+SELECT book_id, id, name, phone, document_kind, document, phone_lookup, phone_last4, document_lookup, document_last4, level,
+  created_at, forgotten_at, retained_until, retained_by, version
+FROM parties_customer WHERE book_id = %(book_id)s AND id = ANY (%(ids)s::uuid[]);
+
 -- name: customers_by_lookup
 SELECT book_id, id, name, phone, document_kind, document, phone_lookup, phone_last4, document_lookup, document_last4, level,
   created_at, forgotten_at, retained_until, retained_by, version
@@ -50,6 +55,15 @@ WHERE book_id = %(book_id)s AND document_lookup = ANY (%(document_lookups)s::uui
 SELECT book_id, id, name, phone, document_kind, document, phone_lookup, phone_last4, document_lookup, document_last4, level,
   created_at, forgotten_at, retained_until, retained_by, version
 FROM parties_customer WHERE retained_until <= %(now)s ORDER BY retained_until LIMIT 200;
+
+-- name: openings_due
+SELECT book_id, id FROM parties_customer
+WHERE forgotten_at IS NOT NULL AND retained_until IS NULL AND openings_erased_at IS NULL
+ORDER BY forgotten_at LIMIT 200;
+
+-- name: note_openings_erased
+UPDATE parties_customer SET openings_erased_at = %(at)s
+WHERE book_id = %(book_id)s AND id = %(id)s AND forgotten_at IS NOT NULL AND retained_until IS NULL;
 
 -- name: insert_level
 INSERT INTO parties_level_change (book_id, customer_id, id, level, reason, provider, at)

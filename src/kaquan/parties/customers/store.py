@@ -86,6 +86,10 @@ async def load_customer(pool: Pool, *, book_id: int, id_: UUID) -> SealedCustome
     return _customer(rows[0]) if rows else None
 
 
+async def load_named(pool: Pool, *, book_id: int, ids: Sequence[UUID]) -> list[SealedCustomer]:
+    return [_customer(row) for row in await _read(pool, "customers_named", {"book_id": book_id, "ids": list(ids)})]
+
+
 async def load_by_lookup(
     pool: Pool, *, book_id: int, phone_lookups: list[UUID] | None, document_lookups: list[UUID] | None
 ) -> list[SealedCustomer]:
@@ -116,6 +120,17 @@ async def load_customers(
 async def load_overdue(pool: Pool, *, now: datetime) -> list[SealedCustomer]:
     """Some of those whose retention is over."""
     return [_customer(row) for row in await _read(pool, "overdue", {"now": now})]
+
+
+async def load_openings_due(pool: Pool) -> list[tuple[int, UUID]]:
+    """Some of those who are forgotten, of whom nothing is kept, and whose transactions can still be opened."""
+    return [(book_id, id_) for book_id, id_ in await _read(pool, "openings_due", {})]
+
+
+async def note_openings_erased(pool: Pool, *, book_id: int, id_: UUID, at: datetime) -> None:
+    """Remember that the private fields of somebody's transactions are erased."""
+    async with pool.connection() as connection:
+        await connection.execute(_QUERIES["note_openings_erased"], {"book_id": book_id, "id": id_, "at": at})
 
 
 async def load_levels(pool: Pool, *, book_id: int, customer_id: UUID) -> list[LevelChange]:

@@ -1,5 +1,6 @@
 """Operators: create, change, get, list."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -103,9 +104,9 @@ async def list_operators(pool: Pool, *, book_id: int, search: OperatorSearch) ->
     return cut_page(rows, limit=search.limit, last_id=rows[search.limit - 1].id if has_more else None)
 
 
-async def every_operator(pool: Pool, book_id: int) -> list[Operator]:
-    """Every operator of a book, suspended ones too, for a copy in memory."""
-    return await store.load_all_operators(pool, book_id)
+async def every_operator(pool: Pool, book_ids: Sequence[int]) -> list[Operator]:
+    """Every operator of these books, suspended ones too, for a copy in memory."""
+    return await store.load_all_operators(pool, book_ids)
 
 
 async def _unknown_store(pool: Pool, book_id: int, store_ids: frozenset[UUID] | None) -> Refusal | None:

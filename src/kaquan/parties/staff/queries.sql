@@ -24,9 +24,9 @@ WHERE book_id = %(book_id)s
   AND status = %(status)s  -- if status
 ORDER BY id DESC LIMIT %(limit)s;
 
--- name: operators_of_book
+-- name: operators_of_books
 SELECT id, book_id, code, name, roles, store_ids, status, created_at, version FROM parties_operator
-WHERE book_id = %(book_id)s;
+WHERE book_id = ANY (%(book_ids)s::int[]);
 
 -- name: known_stores
 SELECT id FROM parties_store WHERE book_id = %(book_id)s AND id = ANY (%(ids)s::uuid[]);

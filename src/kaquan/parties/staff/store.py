@@ -59,9 +59,9 @@ async def load_operators(pool: Pool, book_id: int, search: OperatorSearch, id_: 
     return [_operator(row) for row in rows]
 
 
-async def load_all_operators(pool: Pool, book_id: int) -> list[Operator]:
+async def load_all_operators(pool: Pool, book_ids: Sequence[int]) -> list[Operator]:
     async with pool.connection() as connection:
-        rows = await (await connection.execute(_QUERIES["operators_of_book"], {"book_id": book_id})).fetchall()
+        rows = await (await connection.execute(_QUERIES["operators_of_books"], {"book_ids": list(book_ids)})).fetchall()
     return [_operator(row) for row in rows]
 
 

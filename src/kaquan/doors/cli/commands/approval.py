@@ -3,13 +3,15 @@
 import os
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 import msgspec
 import typer
 from rich import box
 from rich.table import Table
 
+from kaquan.doors.cli.asking import TOKEN_VARIABLE
 from kaquan.doors.cli.failures import CommandError, refused
 from kaquan.doors.cli.output import AsJson, print_json, results
 from kaquan.doors.cli.prepare import settings_of_command, with_pool
@@ -21,12 +23,11 @@ from kaquan.parties import Directory, Principal, Scope
 from kaquan.parties.staff import Approval, ApprovalSearch, ApprovalStatus, approve, list_approvals, reject
 from kaquan.parties.trail import Actor
 
-TOKEN_VARIABLE = "KAQUAN_OPERATOR_TOKEN"  # noqa: S105  (the name of a variable)
-"""Who decides proves who they are by their own key, as over HTTP; not on the command line, which others can see."""
-
 approval_app = typer.Typer(
     help=f"Proposals that need a second person; your key is read from {TOKEN_VARIABLE}. 审批", no_args_is_help=True
 )
+
+Result = TypeVar("Result")
 
 ApprovalId = Annotated[str, typer.Argument(metavar="ID", help="appr_… as list shows it.")]
 Why = Annotated[str | None, typer.Option(help="Why.")]
@@ -55,7 +56,7 @@ def show_list(
     """The newest 200 proposals of your book. 审批列表"""
 
     async def read(pool: Pool) -> list[ApprovalView]:
-        principal = await _sign_in(pool, Scope.APPROVALS_READ)
+        principal = await sign_in(pool, Scope.APPROVALS_READ)
         search = ApprovalSearch(limit=200, status=status)
         page = await list_approvals(pool, book_id=principal.book_id, search=search, now=SystemClock().now())
         return [_view(approval) for approval in page.data]
@@ -95,7 +96,7 @@ def _decide(
     verb: Callable[..., Awaitable[Approval | Refusal]], approval_id: str, reason: str | None, *, as_json: bool
 ) -> None:
     async def decide(pool: Pool) -> ApprovalView:
-        principal = await _sign_in(pool, Scope.APPROVALS_DECIDE)
+        principal = await sign_in(pool, Scope.APPROVALS_DECIDE)
         id_ = read_id(Prefix.APPROVAL, approval_id)
         if id_ is None:
             raise CommandError("ID: must be appr_ and 32 hexadecimal digits. / 应为审批编号。")
@@ -119,7 +120,8 @@ def _decide(
         print(f"{decided.id} · {decided.kind} · {decided.status}")
 
 
-async def _sign_in(pool: Pool, scope: Scope) -> Principal:
+async def sign_in(pool: Pool, scope: Scope) -> Principal:
+    """Who runs a command, by their key. Raises CommandError without one, or without the scope."""
     directory = Directory(pool)
     await directory.refresh()
     principal = directory.authenticate(os.environ.get(TOKEN_VARIABLE, ""))
@@ -130,6 +132,26 @@ async def _sign_in(pool: Pool, scope: Scope) -> Principal:
     if scope not in principal.scopes:
         raise CommandError(f"{TOKEN_VARIABLE}: this key does not have the scope {scope}. / 此密钥无此权限。")
     return principal
+
+
+def as_operator(scope: Scope, work: Callable[[Pool, Principal], Awaitable[Result | Refusal]]) -> Result:
+    """Do ``work`` as whoever runs the command, by their key; a refusal becomes a sentence."""
+
+    async def run(pool: Pool) -> Result:
+        done = await work(pool, await sign_in(pool, scope))
+        if isinstance(done, Refusal):
+            raise refused(done)
+        return done
+
+    return with_pool(settings_of_command(), run)
+
+
+def id_of(prefix: Prefix, text: str, name: str) -> UUID:
+    """The id that an argument or option ``name`` gives. Raises CommandError."""
+    found = read_id(prefix, text)
+    if found is None:
+        raise CommandError(f"{name}: must be {prefix}_ and 32 hexadecimal digits. / 编号格式不正确。")
+    return found
 
 
 def _view(approval: Approval) -> ApprovalView:

@@ -3,13 +3,14 @@
 import asyncio
 from typing import Annotated
 
+import msgspec
 import typer
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from kaquan.audit import AuditReport, find_audits, run_audits
+from kaquan.audit import AuditReport, check_published, find_audits, run_audits
 from kaquan.doors.cli.output import AsJson, notes, print_json, results
 from kaquan.doors.cli.prepare import ready_database, settings_of_command
 
@@ -17,7 +18,10 @@ FINDINGS_PRINTED = 10
 
 
 def audit(
-    names: Annotated[list[str] | None, typer.Argument(help="Audits to run; all of them without a name.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Audits to run; all without a name; evidence: history, balances, the log and its files."),
+    ] = None,
     list_them: Annotated[bool, typer.Option("--list", help="Print what there is to check.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -25,8 +29,12 @@ def audit(
     if list_them:
         _print_list(as_json=as_json)
         return
-    with ready_database(settings_of_command()) as conninfo:
+    settings = settings_of_command()
+    with ready_database(settings) as conninfo:
         report = check_with_progress(conninfo, names=names, console=notes)
+        if settings.log_directory is not None and (not names or "evidence" in names):
+            files = asyncio.run(check_published(conninfo, settings.log_directory))
+            report = msgspec.structs.replace(report, holds=report.holds and files.holds, audits=(*report.audits, files))
     if as_json:
         print_json(report)
     else:

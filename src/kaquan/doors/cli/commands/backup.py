@@ -14,6 +14,7 @@ import typer
 
 from kaquan.doors.cli import store
 from kaquan.doors.cli.failures import CommandError
+from kaquan.doors.cli.moments import read_moment
 from kaquan.doors.cli.output import AsJson, complain, note, print_json
 from kaquan.doors.cli.prepare import embedded, ready_database, running_database, settings_of_command
 from kaquan.doors.cli.store import MissingTransaction
@@ -130,7 +131,7 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Make the database again in a new folder, as it was at a moment. 恢复到指定时间"""
-    moment = None if to == LATEST else _read_moment(to)
+    moment = None if to == LATEST else read_moment(to, "--to", wanted="neither latest nor a time with its zone")
     home = into.expanduser().resolve()
     if home.exists() and (not home.is_dir() or any(home.iterdir())):
         raise CommandError(f"{home} is not empty, and a restore never overwrites: name a new folder. / 目标目录非空。")
@@ -243,19 +244,6 @@ def _verify_archive(settings: Settings, folder: Path | None, *, as_json: bool) -
     if not check.bases:
         complain(f"{check.folder} holds no base backup. / 没有基础备份。")
     raise typer.Exit(1)
-
-
-def _read_moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise CommandError(
-            f"--to {text!r} is neither latest nor a time with its zone, such as 2026-03-01T17:30:00+08:00."
-            " / 时间须带时区。"
-        )
-    return moment
 
 
 def _read_ids(file: Path) -> list[UUID]:

@@ -18,8 +18,8 @@ from kaquan.doors.cli.demo.year import KNOWN_FACTS, read_year
 from kaquan.doors.cli.failures import refused
 from kaquan.doors.cli.output import AsJson, note, notes, print_json, results
 from kaquan.doors.cli.prepare import on_pool, prepare_to_serve, ready_database, settings_of_command
-from kaquan.doors.cli.serving import address_of, free_port, serving
-from kaquan.doors.http.serve import ServeError, check_port
+from kaquan.doors.cli.serving import address_of, serving
+from kaquan.doors.http.serve import ServeError, check_port, free_port
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.db import Pool
 from kaquan.kit.ids import SystemIds

@@ -1,0 +1,120 @@
+"""Evidence leaves against the transactions they speak for, recomputed from every column that is in them.
+
+Those of approved changes of rules are the audit ``policy``'s, those of keys of the log the audit ``log``'s, and
+those of changes of vouchers the audit ``voucher_events``'.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+from kaquan.audit.types import Audit, Row
+from kaquan.evidence import commit_private
+
+
+def judge_leaves(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
+    """What is wrong with leaves: missing, of no transaction, or not the hash of the transaction as it is.
+
+    ``before`` and ``after`` are the canonical bytes on both sides of the commitment: PostgreSQL writes them at half of
+    what it costs to write them here.
+    """
+    wrong: list[Row] = []
+    for slot, leaf_of, found, salt, commitment, id_, reference, request_key, before, after in rows:
+        if salt is not None:
+            commitment = commit_private(salt, reference=reference, request_key=request_key)
+        if id_ is None:
+            wrong.append(_row(slot, leaf_of, "transaction of the leaf", "one of its id", None))
+        elif found is None:
+            wrong.append(_row(slot, id_, "leaf", "one of its id", None))
+        else:
+            committed = b"null" if commitment is None else b'"%b"' % commitment.hex().encode()
+            expected = sha256(b"\x00" + before + committed + after).digest()
+            if expected != found:
+                wrong.append(_row(slot, id_, "leaf_hash", expected, found))
+    return wrong
+
+
+def _row(slot: int, transaction_id: object, what: str, expected: object, actual: object) -> Row:
+    return {
+        "slot": slot,
+        "transaction_id": transaction_id,
+        "what": what,
+        "expected": expected,
+        "actual": actual,
+    }
+
+
+_BEFORE = """
+convert_to(
+  '["kaquan-leaf/1",' || t.slot || ',"' || encode(uuid_send(t.id), 'hex') || '",' || t.book_id || ',"' || t.kind
+  || '",' || coalesce('"' || encode(uuid_send(t.related_id), 'hex') || '"', 'null')
+  || ',' || coalesce('"' || encode(uuid_send(t.place_id), 'hex') || '"', 'null')
+  || ',' || (extract(epoch FROM t.effective_at) * 1000000)::bigint
+  || ',' || (extract(epoch FROM t.recorded_at) * 1000000)::bigint || ',', 'UTF8')
+"""
+"""The canonical bytes of a transaction before its commitment; see ``kaquan.evidence.leaf``."""
+
+_ENTRIES = """
+string_agg(
+  '[' || leg || ',"' || effect || '",' || debit_account || ',' || coalesce(debit_lot::text, 'null')
+  || ',' || credit_account || ',' || coalesce(credit_lot::text, 'null') || ',' || amount_fen || ']', ',' ORDER BY leg)
+"""
+"""Its entries, as they stand behind the commitment."""
+
+_DETAIL = """coalesce(',"' || encode(d.hash, 'hex') || '"', '')"""
+"""The hash of what a room above keeps about it, if one does."""
+
+ENTRY_RECORDS = f"""
+SELECT n.log_index, n.slot, n.transaction_id, l.leaf_hash, l.salt, l.commitment, t.id, t.reference, t.request_key,
+       {_BEFORE},
+       convert_to(',[' || coalesce((
+         SELECT {_ENTRIES} FROM ledger_entry AS e WHERE e.slot = n.slot AND e.transaction_id = n.transaction_id
+       ), '') || ']' || {_DETAIL} || ']', 'UTF8'),
+       t.id IS NULL AND (
+         EXISTS (SELECT FROM policy_decision AS d WHERE d.slot = n.slot AND d.change_id = n.transaction_id)
+         OR EXISTS (SELECT FROM vouchers_event AS v WHERE v.slot = n.slot AND v.id = n.transaction_id)
+         OR EXISTS (SELECT FROM evidence_key AS k WHERE k.slot = n.slot AND k.id = n.transaction_id))
+FROM evidence_entry AS n
+LEFT JOIN evidence_leaf AS l ON l.slot = n.slot AND l.transaction_id = n.transaction_id
+LEFT JOIN ledger_transaction AS t ON t.slot = n.slot AND t.id = n.transaction_id
+LEFT JOIN ledger_detail AS d ON d.slot = n.slot AND d.transaction_id = n.transaction_id
+WHERE n.log_index >= %(begin)s AND n.log_index < %(end)s
+ORDER BY n.log_index
+"""
+"""Entries of the log in its order: index, a row for :func:`judge_leaves`, and whether they are of no transaction, and
+rightly so."""
+
+AUDIT = Audit(
+    name="leaves",
+    proves_en="Every transaction has its evidence leaf, the leaf is the hash of the transaction, and there "
+    "are no others.",
+    proves_zh="每笔交易都有其存证叶，叶值与交易内容的哈希一致，且没有多余的叶。",
+    reading_en="expected is the hash of the transaction as it is now, actual the leaf: the transaction, an "
+    "entry of it, its private fields or the leaf was changed after the fact.",
+    reading_zh="expected 为按交易现状重算的哈希，actual 为存证叶：交易、分录、私有字段或叶在事后被改动。",
+    counts="leaves",
+    count_sql="SELECT count(*) FROM evidence_leaf",
+    # In the order of the keys, which lets PostgreSQL merge three indexes as the rows are fetched.
+    sql=f"""
+(SELECT t.slot, l.transaction_id, l.leaf_hash, l.salt, l.commitment, t.id, t.reference, t.request_key,
+        {_BEFORE},
+        convert_to(',[' || coalesce(e.entries, '') || ']' || {_DETAIL} || ']', 'UTF8')
+ FROM ledger_transaction AS t
+ LEFT JOIN evidence_leaf AS l ON l.slot = t.slot AND l.transaction_id = t.id
+ LEFT JOIN ledger_detail AS d ON d.slot = t.slot AND d.transaction_id = t.id
+ LEFT JOIN (
+   SELECT slot, transaction_id,
+          {_ENTRIES} AS entries
+   FROM ledger_entry GROUP BY slot, transaction_id
+ ) AS e ON e.slot = t.slot AND e.transaction_id = t.id
+ ORDER BY t.slot, t.id)
+UNION ALL
+SELECT l.slot, l.transaction_id, l.leaf_hash, l.salt, NULL, NULL, NULL, NULL, NULL, NULL
+FROM evidence_leaf AS l
+WHERE NOT EXISTS (SELECT FROM ledger_transaction AS t WHERE t.slot = l.slot AND t.id = l.transaction_id)
+  AND NOT EXISTS (SELECT FROM policy_decision AS d WHERE d.slot = l.slot AND d.change_id = l.transaction_id)
+  AND NOT EXISTS (SELECT FROM vouchers_event AS v WHERE v.slot = l.slot AND v.id = l.transaction_id)
+  AND NOT EXISTS (SELECT FROM evidence_key AS k WHERE k.slot = l.slot AND k.id = l.transaction_id)
+""",
+    judge=judge_leaves,
+)

@@ -1,0 +1,12 @@
+"""ends: see the SQL file beside this one."""
+
+from alembic import op
+
+from kaquan.migrations import run_sql
+
+revision = "0020"
+down_revision = "0019"
+
+
+def upgrade() -> None:
+    op.get_bind().exec_driver_sql(run_sql(revision))
