@@ -62,6 +62,8 @@ async def test_a_list_is_kept_whole_applied_by_two_and_refuses(office: Office) -
     assert (made["status"], made["entry_count"]) == ("checked", 2)
     assert (await buy(office, sold, wang)).status_code == 201, "it is not in force"
     problem(await change(office, made["id"], "apply"), 403, "approval_required", "approval_id")
+    assert (await office.system.get(f"/v1/buyer-lists/{made['id']}")).json() == made
+    problem(await office.system.get(f"/v1/buyer-lists/blst_{'0' * 32}"), 404, "not_found", "id")
     for_end = await office.approval("buyer_list", made["id"], {"do": "end"})
     other_way = await change(office, made["id"], "apply", approval_id=for_end)
     problem(other_way, 409, "approval_for_something_else", "approval_id")

@@ -172,7 +172,8 @@ async def test_a_card_from_issue_to_unblock(live: httpx.AsyncClient) -> None:
     assert len(issued["number_masked"]) == 19
     assert (issued["status"], issued["status_reason"], issued["batch_id"]) == ("issued", None, None)
     address = f"/v1/cards/{issued['id']}"
-    assert (await live.get(address)).json() == issued
+    goes_on = {"programme_status": "active", "programme_ending": None}
+    assert (await live.get(address)).json() == {**issued, **goes_on}
     assert (await live.get(f"{address}/accounts")).json()["data"] == []
 
     response = await live.post(f"{address}/activate")
@@ -193,7 +194,7 @@ async def test_a_card_from_issue_to_unblock(live: httpx.AsyncClient) -> None:
     other_reason = await live.post(f"{address}/block", json={"reason": "operator"})
     problem(other_reason, 409, "card_already_blocked", "reason")
     problem(await live.post(f"{address}/activate"), 409, "card_blocked")
-    assert (await live.get(address)).json() == blocked
+    assert (await live.get(address)).json() == {**blocked, **goes_on}
     for _ in range(2):
         assert (await live.post(f"{address}/unblock")).json() == active
 

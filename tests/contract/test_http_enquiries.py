@@ -76,6 +76,7 @@ async def test_a_holder_is_told_the_balance(printed: Printed) -> None:
             "currency": "CNY",
             "available_fen": 5_300,
             "expires_at": None,
+            "usable_until": None,
         }
 
 

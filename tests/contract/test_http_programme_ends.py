@@ -59,6 +59,9 @@ async def test_an_operator_ends_a_programme_with_another(office: Office) -> None
     problem(await office.system.post(address, json=decision(programme)), 409, "programme_ends_already", "programme_id")
     shown = (await office.system.get(f"/v1/programmes/{programme['id']}")).json()
     assert (shown["status"], shown["ending"]["id"], shown["ending"]["last_day"]) == ("ending", end["id"], day(31))
+    card = await office.card(programme, load_fen=100)
+    shown_card = (await office.system.get(f"/v1/cards/{card}")).json()
+    assert (shown_card["programme_status"], shown_card["programme_ending"]) == ("ending", shown["ending"])
     listed = (await office.system.get("/v1/programmes")).json()["data"]
     assert [one["status"] for one in listed] == ["ending"]
     assert (await office.system.get(address, params={"programme_id": programme["id"]})).json()["data"] == [end]

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
+from tests.store.test_programme_ends import ended, move
 from tests.town import KEYRING, HandClock, Held, Town, audits_hold
 
 from kaquan import imports
@@ -331,3 +333,43 @@ def _luhn(number: str) -> bool:
     from stdnum import luhn
 
     return bool(luhn.is_valid(number))
+
+
+async def test_an_import_ends_when_its_programme_stops_and_tells_what_it_left_out(world: World) -> None:
+    foreign = numbers(40)
+    made = await world.checked(foreign)
+    await world.start(made)
+    for slot in SLOTS:  # a runner that was stopped after its first chunks
+        await imports_store.apply_lines(
+            world.app.pool, world.press, world.app.clock, programme=world.town.programme, card_import=made, slot=slot,
+            limit=3,
+        )  # fmt: skip
+    await ended(world.town)
+    move(world.town, timedelta(hours=1))
+    done = await world.run(made)
+    applied, left = done.lines[LineStatus.APPLIED], done.lines[LineStatus.LEFT_OUT]
+    assert (done.status, applied + left, set(done.lines)) == (
+        ImportStatus.STOPPED, 40, {LineStatus.APPLIED, LineStatus.LEFT_OUT},
+    )  # fmt: skip
+    assert 0 < applied <= 3 * len(SLOTS)
+    assert done.finished_at is not None
+    assert await world.issuer() == Held(-520 * applied, 0)
+    assert sum([await world.card(number) is not None for number in foreign]) == applied
+    async with world.app.pool.connection() as connection:
+        kept = await connection.execute(
+            "SELECT count(*) FROM imports_line WHERE import_id = %s AND number_sealed IS NOT NULL", (made.id,)
+        )
+        assert await kept.fetchone() == (0,)
+    told = await imports.list_not_imported(world.app.pool, slots=SLOTS, card_import=done)
+    assert (len(told), {one.column for one in told}) == (left, {"number"})
+    assert all("stopped" in one.en and "停止" in one.zh for one in told)
+    # it is not gone on with, nor looked at again, and can be taken back
+    again = refused(await world.start(made), "import_stopped", "id")
+    assert again.details["left_out_count"] == left
+    assert (world.town.book_id, made.id) not in await imports.unfinished_imports(world.app.pool)
+    assert isinstance(await world.take_back(made), CardImport)
+    back = await world.run(made)
+    assert (back.status, back.lines) == (
+        ImportStatus.REVERSED, {LineStatus.REVERSED: applied, LineStatus.LEFT_OUT: left},
+    )  # fmt: skip
+    assert await world.issuer() == Held(0, 0)

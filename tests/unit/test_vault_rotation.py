@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 from pathlib import Path
 from typing import cast
 from uuid import UUID
@@ -13,6 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from kaquan import migrations
+from kaquan.doors.cli import entry
 from kaquan.vault import (
     MACS,
     Cipher,
@@ -336,6 +339,16 @@ def test_nothing_shows_a_key(tmp_path: Path) -> None:
 
 
 # Columns and masks
+
+
+def test_every_sealed_column_of_the_schema_can_be_sealed_anew() -> None:
+    """What a room seals and does not declare would be lost with the key that it is sealed under."""
+    schema = (Path(migrations.__file__).parent / "schema.sql").read_text("utf-8")
+    tables = re.findall(r"^CREATE TABLE (\w+) \((.*?)^\)", schema, re.MULTILINE | re.DOTALL)
+    there = {f"{table}.{name}" for table, body in tables for name in re.findall(r"^ +(\w+_sealed) bytea", body, re.M)}
+    assert len(there) > 10
+    assert entry.app.registered_groups, "the rooms that the command knows have declared theirs"
+    assert there <= {column.name for column in sealed_columns()}
 
 
 def test_a_column_is_declared_once() -> None:

@@ -6,12 +6,13 @@ since it would answer known numbers sooner.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 import msgspec
 
 from kaquan.cards import store
+from kaquan.cards.change import programme_of
 from kaquan.cards.numbers import is_number
 from kaquan.cards.outcomes import CARD_NOT_CONFIRMED
 from kaquan.cards.store import PIN_CONTEXT, SECRET_CONTEXT
@@ -19,7 +20,7 @@ from kaquan.cards.types import CardStatus
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
 from kaquan.kit.outcomes import Refusal
-from kaquan.ledger import slot_of
+from kaquan.ledger import read_expired, slot_of
 from kaquan.vault import CARD_SECRET_LENGTH, PIN_LENGTH, Keyring, mask_card_number, same_secret
 
 _NOBODY = UUID(int=0)
@@ -43,6 +44,8 @@ class Balance(msgspec.Struct, frozen=True):
     currency: str
     available_fen: int
     expires_at: datetime | None
+    usable_until: date | None
+    """The last day of its programme, where an end is announced."""
 
 
 CheckPin = Callable[[int, UUID, str], Awaitable[bool | None]]
@@ -89,11 +92,18 @@ async def enquire(
         or (card.expires_at is not None and card.expires_at <= clock.now())
     ):
         return CARD_NOT_CONFIRMED.refuse()
+    # who is right may take longer
+    programme = await programme_of(pool, card)
+    async with pool.connection() as connection:
+        expired = await read_expired(
+            connection, slot=slot, account_ids=[account.id for account in pockets], now=clock.now()
+        )
     return Balance(
         mask_card_number(number),
-        pockets[0].currency,
-        sum(account.available_fen for account in pockets),
+        programme.currency,
+        sum(account.available_fen - expired.get(account.id, 0) for account in pockets),
         card.expires_at,
+        None if programme.ending is None else programme.ending.last_day,
     )
 
 

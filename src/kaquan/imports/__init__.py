@@ -8,7 +8,7 @@ from kaquan.imports.check import COLUMNS, check_file, read_columns
 from kaquan.imports.create import check_import, create_import
 from kaquan.imports.errors import error_file, tame
 from kaquan.imports.kinds import find_kinds
-from kaquan.imports.read import get_import, list_imports, list_used
+from kaquan.imports.read import get_import, list_imports, list_not_imported, list_used
 from kaquan.imports.run import run_import, start_import, start_reversal, unfinished_imports
 from kaquan.imports.types import (
     CardImport,
@@ -38,6 +38,7 @@ __all__ = [
     "find_kinds",
     "get_import",
     "list_imports",
+    "list_not_imported",
     "list_used",
     "read_columns",
     "run_import",

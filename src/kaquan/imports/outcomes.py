@@ -23,6 +23,13 @@ IMPORT_HAS_BAD_LINES = outcome(
     en="{bad_line_count} lines of the file are wrong: correct them and send it again under another name.",
     zh="文件有 {bad_line_count} 行错误，请更正后以新名称重新提交。",
 )
+IMPORT_STOPPED = outcome(
+    "import_stopped",
+    http=409,
+    iso="12",
+    en="The programme stopped before the whole import was applied; {left_out_count} lines were left out.",
+    zh="卡种停止时导入尚未全部生效，{left_out_count} 行未导入。",
+)
 IMPORT_NOT_APPLIED = outcome(
     "import_not_applied",
     http=409,

@@ -49,6 +49,16 @@ WHERE book_id = %(book_id)s AND id = %(id)s AND status = %(before)s
   AND NOT EXISTS (SELECT FROM imports_line WHERE slot = ANY (%(slots)s::smallint[]) AND import_id = %(id)s
                   AND status = %(open)s);
 
+-- name: leave_out
+-- Those that a runner has are waited for: they are applied then.
+UPDATE imports_line SET status = 'left_out', number_sealed = NULL
+WHERE slot = %(slot)s AND import_id = %(import_id)s AND status = 'waiting';
+
+-- name: not_imported
+SELECT line, number_last4 FROM imports_line
+WHERE slot = ANY (%(slots)s::smallint[]) AND import_id = %(import_id)s AND status = %(status)s
+ORDER BY line;
+
 -- name: lock_lines
 -- Lines that another runner has are its own.
 SELECT slot, import_id, line, book_id, card_id, number_sealed, number_last4, principal_fen, bonus_fen,

@@ -14,8 +14,9 @@ from kaquan.imports.outcomes import (
     IMPORT_ALREADY_REVERSED,
     IMPORT_HAS_BAD_LINES,
     IMPORT_NOT_APPLIED,
+    IMPORT_STOPPED,
 )
-from kaquan.imports.types import CardImport, ImportStatus
+from kaquan.imports.types import CardImport, ImportStatus, LineStatus
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
@@ -30,13 +31,15 @@ Progress = Callable[[int], None]
 async def start_import(pool: Pool, *, book_id: int, slots: tuple[int, ...], import_id: UUID) -> CardImport | Refusal:
     """Ask for an import to be applied; the job does it. One that is applied, or being so, stays as it is.
 
-    Refused: ``not_found``, ``import_has_bad_lines``, ``import_already_reversed``.
+    Refused: ``not_found``, ``import_has_bad_lines``, ``import_stopped``, ``import_already_reversed``.
     """
     found = await store.load_import(pool, slots, book_id=book_id, import_id=import_id)
     if found is None:
         return NOT_FOUND.refuse("id", what="import")
     if found.status is ImportStatus.REFUSED:
         return IMPORT_HAS_BAD_LINES.refuse("id", bad_line_count=found.bad_line_count)
+    if found.status is ImportStatus.STOPPED:
+        return IMPORT_STOPPED.refuse("id", left_out_count=found.lines.get(LineStatus.LEFT_OUT, 0))
     if found.status in (ImportStatus.REVERSING, ImportStatus.REVERSED):
         return IMPORT_ALREADY_REVERSED.refuse("id")
     await store.change_status(
@@ -46,7 +49,8 @@ async def start_import(pool: Pool, *, book_id: int, slots: tuple[int, ...], impo
 
 
 async def start_reversal(pool: Pool, *, book_id: int, slots: tuple[int, ...], import_id: UUID) -> CardImport | Refusal:
-    """Ask for an applied import to be taken back; the job does it. One that is reversed, or being so, stays as it is.
+    """Ask for an import that is applied, or stopped, to be taken back; the job does it. One that is reversed, or being
+    so, stays as it is.
 
     Refused: ``not_found``, ``import_not_applied``, ``cards_used_since``. A card that is used after this was asked and
     before the job comes to it keeps its value and is told as used.
@@ -56,14 +60,14 @@ async def start_reversal(pool: Pool, *, book_id: int, slots: tuple[int, ...], im
         return NOT_FOUND.refuse("id", what="import")
     if found.status in (ImportStatus.REVERSING, ImportStatus.REVERSED):
         return found
-    if found.status is not ImportStatus.APPLIED:
+    if found.status not in (ImportStatus.APPLIED, ImportStatus.STOPPED):
         return IMPORT_NOT_APPLIED.refuse("id", status=found.status.value)
     used = await store.load_used(pool, slots, book_id=book_id, import_id=import_id)
     if used:
         lines = ", ".join(str(card.line) for card in used[:LINES_TOLD]) + (" …" if len(used) > LINES_TOLD else "")
         return CARDS_USED_SINCE.refuse("id", used_count=len(used), lines=lines)
     await store.change_status(
-        pool, book_id=book_id, import_id=import_id, before=ImportStatus.APPLIED, after=ImportStatus.REVERSING
+        pool, book_id=book_id, import_id=import_id, before=found.status, after=ImportStatus.REVERSING
     )
     return await _again(pool, slots, book_id=book_id, import_id=import_id)
 
@@ -85,7 +89,7 @@ async def run_import(
 ) -> CardImport | Refusal:
     """Do what an import still lacks, applying or reversing; the import after it.
 
-    Refused: ``not_found``, ``programme_stopped`` for one that is to be applied: what is not applied by then never is.
+    Where its programme stops meanwhile it ends there: what is not applied by then never is. Refused: ``not_found``.
     """
     found = await store.load_import(pool, press.slots, book_id=book_id, import_id=import_id)
     if found is None:
@@ -99,23 +103,29 @@ async def run_import(
     if work is None:
         return found
     do_lines, after = work
+    may_stop = found.status is ImportStatus.APPLYING
     for slot in press.slots:
         done = chunk
         while done:
-            if found.status is ImportStatus.APPLYING and (refused := await _stopped(pool, clock, found)) is not None:
-                return refused
+            if may_stop and await _has_stopped(pool, clock, found):
+                await store.leave_out_lines(pool, press.slots, import_id=import_id)
+                may_stop = False
             done = await do_lines(pool, press, clock, programme=programme, card_import=found, slot=slot, limit=chunk)
             progress(done)
+    if after is ImportStatus.APPLIED and await store.load_not_imported(
+        pool, press.slots, import_id=import_id, status=LineStatus.LEFT_OUT
+    ):
+        after = ImportStatus.STOPPED
     # not while another runner still has lines of its own
     await store.finish(pool, press.slots, card_import=found, after=after, at=clock.now())
     return await _again(pool, press.slots, book_id=book_id, import_id=import_id)
 
 
-async def _stopped(pool: Pool, clock: Clock, card_import: CardImport) -> Refusal | None:
+async def _has_stopped(pool: Pool, clock: Clock, card_import: CardImport) -> bool:
     """Whether its programme has stopped, which may be announced while it runs."""
     programme = await get_programme(pool, book_id=card_import.book_id, programme_id=card_import.programme_id)
     assert isinstance(programme, Programme), "programmes are never removed"
-    return check_going_on(programme, clock.now(), field="id")
+    return check_going_on(programme, clock.now(), field="id") is not None
 
 
 async def _again(pool: Pool, slots: tuple[int, ...], *, book_id: int, import_id: UUID) -> CardImport:

@@ -139,7 +139,7 @@ async def finish(
     pool: Pool, slots: Sequence[int], *, card_import: CardImport, after: ImportStatus, at: datetime
 ) -> None:
     """Say that an import is done, if no line is left."""
-    left = LineStatus.WAITING if after is ImportStatus.APPLIED else LineStatus.APPLIED
+    left = LineStatus.APPLIED if after is ImportStatus.REVERSED else LineStatus.WAITING
     async with pool.connection() as connection:
         await connection.execute(
             _QUERIES["finish"],
@@ -156,6 +156,21 @@ async def finish(
 
 
 # --- lines
+
+
+async def leave_out_lines(pool: Pool, slots: Sequence[int], *, import_id: UUID) -> None:
+    """Say of the lines of which nothing is made yet that nothing ever will be; their numbers are forgotten."""
+    for slot in slots:
+        async with pool.connection() as connection:
+            await connection.execute(_QUERIES["leave_out"], {"slot": slot, "import_id": import_id})
+
+
+async def load_not_imported(
+    pool: Pool, slots: Sequence[int], *, import_id: UUID, status: LineStatus
+) -> list[tuple[int, str]]:
+    """Number and last digits of the lines of which nothing was made, for the reason that ``status`` tells."""
+    params = {"slots": list(slots), "import_id": import_id, "status": status.value}
+    return [(line, last4) for line, last4 in await _rows(pool, "not_imported", params)]
 
 
 async def _lock_lines(

@@ -16,6 +16,8 @@ class ImportStatus(StrEnum):
     CHECKED = "checked"
     APPLYING = "applying"
     APPLIED = "applied"
+    STOPPED = "stopped"
+    """Its programme stopped before all of it was applied; what is left never is."""
     REVERSING = "reversing"
     REVERSED = "reversed"
 
@@ -26,6 +28,8 @@ class LineStatus(StrEnum):
     WAITING = "waiting"
     TAKEN = "taken"
     """Its number became another card's after the check; nothing was made of it."""
+    LEFT_OUT = "left_out"
+    """Its programme stopped before; nothing was made of it."""
     APPLIED = "applied"
     USED = "used"
     """The card was used after it was imported, so it was not reversed."""

@@ -1,4 +1,4 @@
--- The schema at revision 0027, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0028, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -1982,7 +1982,7 @@ CREATE TABLE imports_file (
     created_by text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     finished_at timestamp with time zone,
-    CONSTRAINT imports_file_status CHECK ((status = ANY (ARRAY['refused'::text, 'checked'::text, 'applying'::text, 'applied'::text, 'reversing'::text, 'reversed'::text])))
+    CONSTRAINT imports_file_status CHECK ((status = ANY (ARRAY['refused'::text, 'checked'::text, 'applying'::text, 'applied'::text, 'stopped'::text, 'reversing'::text, 'reversed'::text])))
 );
 
 COMMENT ON COLUMN imports_file.problems IS 'Every bad line: its number, the column, its value masked, what is allowed';
@@ -2003,12 +2003,12 @@ CREATE TABLE imports_line (
     transaction_id uuid,
     reversal_id uuid,
     CONSTRAINT imports_line_amounts CHECK (((principal_fen >= 0) AND (bonus_fen >= 0))),
-    CONSTRAINT imports_line_status CHECK ((status = ANY (ARRAY['waiting'::text, 'taken'::text, 'applied'::text, 'used'::text, 'reversed'::text])))
+    CONSTRAINT imports_line_status CHECK ((status = ANY (ARRAY['waiting'::text, 'taken'::text, 'left_out'::text, 'applied'::text, 'used'::text, 'reversed'::text])))
 );
 
 COMMENT ON COLUMN imports_line.number_sealed IS 'Until the card has it; bound to the card id';
 
-COMMENT ON COLUMN imports_line.status IS 'taken: its number became another card''s after the check; used: the card was used, so it was not reversed';
+COMMENT ON COLUMN imports_line.status IS 'taken: its number became another card''s after the check; left_out: its programme stopped before; used: the card was used, so it was not reversed';
 
 CREATE SEQUENCE ledger_account_id
     START WITH 1

@@ -21,8 +21,6 @@ from kaquan.vault import Keyring
 
 SECRET_BYTES = 32
 MAX_OVERLAP = timedelta(days=7)
-SEAL_PREFIX = b"notices endpoint secret "
-"""Before the id in what a sealed secret is bound to, so that it opens as nothing else."""
 
 
 def _check(address: str | None, events: Sequence[str] | None, *, kind: str, allow_private: bool) -> Refusal | None:
@@ -37,12 +35,12 @@ def _check(address: str | None, events: Sequence[str] | None, *, kind: str, allo
 
 def _seal(keyring: Keyring, endpoint_id: UUID) -> tuple[str, bytes]:
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
-    return secret, keyring.seal(secret.encode(), SEAL_PREFIX + endpoint_id.bytes)
+    return secret, keyring.seal(secret.encode(), store.SEAL_PREFIX + endpoint_id.bytes)
 
 
 def open_secret(keyring: Keyring, sealed: bytes, endpoint_id: UUID) -> str:
     """The secret of an endpoint, to sign with."""
-    return keyring.open(sealed, SEAL_PREFIX + endpoint_id.bytes).decode()
+    return keyring.open(sealed, store.SEAL_PREFIX + endpoint_id.bytes).decode()
 
 
 async def create_endpoint(

@@ -20,8 +20,17 @@ from kaquan.notices.types import (
     Notice,
     NoticeSearch,
 )
+from kaquan.vault import SealedColumn, declare_sealed
 
 _SQL = load_queries(__package__)
+
+SEAL_PREFIX = b"notices endpoint secret "
+"""Before the id in what a sealed secret is bound to, so that it opens as nothing else."""
+
+for _column in ("secret_sealed", "old_secret_sealed"):
+    declare_sealed(
+        SealedColumn("notices_endpoint", key=(("id", "uuid"),), column=_column, context="id", prefix=SEAL_PREFIX)
+    )
 
 
 async def _rows(connection: Connection, query: str, params: Params) -> list[tuple[Any, ...]]:

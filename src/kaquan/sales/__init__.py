@@ -6,7 +6,7 @@ touches money outside: what was received is written down as evidence, and what i
 Personal data of a purchase is sealed, shown with a trace, and erased when no rule asks to keep it any more.
 """
 
-from kaquan.sales.buyer_lists import apply_list, check_list, end_list, list_buyer_lists, upload_list
+from kaquan.sales.buyer_lists import apply_list, check_list, end_list, get_buyer_list, list_buyer_lists, upload_list
 from kaquan.sales.check import SaleCheck, check_payment, check_sale
 from kaquan.sales.create import check_lines, create_sale
 from kaquan.sales.deliver import deliver_item, deliver_sale, deliver_sales, load_item
@@ -97,6 +97,7 @@ __all__ = [
     "end_list",
     "erase_purchasers",
     "expire_sales",
+    "get_buyer_list",
     "get_sale",
     "list_buyer_lists",
     "list_sale_cards",

@@ -191,10 +191,9 @@ async def _change(
     before: BuyerListStatus,
     after: BuyerListStatus,
 ) -> BuyerList | Refusal:
-    found = await store.load_lists(pool, book_id=book_id, id_=list_id, limit=1)
-    if not found:
-        return missing("buyer list")
-    (one,) = found
+    one = await get_buyer_list(pool, book_id=book_id, list_id=list_id)
+    if isinstance(one, Refusal):
+        return one
     if one.status is not before:
         return BUYER_LIST_STATUS_FORBIDS.refuse("id", status=one.status.value)
     now = clock.now()
@@ -225,6 +224,12 @@ def _action(clock: Clock, ids: Ids, by: Actor, kind: str, one: BuyerList) -> sto
         clock, ids, book_id=one.book_id, by=by, kind=kind, prefix=Prefix.BUYER_LIST, subject_id=one.id, after=told
     )
     return store.add_action(action)
+
+
+async def get_buyer_list(pool: Pool, *, book_id: int, list_id: UUID) -> BuyerList | Refusal:
+    """The list with this id. Refused: ``not_found``."""
+    found = await store.load_lists(pool, book_id=book_id, id_=list_id, limit=1)
+    return found[0] if found else missing("buyer list")
 
 
 async def list_buyer_lists(

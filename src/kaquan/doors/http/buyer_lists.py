@@ -133,6 +133,17 @@ class BuyerListController(Controller):
         )
         return answer_page(page, show_list)
 
+    @get(
+        "/{id:str}",
+        **operation(Scope.POLICY_READ, path={"id": BuyerListId}, answer=BuyerListView, refusals=[NOT_FOUND]),
+    )
+    async def get_buyer_list(self, request: ApiRequest) -> Response[bytes]:
+        """Get a list: what it is and whether it is in force, not whom it names."""
+        found = await sales.get_buyer_list(
+            app_of(request).pool, book_id=request.user.book_id, list_id=uuid_of(read_path(request, BuyerListId))
+        )
+        return answer(found, show_list)
+
     @post(
         "/{id:str}/apply",
         **operation(

@@ -23,6 +23,7 @@ from kaquan.cards import (
     CardForm,
     CardStatus,
     Clauses,
+    Ending,
     Fees,
     Hand,
     OperatingMode,
@@ -239,7 +240,6 @@ class AcceptedMerchantView(msgspec.Struct, frozen=True):
 
 def show_programme(at: datetime, programme: Programme) -> ProgrammeView:
     """A programme as it is ``at`` a moment."""
-    ending = programme.ending
     return ProgrammeView(
         id=show_id(Prefix.PROGRAMME, programme.id),
         issuer_id=show_id(Prefix.ISSUER, programme.issuer_id),
@@ -270,12 +270,14 @@ def show_programme(at: datetime, programme: Programme) -> ProgrammeView:
         accepted_trades=sorted(programme.accepted_trades),
         created_at=programme.created_at,
         status=programme.status_at(at),
-        ending=None
-        if ending is None
-        else EndingView(
-            show_id(Prefix.PROGRAMME_END, ending.id), ending.announced_at, ending.stops_at, ending.last_day
-        ),
+        ending=show_ending(programme.ending),
     )
+
+
+def show_ending(ending: Ending | None) -> EndingView | None:
+    if ending is None:
+        return None
+    return EndingView(show_id(Prefix.PROGRAMME_END, ending.id), ending.announced_at, ending.stops_at, ending.last_day)
 
 
 def _shower(request: ApiRequest) -> Callable[[Programme], ProgrammeView]:
@@ -665,6 +667,13 @@ class CardView(msgspec.Struct, frozen=True):
     replaced_by_card_id: CardId | None
 
 
+class CardShownView(CardView, frozen=True):
+    """With whether its programme goes on: nothing is loaded from when it stops, nothing is spent when it has ended."""
+
+    programme_status: ProgrammeStatus
+    programme_ending: EndingView | None
+
+
 class CardNumberView(msgspec.Struct, frozen=True):
     id: CardId
     number: CardNumber
@@ -702,6 +711,15 @@ def show_card(card: Card) -> CardView:
         loss_effective_at=card.loss_due_at,
         replaces_card_id=show_id(Prefix.CARD, card.replaces_id) if card.replaces_id else None,
         replaced_by_card_id=show_id(Prefix.CARD, card.replaced_by_id) if card.replaced_by_id else None,
+    )
+
+
+def show_card_whole(at: datetime, programme: Programme, card: Card) -> CardShownView:
+    """A card and its programme as it is ``at`` a moment."""
+    return CardShownView(
+        **msgspec.structs.asdict(show_card(card)),
+        programme_status=programme.status_at(at),
+        programme_ending=show_ending(programme.ending),
     )
 
 
@@ -775,10 +793,10 @@ class CardController(Controller):
 
     @get(
         "/{id:str}",
-        **operation(Scope.CARDS_READ, path={"id": CardId}, answer=CardView, refusals=[NOT_FOUND]),
+        **operation(Scope.CARDS_READ, path={"id": CardId}, answer=CardShownView, refusals=[NOT_FOUND]),
     )
     async def get_card(self, request: ApiRequest) -> Response[bytes]:
-        """Get a card."""
+        """Get a card, with whether its programme goes on."""
         app = app_of(request)
         found = await cards.get_card(
             app.pool,
@@ -786,7 +804,10 @@ class CardController(Controller):
             slots=app.slots,
             card_id=uuid_of(read_path(request, CardId)),
         )
-        return answer(found, show_card)
+        if isinstance(found, Refusal):
+            return problem_response(found)
+        programme = await cards.programme_of(app.pool, found)
+        return answer(found, partial(show_card_whole, app.clock.now(), programme))
 
     @get(
         "/{id:str}/number",

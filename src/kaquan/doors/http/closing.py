@@ -227,7 +227,7 @@ class CloseRequest(QuoteRequest, frozen=True, kw_only=True, forbid_unknown_field
     """The quote again, with its hash, which the holder agreed to, and the payee where something is due.
 
     Where the issuer keeps some of what was paid, an operator needs an approval of the kind ``closing`` for the card,
-    with the other fields as payload.
+    with the other fields but ``payee`` as payload: who is paid is confirmed when the payout is.
     """
 
     quote_hash: Hash
@@ -614,7 +614,8 @@ class ClosingController(Controller):
             request,
             kind=ApprovalKind.CLOSING,
             subject=subject,
-            payload=payload_of(body),
+            # an account has no place in the clear text of a proposal
+            payload={name: value for name, value in payload_of(body).items() if name != "payee"},
             approval_id=asked.approval_id,
         )
 

@@ -1,6 +1,6 @@
 """``/v1/card-enquiries``"""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 import msgspec
@@ -51,16 +51,19 @@ class CardEnquiry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class BalanceView(msgspec.Struct, frozen=True):
-    """``available_fen`` is what can be spent now."""
+    """``available_fen`` is what can be spent now; ``usable_until`` the last day of its programme, where that ends."""
 
     number_masked: str
     currency: str
     available_fen: int
     expires_at: datetime | None
+    usable_until: date | None
 
 
 def show_balance(balance: Balance) -> BalanceView:
-    return BalanceView(balance.number_masked, balance.currency, balance.available_fen, balance.expires_at)
+    return BalanceView(
+        balance.number_masked, balance.currency, balance.available_fen, balance.expires_at, balance.usable_until
+    )
 
 
 class EnquiryController(Controller):

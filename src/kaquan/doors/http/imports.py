@@ -25,6 +25,7 @@ from kaquan.imports.outcomes import (
     IMPORT_ALREADY_REVERSED,
     IMPORT_HAS_BAD_LINES,
     IMPORT_NOT_APPLIED,
+    IMPORT_STOPPED,
 )
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import ALREADY_EXISTS, NOT_FOUND, Refusal
@@ -192,7 +193,7 @@ class ImportController(Controller):
         **operation(Scope.CARDS_READ, path={"id": ImportId}, answer=bytes, refusals=[NOT_FOUND]),
     )
     async def get_error_file(self, request: ApiRequest) -> Response[bytes]:
-        """Get every bad line of an import as a CSV file: line, column, masked value, what is allowed."""
+        """Get every line of an import that became no card, as a CSV file: line, column, masked value, why."""
         app = app_of(request)
         import_id = uuid_of(read_path(request, ImportId))
         found = await imports.get_import(app.pool, book_id=request.user.book_id, slots=app.slots, import_id=import_id)
@@ -200,7 +201,7 @@ class ImportController(Controller):
             return problem_response(found)
         name = f"{show_id(Prefix.IMPORT, import_id)}.errors.csv"
         return Response(
-            imports.error_file(found.problems),
+            imports.error_file(await imports.list_not_imported(app.pool, slots=app.slots, card_import=found)),
             media_type="application/octet-stream",
             headers={"content-disposition": f'attachment; filename="{name}"'},
         )
@@ -226,7 +227,7 @@ class ImportController(Controller):
             Scope.CARDS_IMPORT,
             path={"id": ImportId},
             answer=CardImportView,
-            refusals=[NOT_FOUND, IMPORT_HAS_BAD_LINES, IMPORT_ALREADY_REVERSED],
+            refusals=[NOT_FOUND, IMPORT_HAS_BAD_LINES, IMPORT_STOPPED, IMPORT_ALREADY_REVERSED],
         ),
     )
     async def apply_import(self, request: ApiRequest) -> Response[bytes]:

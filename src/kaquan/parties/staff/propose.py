@@ -11,7 +11,7 @@ import msgspec
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
 from kaquan.kit.ids import Ids, Prefix
-from kaquan.kit.outcomes import Refusal
+from kaquan.kit.outcomes import INVALID_FIELD, Refusal
 from kaquan.parties.outcomes import OPERATOR_REQUIRED, missing
 from kaquan.parties.staff import store
 from kaquan.parties.staff.types import Approval, ApprovalStatus, NewApproval
@@ -21,9 +21,13 @@ from kaquan.parties.trail import Actor, new_action
 async def propose(
     pool: Pool, clock: Clock, ids: Ids, *, book_id: int, new: NewApproval, by: Actor
 ) -> Approval | Refusal:
-    """A proposal of the operator ``by``. Refused: ``operator_required``, ``not_found`` (no such operator here)."""
+    """A proposal of the operator ``by``. Refused: ``operator_required``, ``not_found`` (no such operator here),
+    ``invalid_field`` (payload.payee: a payload is kept in clear, and nobody's account is).
+    """
     if by.operator_id is None:
         return OPERATOR_REQUIRED.refuse()
+    if "payee" in new.payload:
+        return INVALID_FIELD.refuse("payload.payee", allowed="must be left out", allowed_zh="不得填写")
     payload = canonical(new.payload)
     now = clock.now()
     approval = Approval(

@@ -27,6 +27,7 @@ from kaquan.imports import (
     error_file,
     get_import,
     list_imports,
+    list_not_imported,
     read_columns,
     run_import,
     start_import,
@@ -137,7 +138,7 @@ def cards(
                 if isinstance(done, Refusal):
                     raise refused(done)
                 made = done
-            return _report(made)
+            return _report(made, await list_not_imported(pool, slots=slots, card_import=made))
 
         report = asyncio.run(on_pool(conninfo, work))
     if errors is not None and report.problems:
@@ -161,13 +162,13 @@ async def _begun(
     return None
 
 
-def _report(made: CardImport) -> ImportReport:
+def _report(made: CardImport, problems: list[LineProblem]) -> ImportReport:
     return ImportReport(
         line_count=made.line_count,
         bad_line_count=made.bad_line_count,
         principal_fen=made.principal_fen,
         bonus_fen=made.bonus_fen,
-        problems=made.problems,
+        problems=problems,
         import_id=show_id(Prefix.IMPORT, made.id),
         lines={status.value: count for status, count in made.lines.items()},
     )
@@ -185,7 +186,7 @@ def _print(report: ImportReport) -> None:
         results.print(table)
         if len(report.problems) > PROBLEMS_PRINTED:
             results.print(f"{len(report.problems) - PROBLEMS_PRINTED:,} more; see --errors or --json", style="dim")
-    elif report.import_id is not None:
+    if report.lines:
         counts = ", ".join(f"{status} {count:,}" for status, count in sorted(report.lines.items()))
         results.print(f"{report.import_id}: {counts}")
 
