@@ -80,7 +80,8 @@ def test_only_these_addresses_ask_for_no_key(api: Api) -> None:
             operation = operation_of(handler)
             if operation is not None and operation.scope is None:
                 public.add(route.path)
-    log = {"/log/checkpoint", "/log/keys", "/log/tile/{level:str}/{place:path}"}
+    log = {"/log/checkpoint", "/log/keys", "/log/keys/announcements", "/log/tile/{level:str}/{place:path}"}
+    log |= {"/log/sm/checkpoint", "/log/sm/tile/{level:str}/{place:path}"}
     assert public == {"/healthz", "/readyz", "/metrics", "/v1/openapi.json", *log}
 
 

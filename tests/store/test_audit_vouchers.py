@@ -67,7 +67,7 @@ async def test_vouchers_that_were_altered_are_found(town: Town, own_database: st
     ):  # fmt: skip
         assert (by, what) in await found(own_database, by=by, statement=statement)
     stray = "INSERT INTO evidence_leaf (slot, transaction_id, leaf_hash) VALUES (3, gen_random_uuid(), sha256('x'))"
-    assert await found(own_database, by="evidence", statement=stray) == [("evidence", "transaction of the leaf")]
+    assert await found(own_database, by="leaves", statement=stray) == [("leaves", "transaction of the leaf")]
 
 
 async def test_points_that_were_altered_are_found(town: Town, own_database: str) -> None:

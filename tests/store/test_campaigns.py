@@ -91,7 +91,7 @@ async def get(town: Town, campaign: KeptCampaign) -> KeptCampaign:
 async def discount(book: CampaignBook, town: Town, when: str) -> int:
     await book.refresh()
     at = datetime.fromisoformat(when)
-    return price_basket(book.get(town.book_id), basket(100_00, local=at)).discount_fen
+    return price_basket(book.get(town.book_id, town.issuer.id), basket(100_00, local=at)).discount_fen
 
 
 async def test_a_campaign_is_a_draft_until_it_is_published_and_in_force_within_its_time(town: Town) -> None:

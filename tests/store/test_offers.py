@@ -59,7 +59,7 @@ def campaign(town: Town, *offers: Offer, budgets: tuple[Budget, ...] = (), **ter
 def put_in_force(town: Town, *campaigns: Campaign) -> None:
     compiled = compile_campaigns(campaigns)
     for app in town.apps:
-        app.desk._known = app.desk._known._replace(campaigns=lambda _: compiled)
+        app.desk._known = app.desk._known._replace(campaigns=lambda _book, _issuer: compiled)
 
 
 def ten_off(from_fen: int = 100_00, off_fen: int = 10_00, *, name: str = "满减", **how: Any) -> Offer:

@@ -321,7 +321,7 @@ async def test_tiers_rise_at_once_and_fall_late(club: Club) -> None:
     assert await assess() == "金"
     club.clock.move(timedelta(days=16))
     assert await assess() is None, "nothing in the last 30 days"
-    assert (await club.notices(card)).count("points_tier.changed") == 3
+    assert (await club.notices(card)).count("tier.changed") == 3
 
 
 async def test_two_adjust_points(club: Club) -> None:
@@ -447,7 +447,9 @@ async def test_terms_are_versions(club: Club) -> None:
     made = await points.set_terms(club.pool, club.clock, club.ids, **how, terms=twice, effective_from=later)
     assert not isinstance(made, Refusal)
     assert (made.version, made.effective_from) == (2, later)
-    versions = (await points.load_all_terms(club.pool, book_id=club.town.book_id))[club.town.programme.id]
+    versions = (await points.load_all_terms(club.pool, book_ids=[club.town.book_id]))[club.town.book_id][
+        club.town.programme.id
+    ]
     in_force = [points.terms_at(versions, at) for at in (later - timedelta(days=9), club.clock.now(), later)]
     assert [None if one is None else one.version for one in in_force] == [None, 1, 2]
     refused = await points.set_terms(club.pool, club.clock, club.ids, **how, terms=twice)

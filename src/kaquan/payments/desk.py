@@ -97,7 +97,7 @@ class Known(NamedTuple):
     place: Callable[[int, UUID], Place | None]
     points: Callable[[int, UUID], Sequence[TermsVersion]]
     """Every version of the points terms of a book's programme, the newest last."""
-    campaigns: Callable[[int], CompiledCampaigns]
+    campaigns: Callable[[int, UUID], CompiledCampaigns]
     """Those of a book that are in force now or soon, compiled."""
     limits: Callable[[int, UUID, Movement, bool], LimitSet]
     """Of a book's programme, for a movement, for registered cards or the others."""
@@ -155,7 +155,7 @@ class Desk:
         self._points_accounts: dict[tuple[int, UUID], IssuerAccounts] = {}
         self._templates = Templates(pool)
         self._told: set[tuple[UUID, int]] = set()
-        self._firsts: dict[int, tuple[CompiledCampaigns, bool, bool]] = {}
+        self._firsts: dict[UUID, tuple[CompiledCampaigns, bool, bool]] = {}
         self._idle: list[Connection] = []
         self._running: set[tuple[int, UUID]] = set()
         self._stagger_s = 0.0005 * (1 + self._ids.new().int % 7)
@@ -577,21 +577,23 @@ class Desk:
                 for _, request in asked
                 if isinstance(request.command, kind)
                 and request.command.card_id in facts.cards
-                and self._asks_of_first(request.book_id, is_load=kind is Load)
+                and self._asks_of_first(facts.cards[request.command.card_id], is_load=kind is Load)
             ]
             if cards:
                 found.update((kind, id_) for id_ in set(cards) - await read(connection, slot=slot, cards=cards))
         return frozenset(found)
 
-    def _asks_of_first(self, book_id: int, *, is_load: bool) -> bool:
+    def _asks_of_first(self, card: CardFacts, *, is_load: bool) -> bool:
         """Whether an offer asks if it is the first purchase (load) of a card."""
-        campaigns = self._known.campaigns(book_id)
-        if not campaigns:
+        programme = self._known.programme(card.book_id, card.programme_id, card.terms_version)
+        campaigns = EMPTY if programme is None else self._known.campaigns(card.book_id, programme.issuer_id)
+        if programme is None or not campaigns:
             return False
-        known = self._firsts.get(book_id)
+        known = self._firsts.get(programme.issuer_id)
         if known is None or known[0] is not campaigns:
-            asks = any(one.conditions.first_purchase for one in campaigns.offers if not one.is_for_loads)
-            known = self._firsts[book_id] = (campaigns, asks, any(one.is_for_loads for one in campaigns.offers))
+            bought = any(one.conditions.first_purchase for one in campaigns.offers if not one.is_for_loads)
+            loaded = any(one.is_for_loads for one in campaigns.offers)
+            known = self._firsts[programme.issuer_id] = (campaigns, bought, loaded)
         return known[2] if is_load else known[1]
 
     async def _find_accounts(
@@ -674,7 +676,7 @@ class Desk:
                 registered = card.customer_id is not None
                 limits = self._known.limits(request.book_id, programme.id, Movement.SPEND, registered)
                 place_rules = self._known.place_rules(request.book_id, programme.id, registered)
-                campaigns = self._known.campaigns(request.book_id)
+                campaigns = self._known.campaigns(request.book_id, programme.issuer_id)
                 if campaigns or command.lines or command.voucher_ids or command.outside or command.points:
                     holder = Holder(card.id, card.customer_id, bought_before=(Spend, card.id) not in work.new_holders)
                     offers = OfferFacts(campaigns, holder, slot, work.vouchers, exhausted)
@@ -682,7 +684,7 @@ class Desk:
                 terminal_id = payment.payment.terminal_id
                 place = None if terminal_id is None else self._known.place(request.book_id, terminal_id)
                 offers = OfferFacts(
-                    self._known.campaigns(request.book_id),
+                    self._known.campaigns(request.book_id, programme.issuer_id),
                     Holder(card.id, card.customer_id),
                     slot,
                     trade=None if place is None else place.trade,
@@ -693,7 +695,7 @@ class Desk:
                 if command.fee_fen:
                     fees = self._accounts[AccountName(slot, programme.issuer_id, FEES, programme.currency)]
                 limits = self._known.limits(request.book_id, programme.id, Movement.LOAD, card.customer_id is not None)
-                campaigns = self._known.campaigns(request.book_id)
+                campaigns = self._known.campaigns(request.book_id, programme.issuer_id)
                 if campaigns:
                     first = (Load, card.id) in work.new_holders
                     holder = Holder(card.id, card.customer_id)

@@ -34,11 +34,13 @@ class PointsBook:
 
     async def refresh(self) -> None:
         """Read again the terms of every book whose version has moved; one small query when none has."""
-        for book_id, version in (await load_book_versions(self._pool)).items():
-            known = self._books.get(book_id)
-            if known is None or known[0] != version:
-                # The version was read before the rows: they may be newer than it, and are then read again.
-                self._books[book_id] = (version, await points.load_all_terms(self._pool, book_id=book_id))
+        versions = await load_book_versions(self._pool)
+        changed = {id_: version for id_, version in versions.items() if self.version(id_) != version}
+        if not changed:
+            return
+        # The versions were read before the rows: they may be newer than those, and are then read again.
+        found = await points.load_all_terms(self._pool, book_ids=list(changed))
+        self._books.update({book_id: (version, found[book_id]) for book_id, version in changed.items()})
 
     def get(self, book_id: int, programme_id: UUID) -> Sequence[TermsVersion]:
         """Every version of the terms of a programme, the newest last."""

@@ -112,10 +112,10 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
             local=local_time(occurred_at, programme.time_zone), now=facts.now,
         )  # fmt: skip
     guards = guards_of(card, legs)
-    lots: list[NewLot] = []
+    lots: tuple[NewLot, ...] = ()
     for move in (None if tender is None else tender.move, None if earned is None else earned[0]):
         if move is not None:
-            legs, guards, lots = legs + move.legs, guards + move.guards, lots + move.lots
+            legs, guards, lots = legs + move.legs, guards + move.guards, (*lots, *move.lots)
     posting = Posting(
         transaction_id=facts.transaction_id,
         kind=kind.value,

@@ -7,4 +7,4 @@ POINTS_EXPIRING = event(
     "points.expiring", en="{points} points end at {expires_at}.", zh="{points} 积分将于 {expires_at} 到期。"
 )
 POINTS_EXPIRED = event("points.expired", en="{points} points have ended.", zh="{points} 积分已到期。")
-POINTS_TIER_CHANGED = event("points_tier.changed", en="The card is in the tier {tier} now.", zh="会员等级变为 {tier}。")
+POINTS_TIER_CHANGED = event("tier.changed", en="The card is in the tier {tier} now.", zh="会员等级变为 {tier}。")

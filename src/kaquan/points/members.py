@@ -34,7 +34,7 @@ async def find_member(
     card = await get_card(pool, book_id=book_id, slots=slots, card_id=card_id)
     if isinstance(card, Refusal):
         return missing("card", "card_id")
-    versions = await store.load_terms(pool, book_id, card.programme_id)
+    versions = await store.load_terms(pool, [book_id], card.programme_id)
     terms = terms_at(versions, clock.now())
     if terms is None:
         return POINTS_NOT_OFFERED.refuse("card_id")
@@ -95,14 +95,14 @@ class Programmes:
         """The terms of a member's programme at a moment."""
         key = member.book_id, member.programme_id
         if key not in self._terms:
-            self._terms[key] = await store.load_terms(self._pool, *key)
+            self._terms[key] = await store.load_terms(self._pool, [key[0]], key[1])
         return terms_at(self._terms[key], at)
 
     async def version_of(self, member: Member, version: int) -> TermsVersion:
         """One version of the terms of a member's programme."""
         key = member.book_id, member.programme_id
         if key not in self._terms:
-            self._terms[key] = await store.load_terms(self._pool, *key)
+            self._terms[key] = await store.load_terms(self._pool, [key[0]], key[1])
         return self._terms[key][version - 1]
 
     async def zone_of(self, member: Member) -> str:

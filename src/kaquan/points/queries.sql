@@ -9,7 +9,7 @@ UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s;
 
 -- name: terms
 SELECT book_id, programme_id, version, terms, effective_from, created_by, created_at FROM points_terms
-WHERE book_id = %(book_id)s
+WHERE book_id = ANY (%(book_ids)s::int[])
   AND programme_id = %(programme_id)s  -- if programme_id
 ORDER BY programme_id, version;
 

@@ -101,9 +101,9 @@ def add_terms(made: TermsVersion) -> Write:
     return write
 
 
-async def load_terms(pool: Pool, book_id: int, programme_id: UUID | None = None) -> list[TermsVersion]:
-    """Every version of the terms of a book or a programme, the newest of each last."""
-    rows = await _list(pool, "terms", {"book_id": book_id, "programme_id": programme_id})
+async def load_terms(pool: Pool, book_ids: Sequence[int], programme_id: UUID | None = None) -> list[TermsVersion]:
+    """Every version of the terms of these books or of a programme, the newest of each last."""
+    rows = await _list(pool, "terms", {"book_ids": list(book_ids), "programme_id": programme_id})
     return [
         TermsVersion(book, programme, version, msgspec.convert(terms, PointsTerms), *rest)
         for book, programme, version, terms, *rest in rows

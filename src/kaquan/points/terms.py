@@ -44,7 +44,7 @@ async def set_terms(
     if isinstance(await get_programme(pool, book_id=book_id, programme_id=programme_id), Refusal):
         return missing("programme", "programme_id")
     for _ in range(MAX_TRIES):
-        versions = await store.load_terms(pool, book_id, programme_id)
+        versions = await store.load_terms(pool, [book_id], programme_id)
         now = clock.now()
         begins = now if effective_from is None else effective_from
         if begins < now or (versions and begins < versions[-1].effective_from):
@@ -72,12 +72,12 @@ async def set_terms(
 
 async def list_terms(pool: Pool, *, book_id: int, programme_id: UUID) -> list[TermsVersion]:
     """Every version of the terms of a programme, the newest first."""
-    return (await store.load_terms(pool, book_id, programme_id))[::-1]
+    return (await store.load_terms(pool, [book_id], programme_id))[::-1]
 
 
-async def load_all_terms(pool: Pool, *, book_id: int) -> dict[UUID, list[TermsVersion]]:
-    """Every version of every programme of a book, the newest of each last: what a server keeps in memory."""
-    found: dict[UUID, list[TermsVersion]] = {}
-    for one in await store.load_terms(pool, book_id):
-        found.setdefault(one.programme_id, []).append(one)
+async def load_all_terms(pool: Pool, *, book_ids: Sequence[int]) -> dict[int, dict[UUID, list[TermsVersion]]]:
+    """Every version of every programme by book, the newest of each last: what a server keeps in memory."""
+    found: dict[int, dict[UUID, list[TermsVersion]]] = {book_id: {} for book_id in book_ids}
+    for one in await store.load_terms(pool, book_ids):
+        found[one.book_id].setdefault(one.programme_id, []).append(one)
     return found

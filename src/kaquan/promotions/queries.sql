@@ -46,16 +46,20 @@ WHERE book_id = %(book_id)s AND campaign_id = %(id)s
 ORDER BY version DESC LIMIT 200;
 
 -- name: in_force
-SELECT DISTINCT ON (c.id) c.id, v.version, v.terms
+SELECT DISTINCT ON (c.id) c.book_id, c.id, v.version, v.terms
 FROM promotions_campaign c
 JOIN promotions_version v ON v.book_id = c.book_id AND v.campaign_id = c.id AND v.published_at IS NOT NULL
-WHERE c.book_id = %(book_id)s AND c.ended_at IS NULL
+WHERE c.book_id = ANY (%(book_ids)s::int[]) AND c.ended_at IS NULL
 ORDER BY c.id, v.version DESC;
 
 -- name: insert_policy
 WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id)
 INSERT INTO promotions_policy (book_id, version, policy, made_at, made_by, approval_id)
 SELECT id, %(version)s, %(policy)s, %(made_at)s, %(made_by)s, %(approval_id)s FROM book;
+
+-- name: policies
+SELECT DISTINCT ON (book_id) book_id, policy FROM promotions_policy WHERE book_id = ANY (%(book_ids)s::int[])
+ORDER BY book_id, version DESC;
 
 -- name: policy
 SELECT version, policy FROM promotions_policy WHERE book_id = %(book_id)s ORDER BY version DESC LIMIT 1;

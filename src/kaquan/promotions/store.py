@@ -1,5 +1,6 @@
 """The tables ``promotions_*``: the only file of this room that sees a cursor."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -92,11 +93,11 @@ async def load_versions(
     return [_version(row) for row in rows]
 
 
-async def load_in_force(pool: Pool, book_id: int) -> list[Campaign]:
-    """The newest published version of each campaign that was not ended."""
+async def load_in_force(pool: Pool, book_ids: Sequence[int]) -> list[tuple[int, Campaign]]:
+    """The newest published version of each campaign of these books that was not ended, with its book."""
     async with pool.connection() as connection:
-        rows = await (await connection.execute(_QUERIES["in_force"], {"book_id": book_id})).fetchall()
-    return [Campaign(id_, version, read_stored(terms)) for id_, version, terms in rows]
+        rows = await (await connection.execute(_QUERIES["in_force"], {"book_ids": list(book_ids)})).fetchall()
+    return [(book_id, Campaign(id_, version, read_stored(terms))) for book_id, id_, version, terms in rows]
 
 
 async def insert_policy(
@@ -124,6 +125,13 @@ async def insert_policy(
     except psycopg.errors.UniqueViolation:
         return False
     return True
+
+
+async def load_policies(pool: Pool, book_ids: Sequence[int]) -> dict[int, StackingPolicy]:
+    """The stacking policies of those of these books that have one."""
+    async with pool.connection() as connection:
+        rows = await (await connection.execute(_QUERIES["policies"], {"book_ids": list(book_ids)})).fetchall()
+    return {book_id: msgspec.convert(policy, StackingPolicy) for book_id, policy in rows}
 
 
 async def load_policy(pool: Pool, book_id: int) -> tuple[int, StackingPolicy]:

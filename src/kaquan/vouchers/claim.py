@@ -27,16 +27,6 @@ from kaquan.vouchers.types import Eligibility, HeldBy, HolderKind, Person, Templ
 MAX_TRIES = 8
 MAX_AT_ONCE = 100
 
-STATUS_ZH = {
-    VoucherStatus.ISSUED: "未领取",
-    VoucherStatus.HELD: "已领取",
-    VoucherStatus.LOCKED: "使用中",
-    VoucherStatus.REDEEMED: "已核销",
-    VoucherStatus.LOADED: "已充入购物卡",
-    VoucherStatus.EXPIRED: "已过期",
-    VoucherStatus.CANCELLED: "已作废",
-}
-
 
 def holder_of(card: Card) -> HeldBy:
     """Who holds what is given to a card: the person whose it is, else the card."""
@@ -60,7 +50,7 @@ def check_claim(template: Template, voucher: Voucher | None, person: Person, *, 
 
 def unusable(voucher: Voucher, field: str) -> Refusal:
     """That a voucher's status does not allow what was asked."""
-    return VOUCHER_NOT_USABLE.refuse(field, status=voucher.status.value, status_zh=STATUS_ZH[voucher.status])
+    return VOUCHER_NOT_USABLE.refuse(field, status=voucher.status.value)
 
 
 def check_eligibility(asked: Eligibility, person: Person) -> Refusal | None:

@@ -18,7 +18,7 @@ TEMPLATE_ENDED = outcome(
 VOUCHER_NOT_USABLE = outcome(
     "voucher_not_usable", http=409, iso="57",
     en="{field}: the voucher is {status}.",
-    zh="{field}：该券状态为 {status_zh}，不能办理。",
+    zh="{field}：该券状态为 {status}，不能办理。",
 )  # fmt: skip
 VOUCHER_NOT_HELD = outcome(
     "voucher_not_held", http=409, iso="57",

@@ -261,7 +261,7 @@ class CampaignController(Controller):
         return _answer(request, found)
 
     @get("/{id:str}/versions", **operation(Scope.CAMPAIGNS_READ, path={"id": CampaignId}, answer=CampaignVersions))
-    async def list_versions(self, request: ApiRequest) -> Response[bytes]:
+    async def list_campaign_versions(self, request: ApiRequest) -> Response[bytes]:
         """Every version of a campaign, the newest first: what was bought under one keeps it."""
         id_ = uuid_of(read_path(request, CampaignId))
         found = await promotions.list_versions(app_of(request).pool, book_id=request.user.book_id, id_=id_)

@@ -749,7 +749,7 @@ class PointsController(Controller):
         return await answer_once(request, body, near=card_id, work=work)
 
     @get("/liability", **operation(Scope.POINTS_READ, query=PointsLiabilityQuery, answer=PointsLiabilityView))
-    async def report_liability(self, request: ApiRequest) -> Response[bytes]:
+    async def report_points_liability(self, request: ApiRequest) -> Response[bytes]:
         """How many points were outstanding at a moment, and what made them so many."""
         query = read_query(request, PointsLiabilityQuery)
         app = app_of(request)

@@ -472,7 +472,7 @@ class ProgrammeEndController(Controller):
             refusals=[NOT_FOUND],
         ),
     )
-    async def list_refunds(self, request: ApiRequest) -> Response[bytes]:
+    async def list_programme_refunds(self, request: ApiRequest) -> Response[bytes]:
         """List every card of the programme with what it holds, what is due for it today, and how far its refund is."""
         end_id = uuid_of(read_path(request, ProgrammeEndId))
         query = read_query(request, RefundQuery)

@@ -693,7 +693,7 @@ class VoucherBatchController(Controller):
             refusals=[NOT_FOUND, TEMPLATE_ENDED, ALREADY_EXISTS, CODE_SPACE_TOO_SMALL, *APPROVED],
         )
     )
-    async def create_batch(self, request: ApiRequest) -> Response[bytes]:
+    async def create_voucher_batch(self, request: ApiRequest) -> Response[bytes]:
         """Have vouchers made by a job; the batch counts how far it has come."""
         body = await read_bytes(request)
         asked = decode_body(body, NewVoucherBatch)
@@ -777,7 +777,7 @@ class VoucherBatchController(Controller):
         return answer(made, show_batch, status=201)
 
     @get(**operation(Scope.VOUCHERS_READ, query=VoucherBatchQuery, answer=Page[VoucherBatchView]))
-    async def list_batches(self, request: ApiRequest) -> Response[bytes]:
+    async def list_voucher_batches(self, request: ApiRequest) -> Response[bytes]:
         """List batches of vouchers, the newest first."""
         query = read_query(request, VoucherBatchQuery)
         search = Search(
@@ -795,7 +795,7 @@ class VoucherBatchController(Controller):
         "/{id:str}",
         **operation(Scope.VOUCHERS_READ, path={"id": VoucherBatchId}, answer=VoucherBatchView, refusals=[NOT_FOUND]),
     )
-    async def get_batch(self, request: ApiRequest) -> Response[bytes]:
+    async def get_voucher_batch(self, request: ApiRequest) -> Response[bytes]:
         """Get a batch of vouchers, as far as it has come."""
         id_ = uuid_of(read_path(request, VoucherBatchId))
         found = await vouchers.get_batch(app_of(request).pool, book_id=request.user.book_id, batch_id=id_)
@@ -1111,7 +1111,7 @@ class VoucherReportController(Controller):
     tags = ("vouchers",)
 
     @get("/liability", **operation(Scope.VOUCHERS_READ, query=ReportQuery, answer=Page[LiabilityView]))
-    async def report_liability(self, request: ApiRequest) -> Response[bytes]:
+    async def report_voucher_liability(self, request: ApiRequest) -> Response[bytes]:
         """How many vouchers of each template there were in each status at a moment, and their face value."""
         query = read_query(request, ReportQuery)
         app = app_of(request)
@@ -1120,7 +1120,15 @@ class VoucherReportController(Controller):
         )
         return answer_page(Page(rows), show_liability)
 
-    @get("/funding", **operation(Scope.VOUCHERS_READ, query=FundingQuery, answer=Page[FundingView]))
+    @get(
+        "/funding",
+        **operation(
+            Scope.VOUCHERS_READ,
+            query=FundingQuery,
+            answer=Page[FundingView],
+            other_media_types=["application/octet-stream"],
+        ),
+    )
     async def report_funding(self, request: ApiRequest) -> Response[bytes]:
         """What every funder pays for vouchers, by district and template; ``form``: also as a CSV or .xlsx file."""
         query = read_query(request, FundingQuery)
