@@ -482,9 +482,10 @@ class Stories:
 
     async def check(self, line: Line, *, at_most: int | None = None) -> None:
         """Cards of stories that are over still have what they had."""
-        cards = list(self.over)
+        held = dict(self.over)  # other stories end meanwhile, and their cards push the oldest out
+        cards = list(held)
         for card in cards if at_most is None else self.office.chance.sample(cards, min(at_most, len(cards))):
             found_fen = await self.office.available_fen(line, card)
             self.office.report.checks["balances_later"] += 1
-            if found_fen != self.over[card]:
-                raise ViolationError(f"{card} has {found_fen} available, its story ended with {self.over[card]}")
+            if found_fen != held[card]:
+                raise ViolationError(f"{card} has {found_fen} available, its story ended with {held[card]}")
