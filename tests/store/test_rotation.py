@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tests.conftest import make_database
 from tests.town import any_customer
 
-from kaquan import cards, parties, rotation
+from kaquan import cards, notices, parties, rotation
 from kaquan.cards import (
     Card,
     CardFinder,
@@ -34,6 +34,7 @@ from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool, open_pool
 from kaquan.kit.ids import Ids
 from kaquan.kit.outcomes import Refusal
+from kaquan.notices.endpoints import open_secret
 from kaquan.parties import customers
 from kaquan.parties.customers import (
     Customer,
@@ -440,6 +441,11 @@ async def test_pins_gifts_and_kept_requests_stay_good_through_every_rotation(wor
     assert isinstance(registered, Card)
     offered = await cards.offer_gift(world.pool, hand, world.keyring, **about, message="生日快乐", expires_in_s=3_600)
     assert isinstance(offered, OfferedGift), offered
+    endpoint = await notices.create_endpoint(
+        world.pool, world.clock, world.ids, world.keyring, book_id=world.book_id, address="https://example.com/",
+        events=(), allow_private=True,
+    )  # fmt: skip
+    assert not isinstance(endpoint, Refusal), endpoint
 
     for lookup in (False, True):
         if lookup:
@@ -459,6 +465,8 @@ async def test_pins_gifts_and_kept_requests_stay_good_through_every_rotation(wor
         assert await cards.check_chosen_pin(world.pool, hand, fresh, **about, pin=pin) is right
     ((sealed, gift_id),) = await world.rows("SELECT message_sealed, id FROM cards_gift")
     assert fresh.open(bytes(sealed), gift_id.bytes).decode() == "生日快乐"
+    ((sealed, id_),) = await world.rows("SELECT secret_sealed, id FROM notices_endpoint")
+    assert open_secret(fresh, bytes(sealed), id_) == endpoint.secret
 
 
 async def test_the_application_may_write_no_other_column(world: World) -> None:

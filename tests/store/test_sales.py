@@ -14,7 +14,7 @@ from tests.town import KEYRING, HandClock, Town, any_customer, audits_hold
 
 from kaquan import cards, closing, sales
 from kaquan.app import App
-from kaquan.cards import Activation, CardForm, CardStatus, NewBatch, Press
+from kaquan.cards import Activation, CardForm, CardStatus, NewBatch, Pocket, Press
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import RequestKey, forget_answers, hash_key, hash_request
@@ -782,6 +782,28 @@ async def test_a_load_that_is_refused_cancels_its_top_up(town: Town) -> None:
     )
     ended = [one for one in page.data if one.status is SaleStatus.CANCELLED]
     assert [one.end_reason for one in ended] == ["balance_cap_exceeded"] * len(ended)
+
+
+async def test_the_cap_of_the_law_holds_at_the_load(town: Town) -> None:
+    """Under a programme that lets cards hold more: top-ups of one moment are each judged on the same balance."""
+    app = town.apps[0]
+    roomy = await cards.create_programme(
+        app.pool, app.clock, town.ids, book_id=town.book_id,
+        new=cards.NewProgramme(
+            issuer_id=town.issuer.id, code="roomy", name="大额卡", currency="CNY", number_prefix="888802",
+            spend_order=(Pocket.BONUS, Pocket.PRINCIPAL), max_balance_fen=500_000, authorization_ttl_s=3_600,
+            principal_valid_days=None, bonus_valid_days=None, activation=Activation.PAID_SALE,
+        ),
+    )  # fmt: skip
+    assert not isinstance(roomy, Refusal)
+    for each in town.apps:
+        await each.refresh()
+    sale = await delivered(town, NewLine(programme_id=roomy.id, face_fen=1_000, price_fen=1_000, card_count=1))
+    card_id = (await cards_of(town, sale))[0].card_id
+    results = await asyncio.gather(*(top_up(town, card_id, 60_000) for _ in range(3)))
+    assert sum(isinstance(one, Sale) for one in results) == 1
+    assert {one.code for one in results if isinstance(one, Refusal)} <= {"top_up_not_loaded", "card_cap_exceeded"}
+    assert await town.available_fen(card_id) == 61_000
 
 
 # --- the register

@@ -70,10 +70,9 @@ def plan_load(facts: Facts, command: Load) -> Plan | Unopened | Refusal:
     loaded_fen = paid_fen + bonus_fen
     # what has expired and what is set aside is still on the card
     held_fen = sum(pocket.posted_fen for pocket in card.pockets.values()) + loaded_fen
-    if programme.max_balance_fen is not None and held_fen > programme.max_balance_fen:
-        return BALANCE_CAP_EXCEEDED.refuse(
-            "amount_fen", max_balance_fen=programme.max_balance_fen, balance_fen=held_fen
-        )
+    most_fen = min((cap for cap in (programme.max_balance_fen, command.cap_fen) if cap is not None), default=None)
+    if most_fen is not None and held_fen > most_fen:
+        return BALANCE_CAP_EXCEEDED.refuse("amount_fen", max_balance_fen=most_fen, balance_fen=held_fen)
     uses = count_uses(facts, command, amount_fen=paid_fen, occurred_at=occurred_at)
     if isinstance(uses, Refusal):
         return uses
@@ -124,7 +123,7 @@ def plan_load(facts: Facts, command: Load) -> Plan | Unopened | Refusal:
         effective_at=occurred_at,
         legs=legs,
         # the cap is about all pockets: of two loads of different ones at one moment, one is decided again
-        guards=guards_of(card, legs) if programme.max_balance_fen is None else guards_of_all(card),
+        guards=guards_of(card, legs) if most_fen is None else guards_of_all(card),
         lots=lots,
         place_id=place.terminal_id if place is not None else None,
         reference=command.reference,

@@ -123,6 +123,9 @@ class Load(NamedTuple):
     """Paid beside the amount for the service, as was agreed to: it goes to the issuer and never onto the card."""
     invited_by: UUID | None = None
     """The card of whoever invited the holder."""
+    cap_fen: int | None = None
+    """The most that the card may hold after it, by the rules that its purchase was judged by; the cap of the programme
+    holds besides."""
 
 
 Command = Spend | Capture | Void | Refund | Load

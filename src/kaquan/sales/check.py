@@ -131,9 +131,14 @@ def _tender_field(facts: SaleFacts, name: str) -> str:
 # --- what a card may hold
 
 
+def card_cap(rules: RuleBook, facts: SaleFacts, line: LineFacts) -> Fact | None:
+    """The rule on how much a card of this line may hold, if there is one."""
+    return rules.ask(_question(facts, Metric.CARD_BALANCE_CAP, line.scheme, line.card_class))
+
+
 def _check_caps(rules: RuleBook, facts: SaleFacts) -> Iterator[Refusal]:
     for position, line in enumerate(facts.lines):
-        fact = rules.ask(_question(facts, Metric.CARD_BALANCE_CAP, line.scheme, line.card_class))
+        fact = card_cap(rules, facts, line)
         balance_fen = line.balance_fen + line.face_fen
         if fact is not None and balance_fen > fact.number:
             yield _refuse(CARD_CAP_EXCEEDED, _field(facts, position, "face_fen"), fact, balance_fen=balance_fen)

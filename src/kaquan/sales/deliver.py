@@ -166,6 +166,8 @@ async def load_item(desk: Desk, sale: Sale, item: Item) -> _Told:
         reference=show_id(prefix_of(sale), sale.id),
         sale_id=sale.id,
         fee_fen=item.fee_fen,
+        # what else came onto the card since the purchase was judged counts
+        cap_fen=sale.lines[item.line].cap_fen,
     )
     # no client can name such a key: theirs have no spaces
     name = f"{prefix_of(sale)} {sale.id.hex} {item.card_id.hex} {item.tries}"

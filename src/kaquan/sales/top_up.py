@@ -13,7 +13,7 @@ from kaquan.ledger import RequestKey
 from kaquan.parties.trail import Actor
 from kaquan.payments import Desk
 from kaquan.sales import store
-from kaquan.sales.check import check_sale, first_of
+from kaquan.sales.check import card_cap, check_sale, first_of
 from kaquan.sales.create import MAX_PLANS, made_under, new_item, new_sale, post_purchase
 from kaquan.sales.deliver import deliver_sale
 from kaquan.sales.facts import facts_of, load_day, load_issuer, load_people
@@ -107,9 +107,10 @@ async def _write(
         review = await screen(pool, keyring, book_id=book_id, people=people)
         if review is not None:  # a top-up is paid at once: there is no time to look at it
             return review if isinstance(review, Refusal) else SALE_IN_REVIEW.refuse("customer_id")
+        cap = card_cap(rules, facts, line)
         kept = Line(
             programme_id=programme.id, batch_id=None, card_count=1, face_fen=new.face_fen, price_fen=price_fen,
-            fee_fen=new.fee_fen,
+            fee_fen=new.fee_fen, cap_fen=None if cap is None else cap.number,
         )  # fmt: skip
         sale = new_sale(
             SaleKind.TOP_UP, new, issuer, programme, facts, check, people, keyring,

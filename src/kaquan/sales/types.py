@@ -178,6 +178,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     face_fen: int
     price_fen: int
     fee_fen: int = 0
+    cap_fen: int | None = None
+    """Of a top-up: the most that the rules let the card hold, which the load is held to."""
 
 
 class Sale(msgspec.Struct, frozen=True):
