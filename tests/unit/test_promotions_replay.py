@@ -77,7 +77,7 @@ def test_no_budget_is_exceeded_and_each_is_used_as_far_as_it_goes() -> None:
     tally, budgets = replay(month(), drafts(), [], 2)
     first, second = (tally.campaigns[one.id] for one in drafts())
     assert 690_00 <= first.discount_fen <= 700_00
-    (ended,) = [since for (_, subject, period), (since, _) in budgets.ended.items() if not period and subject is None]
+    (ended,) = [since for key, (since, _) in budgets.ended.items() if not key.period and key.subject_id is None]
     assert START < ended < START + timedelta(days=17)
     assert second.baskets <= 2 * len(tally.holders[drafts()[1].id]) <= 80
     assert sum(tally.funders.values()) == tally.drafts_fen == first.discount_fen + second.discount_fen
@@ -90,7 +90,7 @@ def test_a_draft_that_takes_the_place_of_something_better_shows_who_loses() -> N
     running = [campaign(percent("running", off_bp=2_000, stacking=group("", order=2)), number=3)]
     worse = [campaign(off("worse", from_fen=1, off_fen=1_00, stacking=group("", order=1)), number=4)]
     tally, _ = replay(month(), worse, running, 1)
-    assert tally.losers == 0
+    assert tally.change.losers == 0
     assert tally.running_fen < tally.running_alone_fen
     assert tally.drafts_fen == 400 * 1_00
     assert tally.running_alone_fen == sum(one.amount_fen // 5 for one in month())
