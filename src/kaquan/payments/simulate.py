@@ -30,8 +30,8 @@ from kaquan.promotions import (
 from kaquan.promotions.kind import LoadKind
 from kaquan.promotions.replay import Ended
 
-MAX_SIMULATED = 50_000
-"""How many purchases one request may ask for: a few seconds of one processor."""
+MAX_SIMULATED = 20_000
+"""How many purchases one request may ask for: seconds of one processor, with 20 campaigns."""
 
 ASSUMPTIONS = (
     "Every holder buys what was bought; no uplift is assumed.",

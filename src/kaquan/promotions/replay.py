@@ -16,9 +16,9 @@ from uuid import UUID
 
 import msgspec
 
-from kaquan.promotions.compile import EMPTY, CompiledCampaigns
+from kaquan.promotions.compile import EMPTY, CompiledBudget, CompiledCampaigns
 from kaquan.promotions.price import DAY_CAP_ID, price_basket
-from kaquan.promotions.terms import Campaign
+from kaquan.promotions.terms import BudgetScope, Campaign
 from kaquan.promotions.types import Basket, BudgetUse, FunderKind, Pricing
 
 
@@ -33,6 +33,8 @@ class Key(NamedTuple):
     is_alone: bool = False
     """Whether the running campaigns used it without the drafts."""
 
+
+_PERIOD_LENGTHS = {"total": 0, "year": 4, "month": 7, "day": 10}
 
 Ended = dict[Key, tuple[datetime, UUID]]
 """From which basket on a budget is used up."""
@@ -145,6 +147,7 @@ class Replayer:
     def __init__(self, running: CompiledCampaigns, both: CompiledCampaigns, drafts: frozenset[UUID]) -> None:
         self._running, self._both, self._drafts = running, both, drafts
         self._has_running = bool(running)
+        self._budgets = {False: _shared_budgets(both), True: _shared_budgets(running)}
         self._own: dict[Key, tuple[int, int]] = {}
         self._pending: list[tuple[Basket, Pricing, Pricing | None]] = []
         self._pending_own: dict[Key, tuple[int, int]] = {}
@@ -166,7 +169,7 @@ class Replayer:
     def _price(
         self, compiled: CompiledCampaigns, basket: Basket, ended: Ended, shared: list[Shared], *, is_alone: bool
     ) -> Pricing:
-        exhausted = _over(basket, ended, is_alone=is_alone) if ended else frozenset()
+        exhausted = _over(basket, ended, self._budgets[is_alone], is_alone=is_alone) if ended else frozenset()
         while True:
             if DAY_CAP_ID in exhausted:  # of the holder, who gets no discount any more that day
                 compiled = EMPTY
@@ -274,21 +277,29 @@ def _is_own(use: BudgetUse) -> bool:
     return use.subject_id is not None and use.is_of_holder
 
 
-def _over(basket: Basket, ended: Ended, *, is_alone: bool) -> frozenset[UUID]:
-    at = (basket.local, basket.transaction_id)
-    places = {None, basket.store_id, basket.merchant_id}
-    local = basket.local
-    periods = {"", *(period_of(name, local) for name in ("day", "month", "year"))}
-    return frozenset(
-        key.budget_id
-        for key, since in ended.items()
-        if key.is_alone is is_alone and since <= at and key.subject_id in places and key.period in periods
-    )
+def _over(basket: Basket, ended: Ended, budgets: Iterable[CompiledBudget], *, is_alone: bool) -> frozenset[UUID]:
+    """Which of these budgets are used up for a basket, asked one by one: parts of many days and stores may be."""
+    at, local = (basket.local, basket.transaction_id), basket.local
+    subjects = {BudgetScope.ALL: None, BudgetScope.STORE: basket.store_id, BudgetScope.MERCHANT: basket.merchant_id}
+    periods = {name: period_of(name, local) for name in _PERIOD_LENGTHS}
+    over = []
+    for budget in budgets:
+        since = ended.get(Key(budget.id, subjects[budget.scope], periods[budget.period], is_alone))
+        if since is not None and since <= at:
+            over.append(budget.id)
+    return frozenset(over)
+
+
+def _shared_budgets(compiled: CompiledCampaigns) -> tuple[CompiledBudget, ...]:
+    """The budgets that holders share."""
+    of_holders = (BudgetScope.HOLDER, BudgetScope.CARD)
+    found = {budget.id: budget for offer in compiled.offers for budget in offer.budgets}
+    return tuple(budget for budget in found.values() if budget.scope not in of_holders)
 
 
 def period_of(name: str, local: datetime) -> str:
     """Which day, month or year of the issuer's zone; empty for all time."""
-    return {"total": "", "day": f"{local:%Y-%m-%d}", "month": f"{local:%Y-%m}", "year": f"{local:%Y}"}[name]
+    return local.isoformat()[: _PERIOD_LENGTHS[name]]
 
 
 def key_of(use: BudgetUse, local: datetime, *, is_alone: bool) -> Key:

@@ -72,5 +72,6 @@ def replay_book(
         first=days[0],
         last=days[1],
         processes=processes,
+        days_a_chunk=1,
     )
     return report_of(history, tally, ended, drafts, running, whole_time=whole_time)

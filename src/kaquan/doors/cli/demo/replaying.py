@@ -56,21 +56,25 @@ def replay_baskets(
     first: date,
     last: date,
     processes: int,
+    days_a_chunk: int = DAYS_A_CHUNK,
 ) -> tuple[Tally, Ended]:
-    """What baskets of these days come to, shared out among processes; and since when budgets are used up."""
+    """What baskets of these days come to, shared out among processes; and since when budgets are used up.
+
+    A chunk of so many days is priced again for each budget that ends in it.
+    """
     context = get_context("fork")
     pipes: list[Any] = []
     workers = []
     for number in range(processes):
         ours, theirs = context.Pipe()
-        job = (read, list(drafts), list(running), policy, (first, last), (number, processes), theirs)
+        job = (read, list(drafts), list(running), policy, (first, last, days_a_chunk), (number, processes), theirs)
         worker = context.Process(target=_work, args=job, daemon=True)
         worker.start()
         theirs.close()
         pipes.append(ours)
         workers.append(worker)
     try:
-        budgets = _lead(pipes, days=range(first.toordinal(), last.toordinal() + 1, DAYS_A_CHUNK))
+        budgets = _lead(pipes, days=range(first.toordinal(), last.toordinal() + 1, days_a_chunk))
         tally = Tally()
         for pipe in pipes:
             tally.add(_heard(pipe))
@@ -110,20 +114,20 @@ def _work(
     drafts: list[Campaign],
     running: list[Campaign],
     policy: StackingPolicy,
-    days: tuple[date, date],
+    days: tuple[date, date, int],
     share: tuple[int, int],
     pipe: "Connection[Any, Any]",
 ) -> None:
     """One process: its baskets, priced when it is asked to and counted when it is told so."""
     try:
-        first, last = (day.toordinal() for day in days)
+        first, last, days_a_chunk = days[0].toordinal(), days[1].toordinal(), days[2]
         both = compile_campaigns(run_beside(running, drafts), policy)
         replayer = Replayer(compile_campaigns(running, policy), both, frozenset(draft.id for draft in drafts))
         chunks: dict[int, list[Basket]] = {}
         for basket in read(share):
             # what the till had sold before the range and told within it is in the first chunk
             since = min(max(basket.local.toordinal(), first), last) - first
-            chunks.setdefault(first + since // DAYS_A_CHUNK * DAYS_A_CHUNK, []).append(basket)
+            chunks.setdefault(first + since // days_a_chunk * days_a_chunk, []).append(basket)
         while True:
             day, ended = pipe.recv()
             if day is None:
