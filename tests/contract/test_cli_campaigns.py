@@ -1,10 +1,16 @@
 """``kaquan campaigns`` and ``kaquan replay``: files are checked whole, and what is asked wrongly is said."""
 
+import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.contract.command import run as run_command
+from tests.contract.test_cli import environment
+from tests.store.test_offers import buy
+from tests.town import HandClock, Town
 from typer.testing import CliRunner
 
 from kaquan.doors.cli.commands.replay import replay
@@ -57,3 +63,37 @@ def test_a_replay_of_what_is_no_campaign_is_refused(tmp_path: Path) -> None:
         replay()
     with pytest.raises(CommandError, match="control_bp"):
         replay(campaign=[file(tmp_path, control_bp=9_000)])
+    with pytest.raises(CommandError, match="--from"):
+        replay(campaign=[file(tmp_path)], book="shop")
+
+
+async def test_a_book_is_replayed_by_two_processes(database: str, tmp_path: Path) -> None:
+    town = await Town.found(database, clock=HandClock(datetime.now(UTC)))
+    for number in range(4):
+        card = await town.new_card(load_fen=500_00)
+        await buy(town, card, 60_00, 40_00 + number)
+    async with town.apps[0].pool.connection() as connection:
+        query = "SELECT t.name FROM parties_tenant t JOIN parties_book b ON b.tenant_id = t.id WHERE b.id = %s"
+        row = await (await connection.execute(query, (town.book_id,))).fetchone()
+    assert row is not None
+    name = row[0]
+    before = await town.count("ledger_entry")
+    offer = {"name": "满减", "kind": "amount_off", "params": {"tiers": [[10_000, 1_000]]}}
+    budget = {"name": "三次", "metric": "count", "maximum": 3}
+    path = file(tmp_path, offers=[offer], budgets=[budget], control_bp=0)
+    now = datetime.now(UTC)
+    days = [f"--from={now - timedelta(days=1):%Y-%m-%d}", f"--to={now + timedelta(days=1):%Y-%m-%d}"]
+    env = environment(tmp_path, database)
+    words = ["replay", "--book", name, "--campaign", str(path), *days, "--json"]
+    done = await asyncio.to_thread(run_command, *words, env=env)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    (campaign,) = report["campaigns"]
+    assert (report["baskets"], campaign["baskets"], campaign["by_funder"]) == (4, 3, {"issuer": 30_00})
+    assert [end["budget"] for end in report["ended"]] == ["三次"]
+    assert await town.count("ledger_entry") == before
+    unknown = ["replay", "--book", "nobody", "--campaign", str(path), *days]
+    refused = await asyncio.to_thread(run_command, *unknown, env=env)
+    assert refused.returncode != 0
+    assert "nobody" in refused.stderr
+    await town.close()

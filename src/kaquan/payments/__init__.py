@@ -6,6 +6,7 @@ room never reaches a network, never reads a clock in a decision, and writes only
 
 from kaquan.payments.budgets import Used, budget_key
 from kaquan.payments.desk import LANES, Desk, Known
+from kaquan.payments.history import History, check_size, read_baskets
 from kaquan.payments.kept import Kept, KeptPart, PartKind, read_kept, read_part
 from kaquan.payments.limit_book import (
     LimitBook,
@@ -24,11 +25,13 @@ from kaquan.payments.limit_book import (
     list_standings,
 )
 from kaquan.payments.limits import Holder, Hours, Limit, LimitScope, Metric, Movement, Period, Standing
+from kaquan.payments.measure import CampaignEffect, measure_effect
 from kaquan.payments.places import PlaceRule, PlaceRuleKind
 from kaquan.payments.points import PointsBook
 from kaquan.payments.price import check_basket
 from kaquan.payments.quote import Quote, VoucherUse
 from kaquan.payments.read import PaymentSearch, get_payment, get_pricing, list_payments, read_budget
+from kaquan.payments.simulate import MAX_SIMULATED, asks_first, over_whole_time, report_of, simulate
 from kaquan.payments.timeline import TimelineItem, read_timeline
 from kaquan.payments.types import (
     Capture,
@@ -48,9 +51,12 @@ from kaquan.payments.types import (
 
 __all__ = [
     "LANES",
+    "MAX_SIMULATED",
+    "CampaignEffect",
     "Capture",
     "Command",
     "Desk",
+    "History",
     "Holder",
     "Hours",
     "Kept",
@@ -87,8 +93,10 @@ __all__ = [
     "Used",
     "Void",
     "VoucherUse",
+    "asks_first",
     "budget_key",
     "check_basket",
+    "check_size",
     "create_limit",
     "create_place_rule",
     "end_limit",
@@ -101,8 +109,13 @@ __all__ = [
     "list_payments",
     "list_place_rules",
     "list_standings",
+    "measure_effect",
+    "over_whole_time",
+    "read_baskets",
     "read_budget",
     "read_kept",
     "read_part",
     "read_timeline",
+    "report_of",
+    "simulate",
 ]

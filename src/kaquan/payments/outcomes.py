@@ -83,3 +83,8 @@ REQUEST_IN_PROGRESS = outcome(
     en="A request with this Idempotency-Key is being worked on; ask again in a moment.",
     zh="相同幂等键的请求正在处理中，请稍后再试。",
 )  # fmt: skip
+TOO_MANY_PURCHASES = outcome(
+    "too_many_purchases", http=422, iso="12",
+    en="More than {maximum} purchases were recorded in this time: ask for a shorter one.",
+    zh="该时间段内的消费超过 {maximum} 笔，请缩短时间范围。",
+)  # fmt: skip

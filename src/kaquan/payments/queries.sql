@@ -115,12 +115,46 @@ WHERE EXISTS (
   JOIN ledger_entry AS e ON e.debit_account = a.id
   JOIN payments_payment AS p ON p.slot = %(slot)s AND p.id = e.transaction_id
   WHERE a.slot = %(slot)s AND a.owner_id = asked.id AND a.floor_rule = 'credit'
-    AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed')
+    AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed') AND p.id < %(before_id)s
 ) OR EXISTS (
   SELECT FROM payments_payment AS p
   WHERE p.slot = %(slot)s AND p.card_id = asked.id AND p.amount_fen = 0
-    AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed')
+    AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed') AND p.id < %(before_id)s
 );
+
+-- name: count_purchases
+-- How many payments were recorded in a time: no more than are asked for are counted.
+SELECT count(*) FROM (
+  SELECT FROM payments_payment AS p
+  WHERE p.slot = %(slot)s AND p.id >= %(from_id)s AND p.id < %(until_id)s AND p.book_id = %(book_id)s
+    AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed')
+    AND p.created_at >= %(since)s AND p.created_at < %(until)s
+  LIMIT %(limit)s
+) AS counted;
+
+-- name: purchases
+-- Along the primary key. What was given back whole is no purchase.
+SELECT p.id, p.card_id, c.customer_id, c.programme_id, p.merchant_id, p.store_id, p.terminal_id, p.amount_fen,
+       p.occurred_at,
+       (SELECT k.kept FROM payments_pricing AS k WHERE k.slot = p.slot AND k.transaction_id = p.id)
+FROM payments_payment AS p
+JOIN cards_card AS c ON c.slot = p.slot AND c.id = p.card_id
+WHERE p.slot = %(slot)s AND p.id >= %(from_id)s AND p.id < %(until_id)s AND p.book_id = %(book_id)s
+  AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed')
+  AND p.created_at >= %(since)s AND p.created_at < %(until)s
+  AND NOT (p.refunded_fen > 0 AND p.refunded_fen = p.captured_fen)
+ORDER BY p.id LIMIT %(limit)s;
+
+-- name: paid
+-- What cards paid, payment by payment, net of what was given back.
+SELECT p.id, coalesce(c.customer_id, c.id), p.captured_fen - p.refunded_fen, p.created_at
+FROM payments_payment AS p
+JOIN cards_card AS c ON c.slot = p.slot AND c.id = p.card_id
+WHERE p.slot = %(slot)s AND p.id >= %(from_id)s AND p.id < %(until_id)s AND p.book_id = %(book_id)s
+  AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed')
+  AND p.created_at >= %(since)s AND p.created_at < %(until)s
+  AND c.programme_id = ANY (%(programme_ids)s::uuid[])  -- if programme_ids
+ORDER BY p.id LIMIT %(limit)s;
 
 -- name: loaded_before
 SELECT asked.id FROM unnest(%(cards)s::uuid[]) AS asked (id)

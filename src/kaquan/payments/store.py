@@ -20,6 +20,7 @@ from kaquan.kit.db import (
     time_field,
     uuid_field,
 )
+from kaquan.kit.ids import LAST_ID
 from kaquan.ledger import Item, PostStatus, batch_params, list_by_account, list_rows, run_post, slot_of
 from kaquan.payments.kept import Kept, KeptPart, hash_kept, read_kept, read_part
 from kaquan.payments.limits import (
@@ -311,10 +312,67 @@ async def insert_exhausted(connection: Connection, *, book_id: int, budget_id: U
     return (await connection.execute(_SQL["insert_exhausted"], params)).rowcount == 1
 
 
-async def read_bought_before(connection: Connection, *, slot: int, cards: Sequence[UUID]) -> set[UUID]:
-    """Which of these cards were spent from before."""
-    cursor = await connection.execute(_SQL["bought_before"], {"slot": slot, "cards": list(cards)})
+async def read_bought_before(
+    connection: Connection, *, slot: int, cards: Sequence[UUID], before_id: UUID = LAST_ID
+) -> set[UUID]:
+    """Which of these cards were spent from before, by payments with lower ids than ``before_id``."""
+    params = {"slot": slot, "cards": list(cards), "before_id": before_id}
+    cursor = await connection.execute(_SQL["bought_before"], params)
     return {row[0] for row in await cursor.fetchall()}
+
+
+class PurchaseRow(NamedTuple):
+    """A purchase as it was recorded, with its card as it is now."""
+
+    id: UUID
+    card_id: UUID
+    customer_id: UUID | None
+    programme_id: UUID
+    merchant_id: UUID
+    store_id: UUID
+    terminal_id: UUID
+    amount_fen: int
+    occurred_at: datetime
+    kept: Kept | None
+
+
+async def count_purchases(connection: Connection, params: Params, *, slots: Sequence[int], limit: int) -> int:
+    """How many purchases were recorded in a time, refunded ones too; ``limit`` and one more: too many."""
+    count = 0
+    for slot in slots:
+        asked = {**params, "slot": slot, "limit": limit + 1 - count}
+        row = await (await connection.execute(_SQL["count_purchases"], asked)).fetchone()
+        assert row is not None
+        count += row[0]
+        if count > limit:
+            break
+    return count
+
+
+async def load_purchases(
+    connection: Connection, params: Params, *, slots: Sequence[int], limit: int
+) -> list[PurchaseRow]:
+    """Purchases that were recorded in a time, the oldest first, from ``from_id`` on."""
+    rows = await _first_rows(connection, _SQL["purchases"], params, slots, limit)
+    return [PurchaseRow._make((*row[:-1], None if row[-1] is None else read_kept(row[-1]))) for row in rows]
+
+
+async def load_paid(
+    connection: Connection, params: Params, *, slots: Sequence[int], limit: int
+) -> list[tuple[UUID, UUID, int, datetime]]:
+    """What cards paid, the oldest first, from ``from_id`` on: the payment, its holder, how much and when."""
+    rows = await _first_rows(connection, _SQL["paid"], params, slots, limit)
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+async def _first_rows(
+    connection: Connection, query: str, params: Params, slots: Sequence[int], limit: int
+) -> list[tuple[Any, ...]]:
+    """The first of every slot, of which the first are the first of all."""
+    rows: list[tuple[Any, ...]] = []
+    for slot in slots:
+        rows += await list_rows(connection, query, {**params, "slot": slot, "limit": limit})
+    return sorted(rows, key=lambda row: row[0].int)[:limit]
 
 
 async def find_overdue(connection: Connection, *, slot: int, now: datetime, limit: int) -> list[tuple[UUID, int]]:

@@ -19,9 +19,11 @@ from kaquan.promotions.compile import (
     compile_campaign,
     compile_campaigns,
     compile_offer,
+    is_in_control,
 )
+from kaquan.promotions.effect import Bought, Effect, estimate_effect
 from kaquan.promotions.files import read_campaign, read_terms, refuse_file, show_terms
-from kaquan.promotions.find import get_campaign, get_policy, get_version, list_campaigns, list_versions
+from kaquan.promotions.find import get_campaign, get_policy, get_version, list_campaigns, list_in_force, list_versions
 from kaquan.promotions.kind import find_kinds
 from kaquan.promotions.price import DAY_CAP_ID, price_basket, price_load
 from kaquan.promotions.publish import (
@@ -42,7 +44,10 @@ from kaquan.promotions.refund import (
     price_refund,
     price_refund_of,
 )
+from kaquan.promotions.replay import Budgets, Change, Reach, Replayer, Tally, run_beside
+from kaquan.promotions.replay_report import BudgetEnd, CampaignReplay, ReplayReport, make_report
 from kaquan.promotions.terms import (
+    NO_POLICY,
     Base,
     Birthday,
     Budget,
@@ -81,25 +86,32 @@ from kaquan.promotions.types import (
 __all__ = [
     "DAY_CAP_ID",
     "EMPTY",
+    "NO_POLICY",
     "Applied",
     "Base",
     "Basket",
     "Birthday",
+    "Bought",
     "Budget",
+    "BudgetEnd",
     "BudgetMetric",
     "BudgetPeriod",
     "BudgetScope",
     "BudgetUse",
+    "Budgets",
     "Campaign",
     "CampaignBook",
+    "CampaignReplay",
     "CampaignSearch",
     "CampaignStatus",
     "CampaignTerms",
     "CampaignVersion",
+    "Change",
     "CompiledBudget",
     "CompiledCampaigns",
     "CompiledOffer",
     "Conditions",
+    "Effect",
     "Funder",
     "FunderKind",
     "Goods",
@@ -118,11 +130,15 @@ __all__ = [
     "OnReturn",
     "OutsideOffer",
     "Pricing",
+    "Reach",
     "RefundPricing",
+    "ReplayReport",
+    "Replayer",
     "Share",
     "Skipped",
     "Stacking",
     "StackingPolicy",
+    "Tally",
     "VoucherInHand",
     "basket_left",
     "change_campaign",
@@ -135,15 +151,19 @@ __all__ = [
     "compile_offer",
     "create_campaign",
     "end_campaign",
+    "estimate_effect",
     "find_broken_rules",
     "find_kinds",
     "get_campaign",
     "get_policy",
     "get_version",
+    "is_in_control",
     "keep_pricing",
     "kinds",
     "list_campaigns",
+    "list_in_force",
     "list_versions",
+    "make_report",
     "price_basket",
     "price_load",
     "price_refund",
@@ -152,5 +172,6 @@ __all__ = [
     "read_campaign",
     "read_terms",
     "refuse_file",
+    "run_beside",
     "show_terms",
 ]

@@ -148,7 +148,20 @@ class CompiledOffer(msgspec.Struct, frozen=True, eq=False):
 
         Multiply-shift hashing: the high half of the draw times an odd number of the campaign's own.
         """
-        return ((holder_draw * self.control_key & _LOW_64) >> 32) * 10_000 >> 32 < self.control_bp
+        return _is_drawn(holder_draw, self.control_key, self.control_bp)
+
+
+def is_in_control(campaign_id: UUID, control_bp: int, holder_id: UUID) -> bool:
+    """Whether a holder is in the control group of a campaign."""
+    return _is_drawn(draw_of(holder_id), _control_key(campaign_id), control_bp)
+
+
+def _is_drawn(holder_draw: int, control_key: int, control_bp: int) -> bool:
+    return ((holder_draw * control_key & _LOW_64) >> 32) * 10_000 >> 32 < control_bp
+
+
+def _control_key(campaign_id: UUID) -> int:
+    return draw_of(campaign_id, "control") | 1
 
 
 def draw_of(*parts: UUID | str) -> int:
@@ -223,7 +236,7 @@ def compile_offer(
         budget_ids=frozenset(budget.id for budget in budgets),
         most_fen=min(maxima, default=None),
         control_bp=control_bp,
-        control_key=draw_of(campaign_id, "control") | 1,
+        control_key=_control_key(campaign_id),
         starts_at=max(starts_at, wanted.starts_at or starts_at),
         ends_at=min(ends_at, wanted.ends_at or ends_at),
         conditions=wanted,

@@ -7,7 +7,7 @@ from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.kit.paging import Page, cut_page
 from kaquan.promotions import store
 from kaquan.promotions.campaigns import CampaignSearch, CampaignVersion, KeptCampaign
-from kaquan.promotions.terms import StackingPolicy
+from kaquan.promotions.terms import Campaign, StackingPolicy
 
 
 async def get_campaign(pool: Pool, *, book_id: int, id_: UUID) -> KeptCampaign | Refusal:
@@ -34,6 +34,11 @@ async def get_version(pool: Pool, *, book_id: int, id_: UUID, version: int) -> C
     """One version: what a purchase that was made under it was promised. Refused: ``not_found``."""
     found = await store.load_versions(pool, book_id, id_, version)
     return found[0] if found else NOT_FOUND.refuse("version", what="version")
+
+
+async def list_in_force(pool: Pool, *, book_id: int) -> list[Campaign]:
+    """The published version of each campaign that nobody ended, each within its own time."""
+    return await store.load_in_force(pool, book_id)
 
 
 async def get_policy(pool: Pool, *, book_id: int) -> StackingPolicy:

@@ -16,12 +16,26 @@ from uuid import UUID
 
 import msgspec
 
-from kaquan.promotions.compile import CompiledCampaigns
-from kaquan.promotions.price import price_basket
+from kaquan.promotions.compile import EMPTY, CompiledBudget, CompiledCampaigns
+from kaquan.promotions.price import DAY_CAP_ID, price_basket
+from kaquan.promotions.terms import BudgetScope, Campaign
 from kaquan.promotions.types import Basket, BudgetUse, FunderKind, Pricing
 
-Key = tuple[UUID, UUID | None, str]
-"""A budget, whose part of it, and which day, month or year; empty: in all."""
+
+class Key(NamedTuple):
+    """What a use of a budget is counted under."""
+
+    budget_id: UUID
+    subject_id: UUID | None
+    """Whose part of it."""
+    period: str
+    """Which day, month or year; empty: in all."""
+    is_alone: bool = False
+    """Whether the running campaigns used it without the drafts."""
+
+
+_PERIOD_LENGTHS = {"total": 0, "year": 4, "month": 7, "day": 10}
+
 Ended = dict[Key, tuple[datetime, UUID]]
 """From which basket on a budget is used up."""
 
@@ -54,6 +68,32 @@ class Reach(msgspec.Struct):
         self.granted_fen += other.granted_fen
 
 
+class Change(msgspec.Struct):
+    """Baskets that get another discount than without the drafts."""
+
+    winners: int = 0
+    won_fen: int = 0
+    losers: int = 0
+    """Where a draft takes the place of something better, or leaves a budget or a cap less room for it."""
+    lost_fen: int = 0
+
+    def add(self, other: "Change") -> None:
+        """Both together."""
+        self.winners += other.winners
+        self.won_fen += other.won_fen
+        self.losers += other.losers
+        self.lost_fen += other.lost_fen
+
+    def count(self, difference_fen: int) -> None:
+        """One more basket."""
+        if difference_fen > 0:
+            self.winners += 1
+            self.won_fen += difference_fen
+        elif difference_fen < 0:
+            self.losers += 1
+            self.lost_fen -= difference_fen
+
+
 class Tally(msgspec.Struct):
     """What a share of the baskets came to."""
 
@@ -64,11 +104,13 @@ class Tally(msgspec.Struct):
     running_fen: int = 0
     """What they give beside them."""
     drafts_fen: int = 0
-    losers: int = 0
-    """Baskets that get less than without the drafts: where one of them takes the place of something better."""
-    lost_fen: int = 0
     held_back: int = 0
     """Baskets of holders in a control group that would have got something."""
+    change: Change = msgspec.field(default_factory=Change)
+    store_changes: dict[UUID, Change] = {}
+    segment_changes: dict[str, Change] = {}
+    alone: dict[UUID, int] = {}
+    """What each running campaign gives without the drafts."""
     campaigns: dict[UUID, Reach] = {}
     holders: dict[UUID, set[UUID]] = {}
     funders: dict[tuple[UUID, str, str], int] = {}
@@ -78,9 +120,15 @@ class Tally(msgspec.Struct):
 
     def add(self, other: "Tally") -> None:
         """Both together."""
-        for field in ("baskets", "amount_fen", "running_alone_fen", "running_fen", "drafts_fen", "losers", "lost_fen",
-                      "held_back"):  # fmt: skip
+        for field in ("baskets", "amount_fen", "running_alone_fen", "running_fen", "drafts_fen", "held_back"):
             setattr(self, field, getattr(self, field) + getattr(other, field))
+        self.change.add(other.change)
+        for store_id, change in other.store_changes.items():
+            self.store_changes.setdefault(store_id, Change()).add(change)
+        for name, change in other.segment_changes.items():
+            self.segment_changes.setdefault(name, Change()).add(change)
+        for id_, fen in other.alone.items():
+            self.alone[id_] = self.alone.get(id_, 0) + fen
         for id_, holders in other.holders.items():
             self.holders.setdefault(id_, set()).update(holders)
         for funder, fen in other.funders.items():
@@ -99,51 +147,68 @@ class Replayer:
     def __init__(self, running: CompiledCampaigns, both: CompiledCampaigns, drafts: frozenset[UUID]) -> None:
         self._running, self._both, self._drafts = running, both, drafts
         self._has_running = bool(running)
+        self._budgets = {False: _shared_budgets(both), True: _shared_budgets(running)}
         self._own: dict[Key, tuple[int, int]] = {}
-        self._pending: list[tuple[Basket, Pricing, int]] = []
+        self._pending: list[tuple[Basket, Pricing, Pricing | None]] = []
         self._pending_own: dict[Key, tuple[int, int]] = {}
         self.tally = Tally()
 
     def price(self, baskets: Iterable[Basket], ended: Ended) -> list[Shared]:
-        """Price a chunk, oldest first, as if ``ended`` were all that is used up; what it uses of shared budgets."""
+        """Price a chunk, oldest first, as if ``ended`` were all that is used up; what it uses of shared budgets.
+
+        The running campaigns are priced by themselves too, with budgets of their own: what ends without the drafts is
+        no loss by them.
+        """
         self._pending, self._pending_own = [], {}
         shared: list[Shared] = []
         for basket in baskets:
-            alone_fen = price_basket(self._running, basket).discount_fen if self._has_running else 0
-            exhausted = _over(basket, ended) if ended else frozenset()
-            while True:
-                pricing = price_basket(self._both, basket, exhausted=exhausted)
-                over = {use.budget_id for use in pricing.uses if _is_own(use) and self._is_over(use, basket)}
-                if not over:
-                    break
-                exhausted |= over
-            for use in pricing.uses:
-                key = key_of(use, basket.local)
-                if _is_own(use):
-                    fen, count = self._used(key)
-                    self._pending_own[key] = (fen + use.amount_fen, count + 1)
-                else:
-                    at = (basket.local, basket.transaction_id)
-                    shared.append(Shared(at, key, use.amount_fen, use.max_fen, use.max_count))
-            self._pending.append((basket, pricing, alone_fen))
+            alone = self._price(self._running, basket, ended, shared, is_alone=True) if self._has_running else None
+            self._pending.append((basket, self._price(self._both, basket, ended, shared, is_alone=False), alone))
         return shared
+
+    def _price(
+        self, compiled: CompiledCampaigns, basket: Basket, ended: Ended, shared: list[Shared], *, is_alone: bool
+    ) -> Pricing:
+        exhausted = _over(basket, ended, self._budgets[is_alone], is_alone=is_alone) if ended else frozenset()
+        while True:
+            if DAY_CAP_ID in exhausted:  # of the holder, who gets no discount any more that day
+                compiled = EMPTY
+            pricing = price_basket(compiled, basket, exhausted=exhausted)
+            over = {use.budget_id for use in pricing.uses if _is_own(use) and self._is_over(use, basket, is_alone)}
+            if not over:
+                break
+            exhausted |= over
+        for use in pricing.uses:
+            key = key_of(use, basket.local, is_alone=is_alone)
+            if _is_own(use):
+                fen, count = self._used(key)
+                self._pending_own[key] = (fen + use.amount_fen, count + 1)
+            else:
+                at = (basket.local, basket.transaction_id)
+                shared.append(Shared(at, key, use.amount_fen, use.max_fen, use.max_count))
+        return pricing
 
     def _used(self, key: Key) -> tuple[int, int]:
         return self._pending_own.get(key) or self._own.get(key) or (0, 0)
 
-    def _is_over(self, use: BudgetUse, basket: Basket) -> bool:
-        fen, count = self._used(key_of(use, basket.local))
+    def _is_over(self, use: BudgetUse, basket: Basket, is_alone: bool) -> bool:
+        fen, count = self._used(key_of(use, basket.local, is_alone=is_alone))
         return _does_not_fit(fen + use.amount_fen, count + 1, use.max_fen, use.max_count)
 
     def keep(self) -> None:
         """Count the chunk as it was priced last."""
         self._own |= self._pending_own
-        for basket, pricing, alone_fen in self._pending:
-            self._count(basket, pricing, alone_fen)
+        for basket, pricing, alone in self._pending:
+            self._count(basket, pricing, alone)
         self._pending = []
 
-    def _count(self, basket: Basket, pricing: Pricing, alone_fen: int) -> None:
+    def _count(self, basket: Basket, pricing: Pricing, alone: Pricing | None) -> None:
         tally = self.tally
+        alone_fen = 0
+        if alone is not None and alone.applied:
+            alone_fen = alone.discount_fen
+            for one in alone.applied:
+                tally.alone[one.campaign_id] = tally.alone.get(one.campaign_id, 0) + one.discount_fen
         tally.baskets += 1
         tally.amount_fen += pricing.amount_fen
         tally.running_alone_fen += alone_fen
@@ -172,9 +237,11 @@ class Replayer:
                     tally.segments.setdefault((id_, segment), Reach()).add(reach)
         tally.drafts_fen += drafts_fen
         tally.running_fen += pricing.discount_fen - drafts_fen
-        if pricing.discount_fen < alone_fen:
-            tally.losers += 1
-            tally.lost_fen += alone_fen - pricing.discount_fen
+        if difference_fen := pricing.discount_fen - alone_fen:
+            tally.change.count(difference_fen)
+            tally.store_changes.setdefault(basket.store_id, Change()).count(difference_fen)
+            for segment in basket.holder.segments:
+                tally.segment_changes.setdefault(segment, Change()).count(difference_fen)
 
 
 class Budgets:
@@ -186,14 +253,14 @@ class Budgets:
 
     def check(self, shared: Sequence[Shared]) -> bool:
         """Whether a chunk fits. If it does, it is counted; if not, the first budget that ends is in ``ended``."""
-        used = dict(self._used)
+        used: dict[Key, tuple[int, int]] = {}
         for one in sorted(shared, key=lambda use: use.at):
-            fen, count = used.get(one.key, (0, 0))
+            fen, count = used.get(one.key) or self._used.get(one.key, (0, 0))
             if _does_not_fit(fen + one.amount_fen, count + 1, one.max_fen, one.max_count):
                 self.ended[one.key] = one.at
                 return False
             used[one.key] = (fen + one.amount_fen, count + 1)
-        self._used = used
+        self._used |= used
         return True
 
     def used_fen(self, key: Key) -> int:
@@ -210,26 +277,40 @@ def _is_own(use: BudgetUse) -> bool:
     return use.subject_id is not None and use.is_of_holder
 
 
-def _over(basket: Basket, ended: Ended) -> frozenset[UUID]:
-    at = (basket.local, basket.transaction_id)
-    places = {None, basket.store_id, basket.merchant_id}
-    local = basket.local
-    periods = {"", *(period_of(name, local) for name in ("day", "month", "year"))}
-    return frozenset(
-        budget_id
-        for (budget_id, subject_id, period), since in ended.items()
-        if since <= at and subject_id in places and period in periods
-    )
+def _over(basket: Basket, ended: Ended, budgets: Iterable[CompiledBudget], *, is_alone: bool) -> frozenset[UUID]:
+    """Which of these budgets are used up for a basket, asked one by one: parts of many days and stores may be."""
+    at, local = (basket.local, basket.transaction_id), basket.local
+    subjects = {BudgetScope.ALL: None, BudgetScope.STORE: basket.store_id, BudgetScope.MERCHANT: basket.merchant_id}
+    periods = {name: period_of(name, local) for name in _PERIOD_LENGTHS}
+    over = []
+    for budget in budgets:
+        since = ended.get(Key(budget.id, subjects[budget.scope], periods[budget.period], is_alone))
+        if since is not None and since <= at:
+            over.append(budget.id)
+    return frozenset(over)
+
+
+def _shared_budgets(compiled: CompiledCampaigns) -> tuple[CompiledBudget, ...]:
+    """The budgets that holders share."""
+    of_holders = (BudgetScope.HOLDER, BudgetScope.CARD)
+    found = {budget.id: budget for offer in compiled.offers for budget in offer.budgets}
+    return tuple(budget for budget in found.values() if budget.scope not in of_holders)
 
 
 def period_of(name: str, local: datetime) -> str:
     """Which day, month or year of the issuer's zone; empty for all time."""
-    return {"total": "", "day": f"{local:%Y-%m-%d}", "month": f"{local:%Y-%m}", "year": f"{local:%Y}"}[name]
+    return local.isoformat()[: _PERIOD_LENGTHS[name]]
 
 
-def key_of(use: BudgetUse, local: datetime) -> Key:
+def key_of(use: BudgetUse, local: datetime, *, is_alone: bool) -> Key:
     """What a use is counted under."""
-    return use.budget_id, use.subject_id, period_of(use.period, local)
+    return Key(use.budget_id, use.subject_id, period_of(use.period, local), is_alone)
+
+
+def run_beside(running: Iterable[Campaign], drafts: Sequence[Campaign]) -> list[Campaign]:
+    """The drafts with what runs anyway; a draft of a running campaign takes the place of what is in force of it."""
+    own = {draft.id for draft in drafts}
+    return [*(one for one in running if one.id not in own), *drafts]
 
 
 def by_chunks(baskets: Sequence[Basket], days: int = 7) -> list[list[Basket]]:

@@ -10,27 +10,43 @@ from rich import box
 from rich.table import Table
 
 from kaquan.doors.cli.demo.coupons import CouponReport, read_coupons, reconcile
-from kaquan.doors.cli.demo.replaying import ReplayReport, replay_year
+from kaquan.doors.cli.demo.replaying import replay_year
 from kaquan.doors.cli.failures import CommandError
 from kaquan.doors.cli.output import AsJson, print_json, results
+from kaquan.doors.cli.replaying_book import replay_book
+from kaquan.parties import Mode
 from kaquan.promotions import Campaign, read_campaign
+from kaquan.promotions.replay_report import ReplayReport
 
-Day = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day.")]
-LastDay = Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day.")]
+_YEAR = datetime(2017, 1, 1), datetime(2017, 12, 31)  # noqa: DTZ001  (days)
+
+Day = Annotated[
+    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day, of the demo's year without it.")
+]
+LastDay = Annotated[
+    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day, of the demo's year without it.")
+]
 
 
 def replay(
     campaign: Annotated[list[Path] | None, typer.Option(help="A campaign file; may be repeated.")] = None,
     running: Annotated[list[Path] | None, typer.Option(help="A campaign that runs anyway; may be repeated.")] = None,
-    first: Day = datetime(2017, 1, 1),  # noqa: DTZ001  (a day)
-    last: LastDay = datetime(2017, 12, 31),  # noqa: DTZ001  (a day)
+    first: Day = None,
+    last: LastDay = None,
     processes: Annotated[int, typer.Option(min=1, max=64, help="How many processes price.")] = 2,
     coupons: Annotated[
         bool, typer.Option("--coupons", help="The year's own coupons instead, held against what was recorded.")
     ] = False,
+    book: Annotated[
+        str | None, typer.Option(help="The purchases of this tenant's book instead, beside what is in force there.")
+    ] = None,
+    mode: Annotated[Mode, typer.Option(help="live or test: which book of the tenant.")] = Mode.LIVE,
+    whole_time: Annotated[
+        bool, typer.Option("--whole-time/--own-dates", help="With --book: drafts as if in force all that time.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """What campaigns would have cost over the year of the demo, and whom they would have reached. 活动回放"""
+    """What campaigns would have cost over the year of the demo or a book, and whom they would have reached. 活动回放"""
     if coupons:
         _replay_coupons(as_json=as_json)
         return
@@ -38,9 +54,15 @@ def replay(
         raise CommandError("Name a campaign file with --campaign, or --coupons. / 请用 --campaign 指定活动文件。")
     drafts = [_read(file, 1 + number) for number, file in enumerate(campaign)]
     others = [_read(file, 1_000_000 + number) for number, file in enumerate(running or [])]
-    if last < first:
+    if book is not None and (first is None or last is None):
+        raise CommandError("With --book name days, in UTC, with --from and --to. / 请用 --from、--to 指定日期。")
+    days = (first or _YEAR[0]).date(), (last or _YEAR[1]).date()
+    if days[1] < days[0]:
         raise CommandError("--to is before --from. / 结束日期早于开始日期。")
-    report = replay_year(drafts, others, first=first.date(), last=last.date(), processes=processes)
+    if book is None:
+        report = replay_year(drafts, others, first=days[0], last=days[1], processes=processes)
+    else:
+        report = replay_book(book, mode, drafts, others, days=days, processes=processes, whole_time=whole_time)
     if as_json:
         print_json(report)
     else:
@@ -90,12 +112,13 @@ def _print_replay(report: ReplayReport) -> None:
     results.print(
         f"{report.first} – {report.last}: {report.baskets:,} baskets, {_money(report.amount_fen)}. "
         f"Running campaigns give {_money(report.running_fen)} beside the drafts and {_money(report.running_alone_fen)} "
-        f"without them; {report.worse_off_baskets:,} baskets get {_money(report.worse_off_fen)} less than without "
-        f"the drafts; {report.held_back_baskets:,} baskets are of control groups."
+        f"without them; {report.change.losers:,} baskets get {_money(report.change.lost_fen)} less than without "
+        f"the drafts and {report.change.winners:,} get {_money(report.change.won_fen)} more; "
+        f"{report.held_back_baskets:,} baskets are of control groups."
     )
-    results.print(
-        f"{report.assumption} A replay shows cost and reach, never an effect. / 回放只显示成本与覆盖，不代表效果。"
-    )
+    for assumption in report.assumptions:
+        results.print(assumption)
+    results.print("A replay shows cost and reach, never an effect. / 回放只显示成本与覆盖，不代表效果。")
 
 
 def _print_coupons(report: CouponReport) -> None:
