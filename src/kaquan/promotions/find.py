@@ -38,7 +38,7 @@ async def get_version(pool: Pool, *, book_id: int, id_: UUID, version: int) -> C
 
 async def list_in_force(pool: Pool, *, book_id: int) -> list[Campaign]:
     """The published version of each campaign that nobody ended, each within its own time."""
-    return await store.load_in_force(pool, book_id)
+    return [campaign for _, campaign in await store.load_in_force(pool, [book_id])]
 
 
 async def get_policy(pool: Pool, *, book_id: int) -> StackingPolicy:

@@ -19,8 +19,6 @@ from kaquan.sales.register import end_action
 from kaquan.sales.types import BuyerList, BuyerListAction, BuyerListStatus, Review, Sale, SaleKind, SaleStatus
 from kaquan.vault import Keyring
 
-MAX_LISTS = 200
-
 
 class _Hit(NamedTuple):
     field: str
@@ -33,10 +31,8 @@ async def screen(pool: Pool, keyring: Keyring, *, book_id: int, people: People) 
     A document's number on a list is a hit; a name is one where the line or the person has no document to tell namesakes
     apart by. Refused: ``buyer_listed``, ``buyer_list_unreadable``.
     """
-    lists = {
-        one.id: one
-        for one in await store.load_lists(pool, book_id=book_id, status=BuyerListStatus.ACTIVE, limit=MAX_LISTS)
-    }
+    active = await store.load_lists(pool, book_id=book_id, status=BuyerListStatus.ACTIVE)
+    lists = {one.id: one for one in active}
     if not lists:
         return None
     for one in lists.values():

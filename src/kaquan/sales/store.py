@@ -415,8 +415,9 @@ async def load_lists(
     id_: UUID | None = None,
     status: BuyerListStatus | None = None,
     after_id: UUID | None = None,
-    limit: int,
+    limit: int | None = None,
 ) -> list[BuyerList]:
+    """Lists of a book, the newest first; without ``limit`` all of them."""
     params = {"book_id": book_id, "id": id_, "status": status, "after_id": after_id, "limit": limit}
     return [
         BuyerList(book, id_, name, by, day, BuyerListAction(action), BuyerListStatus(is_now), *rest)
