@@ -196,8 +196,11 @@ class SimulationController(Controller):
         )
     )
     async def simulate(self, request: ApiRequest) -> Response[bytes]:
-        """Tell what drafts would have cost over recorded purchases, whom they would have reached, what running
-        campaigns lose to them and when budgets end. Nothing is written. One at a time in each process."""
+        """Tell what drafts would have cost over recorded purchases; nothing is written.
+
+        Beside the cost: whom they would have reached, what running campaigns lose to them, and when budgets end. Each
+        process works on one at a time.
+        """
         body = await read_bytes(request)
         asked = decode_body(body, NewSimulation)
         app, book_id = app_of(request), request.user.book_id
