@@ -149,6 +149,7 @@ class _Run:
     async def _audit(self) -> None:
         """Every audit, the log's too."""
         started = time.monotonic()
+        await asyncio.to_thread(store.wait_until_it_answers, self.ground.conninfo)
         found: AuditReport = await run_audits(self.ground.conninfo)
         self._audit_s, self._audited_at = time.monotonic() - started, time.monotonic()
         self.report.checks["audits"] += len(found.audits)
