@@ -53,7 +53,7 @@ async def read_log(connection: Connection) -> AsyncIterator[Sequence[LogRow]]:
             found = await store.read_rows(connection, _BOUND, begin=begin, limit=ENTRIES_AT_ONCE - 1)
             last = found[0][0] if found else _END
             rows = await store.read_rows(connection, _CHECKPOINTS, begin=begin, last=last)
-            sizes = [row[7] for row in rows]
+            sizes = sorted(row[7] for row in rows)  # width_bucket wants them so, and a heap has no order
             rows += await store.read_rows(connection, _ENTRIES, begin=begin, last=last, sizes=sizes)
             rows += await store.read_rows(connection, _LEAVES, begin=tile, last=last // WIDTH if found else _END)
         while taken < len(above) and above[taken][0] <= last:
