@@ -304,7 +304,7 @@ async def test_tiers_rise_at_once_and_fall_late(club: Club) -> None:
     card = await club.town.new_card()
 
     async def assess() -> str | None:
-        await points.assess_tiers(club.pool, club.clock, club.ids, slots=SLOTS)
+        await points.renew_tiers(club.pool, club.clock, club.ids, slots=SLOTS)
         return (await club.member(card))[0].tier
 
     await club.buy(card, 9_999)

@@ -29,7 +29,7 @@ from kaquan.vouchers import (
 from kaquan.vouchers.claim import check_eligibility
 from kaquan.vouchers.codes import ALPHABET, draw_codes, is_code, room_for, tidy
 from kaquan.vouchers.files import read_assignment, read_codes
-from kaquan.vouchers.issue import plan_grant
+from kaquan.vouchers.issue import make_granted
 from kaquan.vouchers.report import split_by_funder, sum_up
 
 NOW = datetime(2026, 3, 4, 2, 0, tzinfo=UTC)
@@ -175,7 +175,7 @@ def test_who_may_use_a_voucher_where_and_when(changes: dict[str, Any], district:
 @given(st.integers(1, 40), st.integers(0, 10**6), st.integers(0, 6))
 def test_instalments_sum_to_the_grant(count: int, amount_fen: int, instalments: int) -> None:
     due = tuple(NOW + timedelta(days=30 * n) for n in range(min(instalments, count)))
-    made = plan_grant(
+    made = make_granted(
         Granted(template(), CARD, CARD.id, UUID(int=3), count, amount_fen, due),
         ids=SystemIds(),
         slots=(0, 1, 2, 3),

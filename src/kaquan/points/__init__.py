@@ -36,7 +36,7 @@ from kaquan.points.deeds import (
     list_deeds,
     take_benefit,
 )
-from kaquan.points.jobs import assess_tiers, expire_points, follow_replacements, mature_points, remind_of_points
+from kaquan.points.jobs import expire_points, follow_replacements, mature_points, remind_of_points, renew_tiers
 from kaquan.points.members import find_member, get_standing, member_id, standing_of
 from kaquan.points.offers import (
     create_benefit,
@@ -131,7 +131,6 @@ __all__ = [
     "TierRule",
     "adjust_points",
     "assess_tier",
-    "assess_tiers",
     "change_earning",
     "check_benefit",
     "check_terms",
@@ -164,6 +163,7 @@ __all__ = [
     "read_earnings",
     "read_members",
     "remind_of_points",
+    "renew_tiers",
     "report_points",
     "set_terms",
     "spendable",

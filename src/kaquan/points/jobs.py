@@ -85,8 +85,11 @@ async def remind_of_points(pool: Pool, clock: Clock, ids: Ids, *, slots: Sequenc
     programmes = Programmes(pool)
     for slot in slots:
         now = clock.now()
-        for lot in await store.load_ending(pool, slot=slot, now=now, until=now + LONGEST_REMINDER, limit=CHUNK):
-            (member,) = await store.load_members(pool, slot=slot, ids=[lot.member_id])
+        lots = await store.load_ending(pool, slot=slot, now=now, until=now + LONGEST_REMINDER, limit=CHUNK)
+        ids_ = list({lot.member_id for lot in lots})
+        members = {member.id: member for member in await store.load_members(pool, slot=slot, ids=ids_)}
+        for lot in lots:
+            member = members[lot.member_id]
             terms = await programmes.terms_of(member, at=now)
             if terms is None or lot.expires_at - now > timedelta(days=terms.terms.remind_days):
                 continue
@@ -127,7 +130,7 @@ async def _successor_of(pool: Pool, clock: Clock, member: Member, card_id: UUID)
     return found
 
 
-async def assess_tiers(pool: Pool, clock: Clock, ids: Ids, *, slots: Sequence[int]) -> int:
+async def renew_tiers(pool: Pool, clock: Clock, ids: Ids, *, slots: Sequence[int]) -> int:
     """Put members into the tier that they have reached; of how many it changed.
 
     A higher one counts at once; a lower one when the time is over for which the present one stays at the least.

@@ -205,7 +205,7 @@ async def run_batch(
     return batch
 
 
-def plan_grant(granted: Granted, *, ids: Ids, slots: Sequence[int], at: datetime) -> list[NewVoucher]:
+def make_granted(granted: Granted, *, ids: Ids, slots: Sequence[int], at: datetime) -> list[NewVoucher]:
     """The vouchers of a grant: their face values sum to its amount; those of later instalments can be used later."""
     starts = granted.due_at or (granted.template.valid_from,)
     sizes = allocate(granted.voucher_count, [1] * len(starts))
@@ -227,7 +227,7 @@ async def issue_grants(
     given: list[list[UUID]] = []
     for granted in grants:
         template = granted.template
-        made = plan_grant(granted, ids=telling.ids, slots=slots, at=telling.at)
+        made = make_granted(granted, ids=telling.ids, slots=slots, at=telling.at)
         await store.write_vouchers(
             connection, made, Run(template.book_id, template.id, None, granted.transaction_id, telling.at)
         )

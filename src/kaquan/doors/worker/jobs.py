@@ -46,7 +46,7 @@ from kaquan.payments.expire import expire_overdue
 from kaquan.payments.instalments import give_instalments
 from kaquan.payments.redeem import sweep
 from kaquan.payments.reserve import settle_left
-from kaquan.points import assess_tiers, expire_points, follow_replacements, mature_points, remind_of_points
+from kaquan.points import expire_points, follow_replacements, mature_points, remind_of_points, renew_tiers
 from kaquan.sales import deliver_sales, erase_purchasers, expire_sales
 from kaquan.vouchers import Mint, expire_vouchers
 from kaquan.vouchers import run_batch as run_voucher_batch
@@ -232,8 +232,8 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
         return await follow_replacements(app.pool, app.clock, app.ids, slots=app.slots)
 
     @periodic(EVERY_NIGHT)
-    async def assess_point_tiers() -> int:
-        return await assess_tiers(app.pool, app.clock, app.ids, slots=app.slots)
+    async def renew_point_tiers() -> int:
+        return await renew_tiers(app.pool, app.clock, app.ids, slots=app.slots)
 
     @periodic(EVERY_HOUR)
     async def audit() -> int:
