@@ -317,6 +317,8 @@ REDATED = [
     ("UPDATE ledger_transaction SET effective_at = effective_at + interval '1 hour' WHERE id = %(id)s"),
     ("UPDATE ledger_entry SET amount_fen = amount_fen + 1 WHERE transaction_id = %(id)s AND leg = 1"),
     ("UPDATE ledger_transaction SET reference = 'another' WHERE id = %(id)s"),
+    # as JSON every writer escapes it alike: PostgreSQL, which audits the whole, and what wrote the leaf
+    (r"""UPDATE ledger_transaction SET reference = E'订 "1" \\ /\t\x01\x7f\u2028é😀' WHERE id = %(id)s"""),
 ]
 
 

@@ -28,8 +28,10 @@ ROUNDS = ("without", "with", "with", "without")
 """The order of the windows: what a growing database costs falls on both alike."""
 
 RATE = 8_000
-BATCH = 80
-"""Transactions of a commit while leaves are made at a steady rate: a hundred commits a second."""
+BATCH = 160
+"""Transactions of a commit while leaves are made at a steady rate: fifty commits a second."""
+POSTING_LANES = 2
+"""While a batch is at the database the next one is made up; the session takes one after the other."""
 
 WATCH_S = 0.02
 DRAIN_S = 120.0
@@ -148,14 +150,19 @@ async def _post_steadily(
     started = time.perf_counter()
     commits: list[tuple[float, int]] = []
     seen: list[_Seen] = []
-    posting = True
+    posting, sent = True, 0
 
-    async def post(connection: Connection) -> None:
-        nonlocal posting
-        while (due := flow.posted / RATE) < seconds:
+    async def lane(connection: Connection) -> None:
+        nonlocal sent
+        while (due := sent / RATE) < seconds:
+            sent += BATCH
             await asyncio.sleep(max(0.0, started + due - time.perf_counter()))
             await flow.post(connection)
             commits.append((time.perf_counter(), flow.posted))
+
+    async def post(connection: Connection) -> None:
+        nonlocal posting
+        await asyncio.gather(*(lane(connection) for _ in range(POSTING_LANES)))
         posting = False
 
     async def watch() -> None:
