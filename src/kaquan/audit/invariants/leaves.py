@@ -69,7 +69,7 @@ coalesce('"' || encode(CASE WHEN l.salt IS NULL THEN l.commitment ELSE sha256(l.
   '[' || coalesce(to_json(t.reference)::text, 'null') || ',' || coalesce(to_json(t.request_key)::text, 'null') || ']',
   'UTF8')) END, 'hex') || '"', 'null')
 """
-"""Its commitment to what a person could be known by. PostgreSQL writes a JSON string as every other writer here does."""
+"""Its commitment to what a person could be known by. PostgreSQL writes JSON strings as every writer here does."""
 
 ENTRY_RECORDS = f"""
 SELECT n.log_index, n.slot, n.transaction_id, l.leaf_hash, l.salt, l.commitment, t.id, t.reference, t.request_key,
