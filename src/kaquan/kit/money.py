@@ -33,13 +33,10 @@ def allocate(total_fen: int, weights: Sequence[int]) -> list[int]:
         return [0] * len(weights)
     if total_fen == whole:
         return list(weights)
-    parts, below, left = [], [], total_fen
-    for weight in weights:
-        part, fraction = divmod(total_fen * weight, whole)
-        parts.append(part)
-        below.append(-fraction)
-        left -= part
+    parts = [total_fen * weight // whole for weight in weights]
+    left = total_fen - sum(parts)
     if left:
+        below = [-(total_fen * weight % whole) for weight in weights]
         for i in sorted(range(len(parts)), key=below.__getitem__)[:left]:
             parts[i] += 1
     return parts

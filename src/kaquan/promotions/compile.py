@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -287,6 +288,8 @@ def compile_budgets(campaign_id: UUID, terms: CampaignTerms) -> tuple[CompiledBu
 class Entry(NamedTuple):
     """An offer with what is asked of it first: for most offers that is all."""
 
+    bound_fen: int
+    """It is never worth more to the baskets that it is entered for."""
     bit: int
     sight: int
     least_fen: int
@@ -295,17 +298,38 @@ class Entry(NamedTuple):
     offer: CompiledOffer
 
 
-def enter(offer: CompiledOffer) -> Entry:
-    """The entry of an offer."""
-    return Entry(offer.bit, offer.sight, *offer.bounds, offer)
+def enter(offer: CompiledOffer, below_fen: int = MAX_FEN + 1) -> Entry:
+    """The entry of an offer, for baskets of less than so much."""
+    bound_fen = min(offer.bounds.most_fen, below_fen * offer.bounds.most_bp // 10_000)
+    return Entry(bound_fen, offer.bit, offer.sight, *offer.bounds, offer)
+
+
+class Ladder:
+    """The offers of a group that baskets of so much reach, in the order of what they can be worth to them: whoever goes
+    down it may stop where that is less than what was found, and so asks few offers for their effects."""
+
+    __slots__ = ("_froms", "_steps")
+
+    def __init__(self, offers: Sequence[CompiledOffer]) -> None:
+        self._froms = sorted({offer.bounds.least_fen for offer in offers})
+        # what is a share of the price has no bound above the last threshold: some steps more tell them apart
+        self._froms += [self._froms[-1] << doubled for doubled in range(1, 5)]
+        self._steps = []
+        for from_fen, below_fen in zip(self._froms, [*self._froms[1:], MAX_FEN + 1], strict=True):
+            reached = [enter(offer, below_fen) for offer in offers if offer.bounds.least_fen <= from_fen]
+            self._steps.append(sorted(reached, key=_BOUND, reverse=True))
+
+    def at(self, amount_fen: int) -> Sequence[Entry]:
+        """The entries for a basket of so much."""
+        step = bisect_right(self._froms, amount_fen)
+        return self._steps[step - 1] if step else ()
+
+
+_BOUND = attrgetter("bound_fen")
 
 
 class Plan:
-    """The offers that are on at a place and a minute, sorted for choosing.
-
-    The offers of a group are in the order of what they can be worth, so that most of them are known to lose before they
-    are asked for their effects.
-    """
+    """The offers that are on at a place and a minute, sorted for choosing."""
 
     __slots__ = ("alone", "free", "groups", "offers")
 
@@ -313,11 +337,11 @@ class Plan:
         self.offers = tuple(offers)
         self.alone = [(enter(offer),) for offer in offers if offer.alone]
         self.free = [(enter(offer),) for offer in offers if not offer.alone and not offer.group]
-        groups: dict[str, list[Entry]] = {}
-        for offer in sorted(offers, key=lambda offer: (bool(offer.bit), -offer.bounds.most_bp)):
+        groups: dict[str, list[CompiledOffer]] = {}
+        for offer in offers:
             if offer.group and not offer.alone:
-                groups.setdefault(offer.group, []).append(enter(offer))
-        self.groups = list(groups.items())
+                groups.setdefault(offer.group, []).append(offer)
+        self.groups = [(group, Ladder(several)) for group, several in groups.items()]
 
 
 NO_PLAN = Plan(())
@@ -385,11 +409,13 @@ def compile_campaigns(campaigns: Iterable[Campaign], policy: StackingPolicy = NO
 class Calendar:
     """Which offers are on, at a place and a minute."""
 
-    __slots__ = ("_day", "_offers", "_places")
+    __slots__ = ("_day", "_offers", "_places", "_plans")
 
     def __init__(self, offers: Sequence[CompiledOffer]) -> None:
         self._offers = offers
         self._day: date | None = None
+        self._plans: dict[tuple[CompiledOffer, ...], Plan] = {}
+        """By their offers: most places have the same."""
         self._places: dict[tuple[UUID, UUID | None, str | None, str | None], tuple[list[int], list[Plan]]] = {}
 
     def at(self, at: Basket | LoadFacts) -> Plan:
@@ -399,28 +425,30 @@ class Calendar:
         local = at.local
         day = local.date()
         if day != self._day or len(self._places) > MAX_PLACES:
-            self._day, self._places = day, {}
+            self._day, self._places, self._plans = day, {}, {}
         place = (at.programme_id, at.store_id or at.merchant_id, at.trade, at.district)
         turns = self._places.get(place)
         if turns is None:
             here = [offer for offer in self._offers if offer.is_on_day(day) and offer.is_here(at)]
-            turns = self._places[place] = _plan_day(here, day)
+            turns = self._places[place] = self._plan_day(here, day)
         minutes, plans = turns
         return plans[bisect_right(minutes, local.hour * 60 + local.minute) - 1]
 
-
-def _plan_day(offers: Sequence[CompiledOffer], day: date) -> tuple[list[int], list[Plan]]:
-    """From which minutes of the day on which offers are on."""
-    midnight = datetime.combine(day, datetime.min.time())
-    today = [o for o in offers if o.starts_at < midnight + timedelta(days=1) and o.ends_at > midnight]
-    turns = {0}
-    for offer in today:
-        turns |= {at.hour * 60 + at.minute for at in (offer.starts_at, offer.ends_at) if at.date() == day}
-        turns |= {minute % _DAY_MINUTES for part in offer.conditions.hours for minute in part}
-    minutes = sorted(turns)
-    return minutes, [
-        Plan([offer for offer in today if offer.is_on(midnight + timedelta(minutes=minute))]) for minute in minutes
-    ]
+    def _plan_day(self, offers: Sequence[CompiledOffer], day: date) -> tuple[list[int], list[Plan]]:
+        """From which minutes of the day on which offers are on."""
+        midnight = datetime.combine(day, datetime.min.time())
+        today = [o for o in offers if o.starts_at < midnight + timedelta(days=1) and o.ends_at > midnight]
+        turns = {0}
+        for offer in today:
+            turns |= {at.hour * 60 + at.minute for at in (offer.starts_at, offer.ends_at) if at.date() == day}
+            turns |= {minute % _DAY_MINUTES for part in offer.conditions.hours for minute in part}
+        minutes, plans = sorted(turns), []
+        for minute in minutes:
+            on = tuple(offer for offer in today if offer.is_on(midnight + timedelta(minutes=minute)))
+            if (plan := self._plans.get(on)) is None:
+                plan = self._plans[on] = Plan(on)
+            plans.append(plan)
+        return minutes, plans
 
 
 EMPTY = CompiledCampaigns((), NO_POLICY)

@@ -204,8 +204,10 @@ class _Pricer:
     def price(self, plan: Plan, vouchers: Sequence[VoucherInHand]) -> _Result:
         """Choose and apply."""
         best, taken = self._best, self.taken
-        for group, offers in plan.groups:
-            if (not taken or group not in taken) and (found := self._best_of(offers, None, None)) is not None:
+        for group, ladder in plan.groups:
+            if taken and group in taken:
+                continue
+            if (found := self._best_of(ladder.at(self.all_fen), None, None)) is not None:
                 best[group] = found
         free = [one for offer in plan.free if (one := self._best_of(offer, None, None)) is not None]
         alone = [one for offer in plan.alone if (one := self._best_of(offer, None, None)) is not None]
@@ -250,14 +252,27 @@ class _Pricer:
         """The offer that is worth most to the holder, if one is worth more than ``best``."""
         best_fen = 0 if best is None else best.worth_fen
         basket_bits, all_fen, sights, exhausted = self.basket_bits, self.all_fen, self._sights, self.exhausted
-        for bit, sight, least_fen, most_bp, most_fen, offer in entries:
-            if (bit and not bit & basket_bits) or all_fen < least_fen:
+        for bound_fen, bit, sight, least_fen, most_bp, most_fen, offer in entries:
+            if bound_fen < best_fen:
+                break  # and so are all after it
+            if bit:
+                if not bit & basket_bits:
+                    continue
+                amounts = self.amounts if sight & 1 else self.left
+                amount_fen = 0
+                for bits, fen in zip(self._line_bits, amounts, strict=True):
+                    if bits & bit:
+                        amount_fen += fen
+            else:
+                amount_fen = all_fen
+            if amount_fen < least_fen:
                 continue
-            if best_fen and (most_fen < best_fen or all_fen * most_bp < best_fen * 10_000):
-                continue
+            if best is not None:
+                most = min(most_fen, amount_fen * most_bp // 10_000)
+                if most < best_fen or (most == best_fen and best.rank[0] < offer.rank):
+                    continue
             seen = (sights.get(sight) or self._see(offer, sight))[1]
-            amount_fen = seen.amount_fen
-            if amount_fen < least_fen or (best_fen and amount_fen * most_bp < best_fen * 10_000):
+            if seen.amount_fen < least_fen:
                 continue
             if offer.asks_holder and offer.why_not_holder(self.at) is not None:
                 continue
@@ -307,9 +322,12 @@ class _Pricer:
         """The campaigns that would have applied, were it not for their control groups."""
         if not self._held:
             return ()
-        best = {group: candidate.worth_fen for group, candidate in self._best.items()}
-        would = [one for one in self._held if one.offer.alone or one.worth_fen >= best.get(one.offer.group, 0)]
-        return tuple(dict.fromkeys(one.offer.campaign_id for one in would))
+        would = []
+        for held in self._held:
+            best = None if held.offer.alone else self._best.get(held.offer.group)
+            if best is None or (-held.worth_fen, held.rank) < (-best.worth_fen, best.rank):
+                would.append(held.offer.campaign_id)
+        return tuple(dict.fromkeys(would))
 
     # --- applying
 
