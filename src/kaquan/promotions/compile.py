@@ -406,17 +406,27 @@ def compile_campaigns(campaigns: Iterable[Campaign], policy: StackingPolicy = NO
     return CompiledCampaigns([offer for campaign in campaigns for offer in compile_campaign(campaign)], policy)
 
 
+_Place = tuple[UUID, UUID | None, str | None, str | None]
+"""Programme, store (else merchant), trade, district."""
+
+_Turns = tuple[list[int], list[Plan]]
+"""From which minutes of a day on which offers are on."""
+
+
 class Calendar:
     """Which offers are on, at a place and a minute."""
 
-    __slots__ = ("_day", "_offers", "_places", "_plans")
+    __slots__ = ("_day", "_here", "_offers", "_places", "_plans", "_turns")
 
     def __init__(self, offers: Sequence[CompiledOffer]) -> None:
         self._offers = offers
         self._day: date | None = None
+        self._here: dict[_Place, tuple[CompiledOffer, ...]] = {}
+        """By place, whatever the day."""
+        self._places: dict[_Place, _Turns] = {}
+        """By place, on this day. Most places have the same offers, and so the same plans:"""
+        self._turns: dict[tuple[CompiledOffer, ...], _Turns] = {}
         self._plans: dict[tuple[CompiledOffer, ...], Plan] = {}
-        """By their offers: most places have the same."""
-        self._places: dict[tuple[UUID, UUID | None, str | None, str | None], tuple[list[int], list[Plan]]] = {}
 
     def at(self, at: Basket | LoadFacts) -> Plan:
         """Those whose place and time hold; what they ask of goods and holder is not yet asked."""
@@ -424,20 +434,28 @@ class Calendar:
             return NO_PLAN
         local = at.local
         day = local.date()
-        if day != self._day or len(self._places) > MAX_PLACES:
-            self._day, self._places, self._plans = day, {}, {}
+        if len(self._here) > MAX_PLACES:
+            self._here, self._day = {}, None
+        if day != self._day:
+            self._day, self._places, self._turns, self._plans = day, {}, {}, {}
         place = (at.programme_id, at.store_id or at.merchant_id, at.trade, at.district)
         turns = self._places.get(place)
         if turns is None:
-            here = [offer for offer in self._offers if offer.is_on_day(day) and offer.is_here(at)]
-            turns = self._places[place] = self._plan_day(here, day)
+            here = self._here.get(place)
+            if here is None:
+                here = self._here[place] = tuple(offer for offer in self._offers if offer.is_here(at))
+            turns = self._turns.get(here)
+            if turns is None:
+                turns = self._turns[here] = self._plan_day(here, day)
+            self._places[place] = turns
         minutes, plans = turns
         return plans[bisect_right(minutes, local.hour * 60 + local.minute) - 1]
 
-    def _plan_day(self, offers: Sequence[CompiledOffer], day: date) -> tuple[list[int], list[Plan]]:
+    def _plan_day(self, offers: Sequence[CompiledOffer], day: date) -> "_Turns":
         """From which minutes of the day on which offers are on."""
         midnight = datetime.combine(day, datetime.min.time())
-        today = [o for o in offers if o.starts_at < midnight + timedelta(days=1) and o.ends_at > midnight]
+        tomorrow = midnight + timedelta(days=1)
+        today = [one for one in offers if one.starts_at < tomorrow and one.ends_at > midnight and one.is_on_day(day)]
         turns = {0}
         for offer in today:
             turns |= {at.hour * 60 + at.minute for at in (offer.starts_at, offer.ends_at) if at.date() == day}

@@ -11,6 +11,8 @@ ends at the first basket that does not fit, and the chunk is priced again. So th
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -33,6 +35,8 @@ class Key(NamedTuple):
     is_alone: bool = False
     """Whether the running campaigns used it without the drafts."""
 
+
+_CAMPAIGN_AND_FUNDER = attrgetter("campaign_id", "funder")
 
 _PERIOD_LENGTHS = {"total": 0, "year": 4, "month": 7, "day": 10}
 
@@ -148,6 +152,8 @@ class Replayer:
         self._running, self._both, self._drafts = running, both, drafts
         self._has_running = bool(running)
         self._budgets = {False: _shared_budgets(both), True: _shared_budgets(running)}
+        self._ended: dict[bool, list[CompiledBudget]] = {}
+        """Those of them that are used up somewhere."""
         self._own: dict[Key, tuple[int, int]] = {}
         self._pending: list[tuple[Basket, Pricing, Pricing | None]] = []
         self._pending_own: dict[Key, tuple[int, int]] = {}
@@ -161,6 +167,8 @@ class Replayer:
         """
         self._pending, self._pending_own = [], {}
         shared: list[Shared] = []
+        ids = {key.budget_id for key in ended}
+        self._ended = {of: [one for one in budgets if one.id in ids] for of, budgets in self._budgets.items()}
         for basket in baskets:
             alone = self._price(self._running, basket, ended, shared, is_alone=True) if self._has_running else None
             self._pending.append((basket, self._price(self._both, basket, ended, shared, is_alone=False), alone))
@@ -169,7 +177,7 @@ class Replayer:
     def _price(
         self, compiled: CompiledCampaigns, basket: Basket, ended: Ended, shared: list[Shared], *, is_alone: bool
     ) -> Pricing:
-        exhausted = _over(basket, ended, self._budgets[is_alone], is_alone=is_alone) if ended else frozenset()
+        exhausted = _over(basket, ended, self._ended[is_alone], is_alone=is_alone) if ended else frozenset()
         while True:
             if DAY_CAP_ID in exhausted:  # of the holder, who gets no discount any more that day
                 compiled = EMPTY
@@ -223,12 +231,10 @@ class Replayer:
                     drafts_fen += one.discount_fen
             for grant in pricing.grants:
                 given[grant.campaign_id].granted_fen += grant.amount_fen
-            for share in pricing.shares:
-                party = "" if share.funder.party_id is None else share.funder.party_id.hex
-                if share.funder.kind is FunderKind.MERCHANT:
-                    party = basket.merchant_id.hex
-                funder = (share.campaign_id, share.funder.kind.value, party)
-                tally.funders[funder] = tally.funders.get(funder, 0) + share.amount_fen
+            for (campaign_id, paying), shares in groupby(pricing.shares, key=_CAMPAIGN_AND_FUNDER):
+                party_id = basket.merchant_id if paying.kind is FunderKind.MERCHANT else paying.party_id
+                funder = (campaign_id, paying.kind.value, "" if party_id is None else party_id.hex)
+                tally.funders[funder] = tally.funders.get(funder, 0) + sum([share.amount_fen for share in shares])
             for id_, reach in given.items():
                 tally.campaigns.setdefault(id_, Reach()).add(reach)
                 tally.holders.setdefault(id_, set()).add(basket.holder.id)
