@@ -444,8 +444,8 @@ QUICK_STORIES: list[Callable[[Story], Awaitable[None]]] = [
 """What goes on without a worker."""
 
 STORIES = [
-    *QUICK_STORIES, give_away, sell_and_take_back, replace_and_refund, move_to_another, produce_a_batch, take_over_cards,
-    let_expire, end_a_card_twice,
+    *QUICK_STORIES, give_away, sell_and_take_back, replace_and_refund, move_to_another, produce_a_batch,
+    take_over_cards, let_expire, end_a_card_twice,
 ]  # fmt: skip
 
 
