@@ -118,7 +118,7 @@ class Club:
             issuer = await points.open_issuer_accounts(
                 connection, book_id=self.town.book_id, slot=member.slot, issuer_id=member.issuer_id
             )
-            kept = (await points.read_earnings(connection, slot=member.slot, ids=[purchase]))[purchase]
+            (kept,) = (await points.read_earnings(connection, slot=member.slot, ids=[purchase]))[purchase]
             told = points.plan_clawback(version.terms, kept, returned, member, issuer)
             if told.move.legs:
                 await self.post(connection, card_id, self.ids.new_near(card_id), "points_clawback", told.move)

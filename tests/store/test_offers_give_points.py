@@ -1,0 +1,308 @@
+"""Offers that give points, refunds that keep back what spent points are worth, authorizations that points pay."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from tests.store.test_offers import BANK, THREE_WAYS, balances, buy, campaign, lines, put_in_force, ten_off
+from tests.store.test_offers_points import give_points, held
+from tests.town import HandClock, Told, Town, audits_hold
+
+from kaquan import points
+from kaquan.payments import Load, Refund, Spend
+from kaquan.payments.expire import expire_overdue
+from kaquan.payments.instalments import give_instalments
+from kaquan.payments.price import funding_of
+from kaquan.points import ClawbackMode, mature_points
+from kaquan.promotions import Budget, BudgetMetric, Campaign, FunderKind, Offer, OnReturn
+from kaquan.promotions.kinds.invitation import Invitation
+from kaquan.promotions.kinds.points_gift import PointsGift, Tier
+
+
+@pytest.fixture
+async def town(database: str) -> AsyncIterator[Town]:
+    town = await Town.found(database, clock=HandClock())
+    yield town
+    await town.close()
+
+
+def fifty_points(from_fen: int = 100_00, *, name: str = "满送积分", **how: object) -> Offer:
+    params = PointsGift(tiers=(Tier(from_fen, 50),), each_time=True)
+    return Offer(name=name, kind="points_gift", params=params, **how)  # type: ignore[arg-type]
+
+
+async def offered(town: Town, of: Campaign) -> dict[str, int]:
+    """How many points each funder has given."""
+    merchant = town.places[0].merchant_id
+    given = {}
+    for kind, party in {"issuer": town.issuer.id, "merchant": merchant, "party": BANK}.items():
+        found = await town.held(funding_of(of.id, FunderKind(kind), party).id)
+        given[kind] = -found["points_offered"].posted_fen if "points_offered" in found else 0
+    return given
+
+
+async def authorize(town: Town, card_id: UUID, *amounts: int, points: int = 0) -> Told:
+    spend = Spend(card_id, sum(amounts), town.places[0], town._now(), None, True, 3_600, lines=lines(*amounts))
+    return await town.ask(spend._replace(points=points))
+
+
+async def test_an_offer_gives_points_with_the_purchase_that_whoever_funds_it_pays(town: Town, database: str) -> None:
+    await give_points(town, pending_days=7, valid_days=30)
+    spring = campaign(town, fifty_points(funders=THREE_WAYS))
+    put_in_force(town, spring)
+    card = await town.new_card(load_fen=900_00)
+    before = await balances(town)
+    told = await buy(town, card, 120_00, 130_00)
+    assert (told.status, told.body["amount_fen"], told.body["points_earned"]) == (201, 250_00, 250 + 100)
+    assert await held(town, card) == {"points_pending": 350}
+    assert await offered(town, spring) == {"issuer": 50, "merchant": 30, "party": 20}
+    await audits_hold(database)
+
+    # half of the goods at list price: half of what they earned, half of what was given for them
+    part = await town.ask(Refund(told.payment_id, None, town._now(), lines=((1, 120_00), (2, 5_00))))
+    assert part.body["points_earned"] == -(125 + 50)
+    assert sum((await offered(town, spring)).values()) == 50
+    await audits_hold(database)
+    await town.refund(told.payment_id)
+    assert await balances(town) == before
+    await audits_hold(database)
+
+    again = await buy(town, card, 100_00)
+    assert again.body["points_earned"] == 150
+    app = town.apps[0]
+    town.apps[0].clock.move(timedelta(days=9))  # type: ignore[attr-defined]
+    assert await mature_points(app.pool, app.clock, town.ids, slots=app.slots) == 2
+    assert await held(town, card) == {"points": 150}
+    await audits_hold(database)
+
+
+async def test_what_an_offer_lets_the_holder_keep_stays(town: Town, database: str) -> None:
+    await give_points(town)
+    put_in_force(town, campaign(town, fifty_points(on_return=OnReturn.KEEP)))
+    card = await town.new_card(load_fen=900_00)
+    told = await buy(town, card, 100_00)
+    assert await held(town, card) == {"points": 150}
+    back = await town.refund(told.payment_id)
+    assert back.body["points_earned"] == -100
+    assert await held(town, card) == {"points": 50}
+    await audits_hold(database)
+
+
+async def test_below_the_threshold_the_points_of_an_offer_go(town: Town, database: str) -> None:
+    await give_points(town)
+    put_in_force(town, campaign(town, fifty_points(on_return=OnReturn.THRESHOLD)))
+    card = await town.new_card(load_fen=900_00)
+    told = await buy(town, card, 60_00, 40_00)
+    assert await held(town, card) == {"points": 150}
+    await town.ask(Refund(told.payment_id, None, town._now(), lines=((2, 1_00),)))
+    assert await held(town, card) == {"points": 99}
+    await audits_hold(database)
+
+
+async def test_without_terms_of_points_an_offer_of_points_is_left_out(town: Town, database: str) -> None:
+    put_in_force(town, campaign(town, fifty_points(), ten_off(name="减", off_fen=1_00)))
+    card = await town.new_card(load_fen=900_00)
+    told = await buy(town, card, 100_00)
+    assert (told.body["amount_fen"], told.body.get("points_earned")) == (99_00, None)
+    assert told.body["pricing"]["grants"] == []
+    spend = Spend(card, 100_00, town.places[0], town._now(), lines=lines(100_00))
+    quote = await town.apps[0].desk.quote(town.book_id, spend, held=())
+    assert [one.why for one in quote.skipped] == ["offer_without_points"]  # type: ignore[union-attr]
+    await audits_hold(database)
+
+
+async def test_a_budget_of_points_ends_at_exactly_its_points(town: Town, database: str) -> None:
+    await give_points(town)
+    budget = Budget(name="积分", metric=BudgetMetric.POINTS, maximum=120)
+    put_in_force(town, campaign(town, fifty_points(), budgets=(budget,)))
+    cards = [await town.new_card(load_fen=900_00) for _ in range(6)]
+    told = await asyncio.gather(*(buy(town, card, 100_00) for card in cards))
+    assert sorted(one.body["points_earned"] for one in told) == [100] * 4 + [150] * 2
+    assert await town.count("payments_exhausted") == 1
+    # more at once than the budget ever has
+    assert (await buy(town, cards[0], 300_00)).body["points_earned"] == 300
+    with_offer = next(one for one in told if one.body["points_earned"] == 150)
+    await town.refund(with_offer.payment_id)
+    await asyncio.sleep(1.1)
+    assert (await buy(town, cards[1], 100_00)).body["points_earned"] == 150
+    await audits_hold(database)
+
+
+async def test_an_invitation_gives_points_to_both(database: str) -> None:
+    town = await Town.found(database, clock=HandClock(), slots=(0, 7))
+    await give_points(town, pending_days=1)
+    gives = Invitation(from_fen=100_00, inviter_points=200, invited_points=100)
+    spring = campaign(town, Offer(name="邀请", kind="invitation", params=gives, funders=THREE_WAYS))
+    put_in_force(town, spring)
+    friend = await town.new_card()
+    for _ in range(12):
+        card = await town.new_card()
+        if town.slot_of(card) != town.slot_of(friend):
+            break
+    told = await town.ask(Load(card, 100_00, 0, town._now(), invited_by=friend))
+    assert (told.status, told.body["points_earned"]) == (201, 100)
+    assert (await held(town, card), await held(town, friend)) == ({"points_pending": 100}, {})
+    app = town.apps[0]
+    for _ in range(2):
+        await give_instalments(app.pool, app.clock, town.ids, app.programmes.get, slots=app.slots)
+    assert await held(town, friend) == {"points_pending": 200}
+    # a load is made at no merchant: its share is the issuer's
+    assert await offered(town, spring) == {"issuer": 240, "merchant": 0, "party": 60}
+    await audits_hold(database)
+    app.clock.move(timedelta(days=3))  # type: ignore[attr-defined]
+    assert await mature_points(app.pool, app.clock, town.ids, slots=app.slots) == 2
+    assert (await held(town, card), await held(town, friend)) == ({"points": 100}, {"points": 200})
+    await audits_hold(database)
+    await town.close()
+
+
+@pytest.mark.parametrize("mode", list(ClawbackMode))
+async def test_points_that_were_spent_are_owed_let_go_or_kept_back(
+    town: Town, database: str, mode: ClawbackMode
+) -> None:
+    """A purchase earns 200 points, which pay 20.00 of another; then both come back."""
+    await give_points(town, clawback=mode)
+    card = await town.new_card(load_fen=900_00)
+    first = await town.purchase(card, 200_00)
+    spent = await buy(town, card, 20_00, points=200)
+    assert (spent.body["amount_fen"], await held(town, card)) == (0, {})
+    part = await town.refund(first.payment_id, 50_00)
+    worth = 5_00 if mode is ClawbackMode.REFUND else 0
+    assert (part.body["amount_fen"], part.body.get("withheld_fen", 0)) == (50_00, worth)
+    assert part.body["pockets"] == [{"pocket": "principal", "amount_fen": 50_00 - worth}]
+    await audits_hold(database)
+    rest = await town.refund(first.payment_id)
+    assert (rest.body["amount_fen"], rest.body.get("withheld_fen", 0)) == (150_00, worth * 3)
+    assert (await town.refund(first.payment_id)).code == "refund_exceeds_payment"
+    assert await town.available_fen(card) == 900_00 - worth * 4 == rest.body["balance_fen"]
+    expected = {"points_debt": 200} if mode is ClawbackMode.DEBT else {}
+    assert await held(town, card) == expected
+    await audits_hold(database)
+    # what points paid comes back: the points were bought with what was kept back, were let go, or are owed
+    await town.refund(spent.payment_id)
+    now = await balances(town)
+    if mode is ClawbackMode.DEBT:
+        assert await held(town, card) == {"points": 200, "points_debt": 200}
+    else:
+        assert await held(town, card) == {"points": 200}
+    moved = {name: one[0] for name, one in now.items() if name[1] in ("card_principal", "points_expense")}
+    if mode is ClawbackMode.REFUND:
+        assert moved == {(card.hex, "card_principal"): 880_00, (town.issuer.id.hex, "points_expense"): 20_00}
+    else:
+        assert moved == {(card.hex, "card_principal"): 900_00}
+    await audits_hold(database)
+
+
+async def test_a_refund_keeps_back_no_more_than_it_brings(town: Town, database: str) -> None:
+    await give_points(town, clawback=ClawbackMode.REFUND)
+    put_in_force(town, campaign(town, Offer(
+        name="多送", kind="points_gift", params=PointsGift(tiers=(Tier(1_00, 900),)))))  # fmt: skip
+    card = await town.new_card(load_fen=900_00)
+    told = await buy(town, card, 10_00)
+    assert told.body["points_earned"] == 910
+    put_in_force(town)
+    await buy(town, card, 91_00, points=910)
+    back = await town.refund(told.payment_id)
+    assert (back.body["amount_fen"], back.body["withheld_fen"], back.body["pockets"]) == (10_00, 10_00, [])
+    assert await held(town, card) == {}
+    await audits_hold(database)
+
+
+async def test_an_authorization_holds_points_and_captures_what_it_takes(town: Town, database: str) -> None:
+    await give_points(town, pending_days=7)
+    spring = campaign(town, fifty_points(funders=THREE_WAYS))
+    put_in_force(town, spring)
+    card = await town.new_card(load_fen=900_00)
+    await town.purchase(card, 203_00)
+    app = town.apps[0]
+    app.clock.move(timedelta(days=9))  # type: ignore[attr-defined]
+    await mature_points(app.pool, app.clock, town.ids, slots=app.slots)
+    assert await held(town, card) == {"points": 303}
+    before = await balances(town)
+
+    opened = await authorize(town, card, 60_00, 40_00, points=200)
+    assert (opened.status, opened.body.get("points_earned")) == (201, None)
+    assert (await town.held(points.member_id(card)))["points"].reserved_fen == 200
+    assert (await buy(town, card, 60_00, points=200)).code == "points_too_few"
+    await audits_hold(database)
+    await town.void(opened.payment_id)
+    assert await balances(town) == before
+    await audits_hold(database)
+
+    opened = await authorize(town, card, 60_00, 40_00, points=200)
+    first = await town.capture(opened.payment_id, 30_00, final=False)
+    assert (first.status, first.body["points_earned"]) == (200, 30 + 18)
+    await audits_hold(database)
+    back = await town.refund(opened.payment_id, 10_00)
+    assert (back.status, back.body["pricing"]["points"]) == (201, 25)
+    await audits_hold(database)
+    second = await town.capture(opened.payment_id, 20_00)
+    assert (second.status, second.body["status"]) == (200, "completed")
+    kept = await town.held(points.member_id(card))
+    assert kept["points"].reserved_fen == 0
+    await audits_hold(database)
+    await town.refund(opened.payment_id)
+    assert await balances(town) == before
+    assert await offered(town, spring) == {"issuer": 50, "merchant": 30, "party": 20}
+    await audits_hold(database)
+
+
+async def test_an_authorization_without_a_basket_earns_at_its_captures(town: Town, database: str) -> None:
+    await give_points(town)
+    card = await town.new_card(load_fen=300_00, bonus_fen=10_00)
+    before = await balances(town)
+    opened = await town.authorize(card, 50_00)
+    assert await held(town, card) == {}
+    first = await town.capture(opened.payment_id, 25_50, final=False)
+    assert first.body["points_earned"] == 15  # the bonus pocket pays first and earns nothing
+    await town.capture(opened.payment_id)
+    assert await held(town, card) == {"points": 15 + 24}
+    await town.refund(opened.payment_id, 25_00)
+    await audits_hold(database)
+    await town.refund(opened.payment_id)
+    assert await held(town, card) == {}
+    assert await balances(town) == before
+    await audits_hold(database)
+
+
+async def test_points_alone_pay_an_authorization_that_expires(town: Town, database: str) -> None:
+    await give_points(town)
+    card = await town.new_card(load_fen=300_00)
+    await town.purchase(card, 200_00)
+    before = await balances(town)
+    opened = await authorize(town, card, 20_00, points=200)
+    assert (opened.status, opened.body["amount_fen"]) == (201, 0)
+    app = town.apps[0]
+    app.clock.move(timedelta(hours=2))  # type: ignore[attr-defined]
+    assert await expire_overdue(app.desk, app.pool, app.slots, app.clock.now()) == 1
+    assert await balances(town) == before
+
+    opened = await authorize(town, card, 20_00, points=200)
+    taken = await town.capture(opened.payment_id)
+    assert (taken.status, await held(town, card)) == (200, {})
+    back = await town.refund(opened.payment_id)
+    assert (back.status, back.body["pricing"]["points"]) == (201, 200)
+    assert await balances(town) == before
+    await audits_hold(database)
+
+
+async def test_points_are_spent_once_by_many_at_once(database: str) -> None:
+    town = await Town.found(database, clock=HandClock(), processes=2)
+    await give_points(town)
+    card = await town.new_card(load_fen=900_00)
+    await town.purchase(card, 200_00)
+    for app in town.apps:
+        await app.refresh()
+    spend = Spend(card, 50_00, town.places[0], town._now(), lines=lines(50_00), points=200)
+    told = await asyncio.gather(
+        *(
+            town.ask(spend._replace(authorize=n % 3 == 0, expires_in_s=60 if n % 3 == 0 else None), process=n % 2)
+            for n in range(8)
+        )
+    )
+    assert sorted(one.status for one in told) == [201] + [409] * 7
+    assert {one.code for one in told if one.status != 201} == {"points_too_few"}
+    await audits_hold(database)
+    await town.close()
