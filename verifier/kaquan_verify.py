@@ -21,7 +21,7 @@ import json
 import re
 import sys
 from collections import namedtuple
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -254,7 +254,7 @@ def describe(found: dict) -> list:
     lines.append(f"transaction txn_{id_}: {kind}" + (f", of txn_{related}" if related else ""))
     lines += [f"at the terminal term_{place}"] if place else []
     moments = [
-        datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us) for us in (effective_us, recorded_us)
+        datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=us) for us in (effective_us, recorded_us)
     ]
     lines.append(f"occurred {moments[0].isoformat()}, recorded {moments[1].isoformat()}")
     for leg, effect, debit, _, credit, _, amount_fen in entries:

@@ -5,20 +5,27 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
 
+import psycopg
 import pytest
+from msgspec.structs import replace
 from tests.store.test_offers import BANK, THREE_WAYS, balances, buy, campaign, lines, put_in_force, ten_off
 from tests.store.test_offers_points import give_points, held
+from tests.store.test_offers_vouchers import Shop
 from tests.town import HandClock, Told, Town, audits_hold
 
-from kaquan import points
+from kaquan import payments, points, vouchers
+from kaquan.audit import run_audits
+from kaquan.kit.outcomes import Refusal
+from kaquan.ledger import Answer, RequestKey, hash_key
 from kaquan.payments import Load, Refund, Spend
 from kaquan.payments.expire import expire_overdue
 from kaquan.payments.instalments import give_instalments
 from kaquan.payments.price import funding_of
-from kaquan.points import ClawbackMode, mature_points
+from kaquan.points import ClawbackMode, NewBenefit, mature_points
 from kaquan.promotions import Budget, BudgetMetric, Campaign, FunderKind, Offer, OnReturn
 from kaquan.promotions.kinds.invitation import Invitation
 from kaquan.promotions.kinds.points_gift import PointsGift, Tier
+from kaquan.vouchers import VoucherSearch
 
 
 @pytest.fixture
@@ -306,3 +313,74 @@ async def test_points_are_spent_once_by_many_at_once(database: str) -> None:
     assert {one.code for one in told if one.status != 201} == {"points_too_few"}
     await audits_hold(database)
     await town.close()
+
+
+async def test_a_benefit_gives_vouchers_in_the_commit_that_takes_its_points(town: Town, database: str) -> None:
+    await give_points(town)
+    app, clock = town.apps[0], town.apps[0].clock
+    assert isinstance(clock, HandClock)
+    template = await Shop(town, clock).template()
+    card, poor = await town.new_card(load_fen=900_00), await town.new_card(load_fen=900_00)
+    await town.purchase(card, 200_00)
+    new = NewBenefit(
+        programme_id=town.programme.id, code="代金券", name="100积分换2张券", cost_points=100, stock=2,
+        template_id=template.id, voucher_count=2,
+    )  # fmt: skip
+    args = (app.pool, app.clock, town.ids)
+    gone = await payments.create_benefit(*args, book_id=town.book_id, new=replace(new, template_id=town.ids.new()))
+    assert isinstance(gone, Refusal)
+    assert (gone.code, gone.field) == ("not_found", "template_id")
+    benefit = await payments.create_benefit(*args, book_id=town.book_id, new=new)
+    assert not isinstance(benefit, Refusal)
+
+    async def take(card_id: UUID, key: str) -> Answer | Refusal:
+        return await payments.take_benefit(
+            app.pool, town.hand(), book_id=town.book_id, slots=app.slots, card_id=card_id, benefit_id=benefit.id,
+            birth_month=None, key=RequestKey(key, hash_key(town.book_id, key), bytes(32)),
+            render=lambda deed: Answer(201, deed.id.hex.encode()),
+        )  # fmt: skip
+
+    async def has(card_id: UUID) -> int:
+        found = await vouchers.list_vouchers(
+            app.pool, book_id=town.book_id, slots=app.slots,
+            search=VoucherSearch(holder_id=card_id),
+        )  # fmt: skip
+        assert not isinstance(found, Refusal)
+        return len(found.data)
+
+    told = await asyncio.gather(*(take(card, f"b{n}") for n in range(4)))
+    assert sum(isinstance(one, Answer) for one in told) == 2
+    assert {one.code for one in told if isinstance(one, Refusal)} <= {"points_benefit_gone", "points_too_few"}
+    assert (await has(card), await held(town, card)) == (4, {})
+    refused = await take(poor, "p")
+    assert isinstance(refused, Refusal)
+    assert await has(poor) == 0
+    await audits_hold(database)
+    found = await vouchers.list_vouchers(
+        app.pool, book_id=town.book_id, slots=app.slots, search=VoucherSearch(holder_id=card)
+    )
+    paid = await buy(town, card, 50_00, voucher_ids=(found.data[0].id,))
+    assert paid.body["amount_fen"] == 30_00
+    await audits_hold(database)
+
+
+async def test_tenders_that_were_altered_are_found(town: Town, database: str) -> None:
+    await give_points(town)
+    card = await town.new_card(load_fen=900_00)
+    await town.purchase(card, 300_00)
+    opened = await authorize(town, card, 100_00, points=100)
+    await town.capture(opened.payment_id, 30_00, final=False)
+    await town.refund(opened.payment_id, 10_00)
+    await audits_hold(database)
+    damage = (
+        "UPDATE ledger_entry SET amount_fen = amount_fen + {} WHERE effect = 'capture' AND debit_account ="
+        f" (SELECT id FROM ledger_account WHERE kind = 'points' AND owner_id = '{points.member_id(card)}')"
+    )
+    for by, holds in ((1, False), (-1, True)):
+        async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
+            await connection.execute(damage.format(by).encode())
+        report = await run_audits(database, names=["points_tenders"])
+        assert report.holds is holds
+        if not holds:
+            ((finding,),) = [audit.findings for audit in report.audits]
+            assert (finding.what, finding.expected, finding.actual) == ("points capture", 33, 34)

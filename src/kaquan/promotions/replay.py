@@ -19,7 +19,7 @@ import msgspec
 from kaquan.promotions.compile import EMPTY, CompiledBudget, CompiledCampaigns
 from kaquan.promotions.price import DAY_CAP_ID, price_basket
 from kaquan.promotions.terms import BudgetScope, Campaign
-from kaquan.promotions.types import Basket, BudgetUse, FunderKind, Pricing
+from kaquan.promotions.types import Basket, BudgetUse, FunderKind, GrantKind, Pricing
 
 
 class Key(NamedTuple):
@@ -222,7 +222,8 @@ class Replayer:
                 if one.campaign_id in self._drafts:
                     drafts_fen += one.discount_fen
             for grant in pricing.grants:
-                given[grant.campaign_id].granted_fen += grant.amount_fen
+                if grant.kind is not GrantKind.POINTS:  # which are no money
+                    given[grant.campaign_id].granted_fen += grant.amount_fen
             for share in pricing.shares:
                 party = "" if share.funder.party_id is None else share.funder.party_id.hex
                 if share.funder.kind is FunderKind.MERCHANT:
