@@ -114,6 +114,7 @@ def plan_load(facts: Facts, command: Load) -> Plan | Unopened | Refusal:
     if fee_fen:
         legs.append(Leg(Effect.POST, facts.accounts.load_clearing, None, facts.accounts.issuer_fees, None, fee_fen))
     kept, earned = None, None
+    # the cap is about all pockets: of two loads of different ones at one moment, one is decided again
     guards = guards_of(card, legs) if most_fen is None else guards_of_all(card)
     if priced is not None and facts.offers is not None:
         uses = with_budgets(uses, priced.kept)
@@ -138,7 +139,6 @@ def plan_load(facts: Facts, command: Load) -> Plan | Unopened | Refusal:
         kind="load",
         effective_at=occurred_at,
         legs=legs,
-        # the cap is about all pockets: of two loads of different ones at one moment, one is decided again
         guards=guards,
         lots=lots,
         place_id=place.terminal_id if place is not None else None,
