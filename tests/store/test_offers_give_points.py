@@ -21,7 +21,7 @@ from kaquan.payments import Load, Refund, Spend
 from kaquan.payments.expire import expire_overdue
 from kaquan.payments.instalments import give_instalments
 from kaquan.payments.price import funding_of
-from kaquan.points import ClawbackMode, NewBenefit, mature_points
+from kaquan.points import ClawbackMode, NewBenefit, expire_points, mature_points
 from kaquan.promotions import Budget, BudgetMetric, Campaign, FunderKind, Offer, OnReturn
 from kaquan.promotions.kinds.invitation import Invitation
 from kaquan.promotions.kinds.points_gift import PointsGift, Tier
@@ -384,3 +384,73 @@ async def test_tenders_that_were_altered_are_found(town: Town, database: str) ->
         if not holds:
             ((finding,),) = [audit.findings for audit in report.audits]
             assert (finding.what, finding.expected, finding.actual) == ("points capture", 33, 34)
+
+
+async def test_captures_refunds_and_a_void_at_once_keep_the_books(database: str) -> None:
+    town = await Town.found(database, clock=HandClock(), processes=2)
+    await give_points(town)
+    spring = campaign(town, fifty_points(10_00, funders=THREE_WAYS))
+    put_in_force(town, spring)
+    card = await town.new_card(load_fen=900_00)
+    await town.purchase(card, 123_00)
+    for app in town.apps:
+        await app.refresh()
+    before = await balances(town)
+    opened = await authorize(town, card, 70_00, 33_33, points=370)
+    assert opened.status == 201
+    told = await asyncio.gather(
+        *(
+            town.capture(opened.payment_id, fen, final=False, process=n % 2)
+            for n, fen in enumerate((7_77, 11_11, 13_13))
+        ),
+        *(town.refund(opened.payment_id, fen, process=n % 2) for n, fen in enumerate((3_33, 5_55))),
+        town.void(opened.payment_id, process=1),
+        town.capture(opened.payment_id, 1_01, process=0),
+        buy(town, card, 20_00, points=200),
+    )
+    assert {one.status for one in told} <= {200, 201, 409}
+    await audits_hold(database)
+    for one in told:
+        if one.status == 201 and one.body["kind"] == "purchase":
+            await town.refund(one.payment_id)
+    await town.void(opened.payment_id)
+    await town.refund(opened.payment_id)
+    assert await balances(town) == before
+    await audits_hold(database)
+    await town.close()
+
+
+async def test_points_that_are_set_aside_do_not_end_before_they_are_free(town: Town, database: str) -> None:
+    await give_points(town, valid_days=1)
+    card = await town.new_card(load_fen=900_00)
+    await town.purchase(card, 300_00)
+    spend = Spend(card, 50_00, town.places[0], town._now(), None, True, 9 * 86_400, lines=lines(50_00), points=200)
+    opened = await town.ask(spend)
+    assert opened.status == 201
+    app = town.apps[0]
+    app.clock.move(timedelta(days=3))  # type: ignore[attr-defined]
+    assert await expire_points(app.pool, app.clock, town.ids, slots=app.slots) == 1
+    assert await held(town, card) == {"points": 200}
+    await town.capture(opened.payment_id, 15_00, final=False)
+    assert await held(town, card) == {"points": 100 + 15}
+    await town.void(opened.payment_id)
+    assert await expire_points(app.pool, app.clock, town.ids, slots=app.slots) == 1
+    assert await held(town, card) == {"points": 15}
+    # what comes back has its old end
+    await town.refund(opened.payment_id)
+    assert await expire_points(app.pool, app.clock, town.ids, slots=app.slots) == 1
+    assert await held(town, card) == {}
+    await audits_hold(database)
+
+
+async def test_points_that_come_back_pay_what_a_refund_takes(town: Town, database: str) -> None:
+    await give_points(town)
+    card = await town.new_card(load_fen=900_00)
+    await town.purchase(card, 100_00)
+    first = await buy(town, card, 90_00, points=100)
+    assert await held(town, card) == {"points": 80}
+    await buy(town, card, 8_00, points=80)
+    back = await town.refund(first.payment_id)
+    assert (back.body["points_earned"], back.body["pricing"]["points"]) == (-80, 100)
+    assert await held(town, card) == {"points": 20}  # and nothing is owed
+    await audits_hold(database)
