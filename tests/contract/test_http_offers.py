@@ -14,6 +14,7 @@ from tests.town import HandClock, Town, audits_hold
 
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.parties import Mode
+from kaquan.points import ClawbackMode
 from kaquan.promotions import Budget, BudgetMetric
 
 
@@ -176,6 +177,39 @@ async def test_points_are_earned_and_pay(till: Till, database: str) -> None:
     assert (back["amount_fen"], back["pricing"]["points"], back["points_earned"]) == (90_00, 100, -90)
     before = await balances(till.town)
     problem(await till.buy(100_00, points=500), 409, "points_too_few", "points")
-    problem(await till.buy(100_00, "/v1/authorizations", points=10), 400, "invalid_field", "points")
+    problem(await till.buy(100_00, "/v1/authorizations", points=500), 409, "points_too_few", "points")
     assert await balances(till.town) == before
+    await audits_hold(database)
+
+
+async def test_points_pay_an_authorization_and_captures_earn(till: Till, database: str) -> None:
+    await give_points(till.town)
+    await till.buy(100_00)
+    before = await balances(till.town)
+    opened = (await till.buy(50_00, "/v1/authorizations", points=100)).json()
+    assert (opened["amount_fen"], opened["pricing"]["points"], "points_earned" in opened) == (40_00, 100, False)
+    part = (await till.post(f"/v1/authorizations/{opened['id']}/capture", amount_fen=20_00, final=False)).json()
+    assert (part["captured_fen"], part["points_earned"]) == (20_00, 20)
+    problem(await till.buy(50_00, points=100), 409, "points_too_few", "points")
+    ended = (await till.post(f"/v1/authorizations/{opened['id']}/void")).json()
+    assert ended["status"] == "completed"
+    back = (await till.post("/v1/refunds", payment_id=opened["id"])).json()
+    assert (back["amount_fen"], back["pricing"]["points"], back["points_earned"]) == (20_00, 50, -20)
+    assert await balances(till.town) == before
+    await audits_hold(database)
+
+
+async def test_a_refund_says_what_it_keeps_back(till: Till, database: str) -> None:
+    await give_points(till.town, clawback=ClawbackMode.REFUND)
+    first = (await till.buy(100_00)).json()
+    await till.buy(10_00, points=100)
+    back = (await till.post("/v1/refunds", payment_id=first["id"])).json()
+    assert (back["amount_fen"], back["withheld_fen"], back["points_earned"]) == (100_00, 10_00, -100)
+    assert back["pockets"] == [{"pocket": "principal", "amount_fen": 90_00}]
+    read = (await till.client.get(f"/v1/transactions/{back['id']}")).json()
+    moved = [(one["debit"]["kind"], one["credit"]["kind"], one["amount_fen"]) for one in read["entries"]]
+    assert moved == [
+        ("merchant_payable", "card_principal", 100_00),
+        ("card_principal", "points_expense", 10_00),
+    ]
     await audits_hold(database)

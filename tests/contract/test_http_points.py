@@ -6,6 +6,7 @@ import httpx
 import pytest
 from tests.contract.api import Api, problem
 from tests.contract.office import Office
+from tests.contract.test_http_vouchers import terms as voucher_terms
 
 from kaquan.parties import Mode, Scope
 
@@ -152,6 +153,32 @@ async def test_benefits_are_taken_for_points(office: Office) -> None:
         409, "points_benefit_not_for_member", "benefit_id",
     )  # fmt: skip
     assert len((await office.system.get(f"/v1/points/cards/{card}/deeds")).json()["data"]) == 2
+
+
+async def test_a_benefit_may_give_vouchers(office: Office) -> None:
+    programme, card = await club(office)
+    await adjust(office, card, 100)
+    new = {"programme_id": programme["id"], "code": "v", "name": "换券", "cost_points": 60}
+    problem(
+        await office.system.post("/v1/points/benefits", json={**new, "voucher_count": 2}),
+        400, "invalid_field", "voucher_count",
+    )  # fmt: skip
+    template = await office.make("/v1/voucher-templates", **voucher_terms(programme))
+    problem(
+        await office.system.post("/v1/points/benefits", json={**new, "template_id": f"vtpl_{UNKNOWN}"}),
+        404, "not_found", "template_id",
+    )  # fmt: skip
+    benefit = await office.make("/v1/points/benefits", **new, template_id=template["id"])
+    assert (benefit["template_id"], benefit["voucher_count"]) == (template["id"], 1)
+    address = f"benefits/{benefit['id']}/take"
+    told = await send(office.system, address, "v1", {"card_id": card})
+    assert (told.status_code, told.json()["points"]) == (201, -60)
+    again = await send(office.system, address, "v1", {"card_id": card})
+    assert again.content == told.content
+    held = (await office.system.get(f"/v1/vouchers?card_id={card}")).json()["data"]
+    assert [(one["template_id"], one["status"], one["face_fen"]) for one in held] == [(template["id"], "held", 1_000)]
+    problem(await send(office.system, address, "v2", {"card_id": card}), 409, "points_too_few", "points")
+    assert len((await office.system.get(f"/v1/vouchers?card_id={card}")).json()["data"]) == 1
 
 
 async def test_books_and_scopes_are_kept_apart(api: Api, office: Office) -> None:

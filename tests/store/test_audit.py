@@ -547,9 +547,11 @@ def test_every_audit_is_shown_to_find_something() -> None:
     elsewhere = {seen for _, _, seen_by in damages for seen in seen_by}
     seen = elsewhere.union(*(seen_by for _, seen_by, _ in DAMAGES.values()))
     # those in test_policy.py, test_adjustments.py, test_fees.py, test_audit_sales.py, test_audit_log.py,
-    # test_sm_log.py, test_audit_offers.py, test_audit_vouchers.py, test_programme_ends.py and test_left_behind.py
+    # test_sm_log.py, test_audit_offers.py, test_audit_vouchers.py, test_offers_give_points.py, test_programme_ends.py
+    # and test_left_behind.py
     others = {"policy", "adjustments", "fees", "sales", "log", "log_sm", "left_behind", "programme_ends", "pricing"}
     others |= {"budgets", "voucher_loads", "voucher_events", "voucher_batches", "points_deeds", "points_earnings"}
+    others |= {"points_tenders"}
     assert seen | others == set(find_audits())
 
 

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 from tests.store.test_offers import THREE_WAYS, buy, campaign, put_in_force, ten_off
+from tests.store.test_offers_points import give_points
 from tests.town import HandClock, Town
 
 from kaquan.audit import run_audits
-from kaquan.promotions import Budget, BudgetMetric
+from kaquan.promotions import Budget, BudgetMetric, Offer, Stacking
+from kaquan.promotions.kinds.points_gift import PointsGift, Tier
 
 NAMES = ["pricing", "budgets"]
 
@@ -30,6 +32,13 @@ DAMAGES = {
         "CREATE TABLE funders AS SELECT * FROM payments_funder;"
         "UPDATE payments_funder SET campaign_id = gen_random_uuid()",
         "DELETE FROM payments_funder;INSERT INTO payments_funder SELECT * FROM funders;DROP TABLE funders",
+        {"pricing"},
+    ),
+    "points that nobody promised": (
+        "UPDATE ledger_entry SET amount_fen = amount_fen + 1 WHERE debit_account IN"
+        " (SELECT id FROM ledger_account WHERE kind = 'points_offered')",
+        "UPDATE ledger_entry SET amount_fen = amount_fen - 1 WHERE debit_account IN"
+        " (SELECT id FROM ledger_account WHERE kind = 'points_offered')",
         {"pricing"},
     ),
     "a budget that was counted down": (
@@ -54,7 +63,11 @@ async def town(database: str) -> AsyncIterator[Town]:
 
 async def test_the_audits_see_what_was_damaged_and_nothing_else(town: Town) -> None:
     many = Budget(name="多次", metric=BudgetMetric.COUNT, maximum=100)
-    put_in_force(town, campaign(town, ten_off(funders=THREE_WAYS), budgets=(many,)))
+    gift = Offer(
+        name="送", kind="points_gift", params=PointsGift(tiers=(Tier(1_00, 9),)), stacking=Stacking(group="points")
+    )
+    await give_points(town)
+    put_in_force(town, campaign(town, ten_off(funders=THREE_WAYS), gift, budgets=(many,)))
     card = await town.new_card(load_fen=900_00)
     kept, returned = [await buy(town, card, 60_00, 40_00) for _ in range(2)]
     assert kept.status == 201

@@ -12,6 +12,7 @@ from tests.conftest import make_database
 from tests.town import KEYRING, HandClock, Town, audits_hold
 
 from kaquan import cards, points
+from kaquan.cards import NewProgramme, Pocket
 from kaquan.kit.db import Connection
 from kaquan.kit.ids import Prefix, SystemIds, show_id
 from kaquan.kit.outcomes import Refusal
@@ -33,6 +34,7 @@ from kaquan.points import (
     Tender,
     TermsVersion,
     TierRule,
+    jobs,
 )
 
 SLOTS = (3, 17, 40, 62)
@@ -118,7 +120,7 @@ class Club:
             issuer = await points.open_issuer_accounts(
                 connection, book_id=self.town.book_id, slot=member.slot, issuer_id=member.issuer_id
             )
-            kept = (await points.read_earnings(connection, slot=member.slot, ids=[purchase]))[purchase]
+            (kept,) = (await points.read_earnings(connection, slot=member.slot, ids=[purchase]))[purchase]
             told = points.plan_clawback(version.terms, kept, returned, member, issuer)
             if told.move.legs:
                 await self.post(connection, card_id, self.ids.new_near(card_id), "points_clawback", told.move)
@@ -410,6 +412,40 @@ async def test_benefits_are_taken_as_often_as_they_may(club: Club) -> None:
     golden = await benefit(tiers=frozenset({"金"}))
     assert code_of(await take(golden)) == "points_benefit_not_for_member"
     assert code_of(await take(await benefit(cost_points=101))) == "points_too_few"
+
+
+async def test_holders_are_told_whatever_stands_before_them(club: Club, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lots that end soon, and of which their programme wants nothing told yet, are in nobody's way."""
+    monkeypatch.setattr(jobs, "CHUNK", 2)
+    silent = await cards.create_programme(
+        club.pool, club.clock, club.ids, book_id=club.town.book_id,
+        new=NewProgramme(
+            issuer_id=club.town.issuer.id, code="silent", name="静", currency="CNY", number_prefix="888802",
+            spend_order=(Pocket.BONUS, Pocket.PRINCIPAL), max_balance_fen=None, authorization_ttl_s=3_600,
+            principal_valid_days=None, bonus_valid_days=None,
+        ),
+    )  # fmt: skip
+    assert not isinstance(silent, Refusal)
+    told = club.town.programme
+    await club.set_terms(valid_days=40, remind_days=30)
+    card = await club.town.new_card()
+    await club.adjust(card, 7)
+    club.town.programme = silent
+    await club.set_terms(valid_days=20, remind_days=0)
+    quiet = [await club.town.new_card() for _ in range(5)]
+    for one in quiet:
+        await club.adjust(one, 5)
+    club.town.programme = told
+    club.clock.move(timedelta(days=12))
+    assert await points.remind_of_points(club.pool, club.clock, club.ids, slots=SLOTS) == 1
+    assert "points.expiring" in await club.notices(card)
+    assert not [one for one in quiet if "points.expiring" in await club.notices(one)]
+    # terms that want it told earlier are those of now
+    club.town.programme = silent
+    await club.set_terms(valid_days=20, remind_days=15)
+    club.town.programme = told
+    assert await points.remind_of_points(club.pool, club.clock, club.ids, slots=SLOTS) == 5
+    assert await points.remind_of_points(club.pool, club.clock, club.ids, slots=SLOTS) == 0
 
 
 async def test_points_follow_a_card_that_was_replaced(club: Club) -> None:

@@ -48,6 +48,8 @@ from kaquan.promotions.kinds.nth_item import NthItem
 from kaquan.promotions.kinds.percent_off import PercentOff
 from kaquan.promotions.kinds.pieces_off import PiecesOff
 from kaquan.promotions.kinds.pieces_off import Tier as PiecesTier
+from kaquan.promotions.kinds.points_gift import PointsGift
+from kaquan.promotions.kinds.points_gift import Tier as PointsTier
 from kaquan.promotions.kinds.presale import Presale
 from kaquan.promotions.kinds.red_packet import RedPacket
 
@@ -135,7 +137,20 @@ PARAMS = {
         RedPacket, from_fen=_fen, least_fen=st.integers(1, 10_00), most_fen=st.integers(10_00, 50_00)
     ),
     "presale": st.builds(Presale, off_bp=_bp, from_fen=_fen, most_fen=_most),
-    "invitation": st.builds(Invitation, from_fen=_fen, inviter_fen=_fen, invited_fen=st.integers(0, 50_00)),
+    "invitation": st.builds(
+        Invitation,
+        from_fen=_fen,
+        inviter_fen=_fen,
+        invited_fen=st.integers(0, 50_00),
+        inviter_points=st.integers(0, 500),
+        invited_points=st.integers(0, 500),
+    ),
+    "points_gift": st.builds(
+        PointsGift,
+        tiers=_tiers(None).map(lambda tiers: tuple(PointsTier(*tier) for tier in tiers[:1])),
+        each_time=st.booleans(),
+        most_points=st.none() | st.integers(1, 500),
+    ),
 }  # fmt: skip
 
 PURCHASE_KINDS = [name for name, kind in find_kinds().items() if isinstance(kind, PurchaseKind)]
@@ -199,6 +214,9 @@ class Chance:
             case "fixed_price":
                 part = Part(pieces=self.number(1, 3), skus=self.some(SKUS, 2), categories=self.some(CATEGORIES, 1))
                 return FixedPrice(parts=(part,), price_fen=self.one(0, self.number(1, 30_00)))
+            case "points_gift":
+                tier = PointsTier(self.one(10_00, 80_00), self.number(1, 300))
+                return PointsGift(tiers=(tier,), each_time=self.one(True, False))
             case _:
                 gift = VoucherGift(template_id=TEMPLATE, face_fen=5_00, valid_days=30, count=self.number(1, 3))
                 return GiftVouchers(tiers=(GiftTier(self.one(10_00, 80_00), gift),), each_time=self.one(True, False))
@@ -232,7 +250,11 @@ class Chance:
                 *(self.offer(f"o{number}") for number in range(self.number(1, 3))),
                 number=place,
                 budgets=tuple(
-                    Budget(name=str(number), metric=BudgetMetric.AMOUNT, maximum=self.number(1, 30_00))
+                    Budget(
+                        name=str(number),
+                        metric=self.one(BudgetMetric.AMOUNT, BudgetMetric.AMOUNT, BudgetMetric.POINTS),
+                        maximum=self.number(1, 30_00),
+                    )
                     for number in range(self.number(0, 2))
                 ),
                 control_bp=self.one(0, 0, 5_000),

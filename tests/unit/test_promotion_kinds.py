@@ -106,6 +106,12 @@ def test_a_load_kind_gives_what_it_may(
         ("presale", {"off_bp": 0, "from_fen": 0}, ["off_bp", "from_fen"]),
         ("invitation", {"from_fen": 0, "inviter_fen": 0, "invited_fen": -1},
          ["from_fen", "inviter_fen", "invited_fen"]),
+        ("invitation", {"from_fen": 1, "inviter_fen": -1, "inviter_points": 5, "invited_points": -1},
+         ["inviter_fen", "invited_points"]),
+        ("points_gift", {"tiers": [[100, 10], [100, 20]]}, ["tiers[1].from_fen"]),
+        ("points_gift", {"tiers": [[100, 20], [200, 10]], "each_time": True}, ["tiers[1].points", "each_time"]),
+        ("points_gift", {"tiers": [[100, 0]], "most_points": 0}, ["tiers[0].points", "most_points"]),
+        ("points_gift", {"tiers": [[100, 1_000_000_001]]}, ["tiers[0].points"]),
     ],
 )  # fmt: skip
 def test_parameters_that_are_not_allowed_name_each_field(name: str, told: dict[str, Any], faults: list[str]) -> None:

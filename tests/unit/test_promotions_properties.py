@@ -12,7 +12,9 @@ from kaquan.promotions import (
     EMPTY,
     Base,
     Basket,
+    BudgetMetric,
     Campaign,
+    GrantKind,
     Offer,
     OnReturn,
     Pricing,
@@ -24,6 +26,7 @@ from kaquan.promotions import (
     price_refund,
     price_refund_of,
 )
+from kaquan.promotions.compile import budget_id
 from kaquan.promotions.gifts import VoucherGift
 from kaquan.promotions.kinds.gift_vouchers import GiftVouchers, Tier
 from kaquan.promotions.refund import KeptPricing, basket_left
@@ -57,10 +60,18 @@ def _caps_hold(
     for most_fen in (policy.max_discount_fen, policy.max_day_fen):
         assert most_fen is None or pricing.discount_fen <= most_fen
     assert policy.max_offers is None or len(pricing.applied) <= policy.max_offers
+    of_points = {
+        budget_id(campaign.id, budget.name)
+        for campaign in campaigns
+        for budget in campaign.terms.budgets
+        if budget.metric is BudgetMetric.POINTS
+    }
     for use in pricing.uses:
+        grants = [grant for grant in pricing.grants if grant.campaign_id == use.campaign_id]
         given_fen = sum(a.discount_fen for a in pricing.applied if use.campaign_id in (a.campaign_id, UUID(int=0)))
-        given_fen += sum(g.amount_fen for g in pricing.grants if g.campaign_id == use.campaign_id)
-        assert use.amount_fen == given_fen
+        given_fen += sum(grant.amount_fen for grant in grants if grant.kind is not GrantKind.POINTS)
+        points = sum(grant.amount_fen for grant in grants if grant.kind is GrantKind.POINTS)
+        assert use.amount_fen == (points if use.budget_id in of_points else given_fen)
         assert use.max_fen is None or use.amount_fen <= use.max_fen
     applied = {one.campaign_id for one in pricing.applied}
     counted = {use.campaign_id for use in pricing.uses if use.campaign_id != UUID(int=0)}

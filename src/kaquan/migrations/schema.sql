@@ -1,4 +1,4 @@
--- The schema at revision 0028, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0030, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -2523,8 +2523,10 @@ CREATE TABLE payments_instalment (
     parts_fen bigint[] NOT NULL,
     given_id uuid,
     ended_at timestamp with time zone,
+    what text DEFAULT 'bonus'::text NOT NULL COLLATE pg_catalog."C",
     CONSTRAINT payments_instalment_amount CHECK (((amount_fen > 0) AND (cardinality(funders) = cardinality(parts_fen)))),
-    CONSTRAINT payments_instalment_end CHECK (((given_id IS NULL) OR (ended_at IS NOT NULL)))
+    CONSTRAINT payments_instalment_end CHECK (((given_id IS NULL) OR (ended_at IS NOT NULL))),
+    CONSTRAINT payments_instalment_what CHECK ((what = ANY (ARRAY['bonus'::text, 'points'::text])))
 );
 
 COMMENT ON COLUMN payments_instalment.slot IS 'That of the card which gets it';
@@ -2532,6 +2534,8 @@ COMMENT ON COLUMN payments_instalment.slot IS 'That of the card which gets it';
 COMMENT ON COLUMN payments_instalment.funders IS 'The owners of the accounts that it comes from, with their parts';
 
 COMMENT ON COLUMN payments_instalment.given_id IS 'The transaction; null and ended: the card was closed before';
+
+COMMENT ON COLUMN payments_instalment.what IS 'What amount_fen is: money for the bonus pocket, or points';
 
 CREATE TABLE payments_last_place (
     slot smallint NOT NULL,
@@ -2697,11 +2701,16 @@ CREATE TABLE points_benefit (
     taken integer DEFAULT 0 NOT NULL,
     created_at timestamp with time zone NOT NULL,
     ended_at timestamp with time zone,
-    CONSTRAINT points_benefit_amounts CHECK (((cost_points >= 0) AND (max_per_year > 0) AND (stock >= 0) AND (taken >= 0) AND ((stock IS NULL) OR (taken <= stock))))
+    template_id uuid,
+    voucher_count integer,
+    CONSTRAINT points_benefit_amounts CHECK (((cost_points >= 0) AND (max_per_year > 0) AND (stock >= 0) AND (taken >= 0) AND ((stock IS NULL) OR (taken <= stock)))),
+    CONSTRAINT points_benefit_vouchers CHECK ((((template_id IS NULL) = (voucher_count IS NULL)) AND (voucher_count > 0)))
 )
 WITH (fillfactor='50');
 
 COMMENT ON TABLE points_benefit IS 'What members may take for points, or for nothing: birthday gifts, parking, goods, services';
+
+COMMENT ON COLUMN points_benefit.template_id IS 'Of the vouchers that are given; null: whoever gives it knows what it is';
 
 CREATE TABLE points_deed (
     slot smallint NOT NULL,
@@ -2738,15 +2747,23 @@ CREATE TABLE points_earning (
     matures_at timestamp with time zone,
     matured boolean DEFAULT false NOT NULL,
     at timestamp with time zone NOT NULL,
-    CONSTRAINT points_earning_amounts CHECK (((points >= 0) AND (basis_fen >= 0) AND ((taken >= 0) AND (taken <= points)) AND ((returned_fen >= 0) AND (returned_fen <= basis_fen))))
+    payment_id uuid,
+    granted bigint DEFAULT 0 NOT NULL,
+    granted_taken bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT points_earning_amounts CHECK (((points >= 0) AND (basis_fen >= 0) AND ((taken >= 0) AND (taken <= points)) AND ((returned_fen >= 0) AND (returned_fen <= basis_fen)))),
+    CONSTRAINT points_earning_granted CHECK ((((granted >= 0) AND (granted <= points)) AND ((granted_taken >= 0) AND (granted_taken <= granted)) AND (granted_taken <= taken)))
 )
 WITH (fillfactor='85');
 
-COMMENT ON TABLE points_earning IS 'What a purchase earned; the id is that of its transaction';
+COMMENT ON TABLE points_earning IS 'What a purchase, a capture or an offer on a load earned; the id is that of its transaction';
 
 COMMENT ON COLUMN points_earning.parts IS 'By line of the purchase: what it paid, and its part of the points; what a refund takes back';
 
 COMMENT ON COLUMN points_earning.lot IS 'The lot of points_pending that waits until matures_at; null: there is none';
+
+COMMENT ON COLUMN points_earning.payment_id IS 'Of a capture: the authorization that it is of';
+
+COMMENT ON COLUMN points_earning.granted IS 'What of the points offers gave; granted_taken: what of taken is of that';
 
 CREATE TABLE points_member (
     slot smallint NOT NULL,
@@ -3764,6 +3781,8 @@ CREATE INDEX points_earning_maturing ON points_earning USING btree (slot, mature
 
 CREATE INDEX points_earning_of_member ON points_earning USING btree (slot, member_id, at);
 
+CREATE INDEX points_earning_of_payment ON points_earning USING btree (slot, payment_id) WHERE (payment_id IS NOT NULL);
+
 CREATE INDEX policy_change_newest ON policy_change USING btree (book_id, id);
 
 CREATE INDEX sales_item_by_sale ON sales_item USING btree (slot, sale_id, card_id);
@@ -4263,6 +4282,7 @@ GRANT UPDATE(returned) ON TABLE points_earning TO kaquan_app;
 GRANT UPDATE(returned_fen) ON TABLE points_earning TO kaquan_app;
 GRANT UPDATE(taken) ON TABLE points_earning TO kaquan_app;
 GRANT UPDATE(matured) ON TABLE points_earning TO kaquan_app;
+GRANT UPDATE(granted_taken) ON TABLE points_earning TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE points_member TO kaquan_app;
 GRANT UPDATE(tier) ON TABLE points_member TO kaquan_app;
 GRANT UPDATE(tier_until) ON TABLE points_member TO kaquan_app;

@@ -4,6 +4,7 @@ Each verb is a pure planner over facts; the :class:`Desk` loads the facts of a b
 room never reaches a network, never reads a clock in a decision, and writes only through the ledger's posting call.
 """
 
+from kaquan.payments.benefits import create_benefit, take_benefit
 from kaquan.payments.budgets import Used, budget_key
 from kaquan.payments.desk import LANES, Desk, Known
 from kaquan.payments.history import History, check_size, read_baskets
@@ -97,6 +98,7 @@ __all__ = [
     "budget_key",
     "check_basket",
     "check_size",
+    "create_benefit",
     "create_limit",
     "create_place_rule",
     "end_limit",
@@ -118,4 +120,5 @@ __all__ = [
     "read_timeline",
     "report_of",
     "simulate",
+    "take_benefit",
 ]

@@ -13,7 +13,7 @@ from kaquan.payments.outcomes import (
     AUTHORIZATION_NOT_OPEN,
     CAPTURE_EXCEEDS_AUTHORIZATION,
 )
-from kaquan.payments.part import minus, part_of_money, uncaptured
+from kaquan.payments.part import after, minus, nets_of, part_of_money, uncaptured
 from kaquan.payments.plan import (
     by_pocket,
     fill,
@@ -25,13 +25,15 @@ from kaquan.payments.plan import (
     returned_fen,
     spendable_fen,
 )
-from kaquan.payments.price import part_legs
+from kaquan.payments.points import bought_of, captured_points, earn, gift_ends, join, points_of_part
+from kaquan.payments.price import local_time, part_legs
 from kaquan.payments.types import Capture, Facts, Giving, PaymentStatus, Plan, Receipt, Unopened
+from kaquan.points import NO_MOVE, Ends
 
 
 def plan_capture(facts: Facts, command: Capture) -> Plan | Unopened | Refusal:
     """Decide a capture. Value is captured in the order in which it was set aside, as a purchase would take it, with the
-    discounts that belong to it.
+    discounts and the points that belong to it. What it takes of the card's money earns points, as a purchase does.
 
     A card that was blocked after the authorization does not stop its capture: the value was promised then.
     Refused with ``not_found``, ``authorization_not_open``, ``authorization_expired`` or
@@ -53,6 +55,8 @@ def plan_capture(facts: Facts, command: Capture) -> Plan | Unopened | Refusal:
     amount_fen = left_fen if command.amount_fen is None else command.amount_fen
     if amount_fen > left_fen:
         return CAPTURE_EXCEEDS_AUTHORIZATION.refuse("amount_fen", left_fen=left_fen)
+    programme = programme_of(facts)
+    local = local_time(occurred_at, programme.time_zone)
     captured = fill(amount_fen, rooms)
     legs = [
         leg(Effect.CAPTURE, first_three(spent), part) for spent, part in zip(found.legs, captured, strict=True) if part
@@ -67,9 +71,28 @@ def plan_capture(facts: Facts, command: Capture) -> Plan | Unopened | Refusal:
     kept = None
     returns: tuple[tuple[UUID, int], ...] = ()
     gives: tuple[Giving, ...] = ()
+    gifts: Ends = ()
+    nets: list[int] = []
+    move = NO_MOVE
     if found.kept is not None:
         left = uncaptured(found.kept, found.parts)
         part = part_of_money(found.kept, left, amount_fen, what=PartKind.CAPTURE)
+        part = part._replace(points=points_of_part(found.kept, found.parts, part))
+        taken = captured_points(facts, found, part, left, done=done)
+        if isinstance(taken, Unopened):
+            return taken
+        move = taken.move
+        ends = gift_ends(
+            facts, found.kept, taken.grants, slot=payment.slot, merchant_id=payment.merchant_id,
+            issuer_id=programme.issuer_id,
+        )  # fmt: skip
+        if isinstance(ends, Unopened):
+            return ends
+        gifts = ends
+        uncaptured_nets = zip(
+            nets_of(found.kept, left), nets_of(found.kept, after(found.kept, left, part)), strict=True
+        )
+        nets = [max(before - rest, 0) for before, rest in uncaptured_nets]
         kept = write_part(part)
         rest = minus(left.shares, part.shares) if done else ()
         for effect, shares in ((Effect.CAPTURE, part.shares), (Effect.RELEASE, rest)):
@@ -78,9 +101,23 @@ def plan_capture(facts: Facts, command: Capture) -> Plan | Unopened | Refusal:
                 return funded
             legs += funded
         returns = voucher_amounts(found.kept, rest)
-        gives = vouchers_of(
-            found.kept.grants, part.grants, card=card, programme=programme_of(facts), payment_id=payment.id
-        )
+        gives = vouchers_of(found.kept.grants, part.grants, card=card, programme=programme, payment_id=payment.id)
+    earned = None
+    if facts.points is not None:
+        assert payment.merchant_id is not None, "what is spent is spent at a merchant"
+        assert payment.store_id is not None, "what is spent is spent at a store"
+        names = {pocket.account_id: pocket.pocket for pocket in card.pockets.values()}
+        bought = bought_of(
+            facts.points, found.kept, nets,
+            [(names[spent.account_id], fen) for spent, fen in zip(found.legs, captured, strict=True)],
+            merchant_id=payment.merchant_id, store_id=payment.store_id, trade=facts.trade, local=local,
+        )  # fmt: skip
+        earned = earn(
+            facts.points, bought, gifts, transaction_id=facts.transaction_id, payment_id=payment.id,
+            time_zone=programme.time_zone, now=facts.now,
+        )  # fmt: skip
+    move = move if earned is None else join(move, earned[0])
+    legs += move.legs
     changed = msgspec.structs.replace(
         payment,
         status=PaymentStatus.COMPLETED if done else PaymentStatus.OPEN,
@@ -92,7 +129,8 @@ def plan_capture(facts: Facts, command: Capture) -> Plan | Unopened | Refusal:
         kind="capture",
         effective_at=occurred_at,
         legs=legs,
-        guards=guards_of(card, legs),
+        guards=[*guards_of(card, legs), *move.guards],
+        lots=tuple(move.lots),
         related_id=payment.id,
         place_id=payment.terminal_id,
         detail=hash_kept(kept),
@@ -102,10 +140,11 @@ def plan_capture(facts: Facts, command: Capture) -> Plan | Unopened | Refusal:
     balance_fen = spendable_fen(card, facts.now) + returned_fen(found.legs, released)
     return Plan(
         posting,
-        Receipt(changed, pockets, balance_fen, found.kept),
+        Receipt(changed, pockets, balance_fen, found.kept, points_earned=0 if earned is None else earned[1].points),
         changed=changed,
         kept=kept,
         original_id=None if kept is None else payment.id,
         returns=returns,
         gives=gives,
+        earnings=() if earned is None else ((None, earned[1]),),
     )

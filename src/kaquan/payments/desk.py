@@ -60,7 +60,7 @@ from kaquan.payments.types import (
     VoucherFacts,
 )
 from kaquan.payments.void import plan_void
-from kaquan.points import IssuerAccounts, TermsVersion
+from kaquan.points import IssuerAccounts, TermsVersion, terms_at
 from kaquan.promotions import EMPTY, CompiledCampaigns, Holder
 
 _log = structlog.get_logger(__name__)
@@ -129,6 +129,8 @@ class _Work(NamedTuple):
     """By the card, or by the payment that is refunded."""
     new_holders: frozenset[tuple[type, UUID]] = frozenset()
     """Cards that were never spent from (loaded), where an offer asks."""
+    is_quote: bool = False
+    """Nothing is written: ``points`` were not read."""
 
 
 class Desk:
@@ -228,6 +230,7 @@ class Desk:
                 {},
                 vouchers=await self._load_vouchers(connection, asked),
                 new_holders=await self._find_new_holders(connection, slot, facts, asked),
+                is_quote=True,
             )
             exhausted: frozenset[UUID] = frozenset()
             while True:
@@ -545,16 +548,24 @@ class Desk:
     async def _load_points(
         self, connection: Connection, slot: int, facts: BatchFacts, requests: Sequence[Request], now: datetime
     ) -> dict[UUID, PointsFacts]:
-        """What purchases and refunds of programmes that give points are decided on; nothing is read for others."""
+        """What payments of programmes that give points are decided on; nothing is read for others."""
+        always: set[UUID] = set()
         wanted: dict[UUID, tuple[CardFacts, Programme, Sequence[TermsVersion]]] = {}
         for request in requests:
             command = request.command
-            if isinstance(command, Spend) and not command.authorize:
+            if isinstance(command, Spend | Load):
                 target, card = command.card_id, facts.cards.get(command.card_id)
-            elif isinstance(command, Refund) and command.payment_id in facts.payments:
+                needs = isinstance(command, Spend) or (card is not None and self._gives_points_for_loads(card))
+            elif command.payment_id in facts.payments:
                 target = command.payment_id
-                card = facts.cards.get(facts.payments[target].payment.card_id)
+                found = facts.payments[target]
+                card = facts.cards.get(found.payment.card_id)
+                needs = isinstance(command, Capture) or (found.kept is not None and found.kept.tender is not None)
             else:
+                continue
+            if needs:
+                always.add(target)
+            elif not isinstance(command, Refund):
                 continue
             if card is None or card.book_id != request.book_id:
                 continue
@@ -564,7 +575,19 @@ class Desk:
                 wanted[target] = (card, programme, versions)
         if not wanted:
             return {}
-        return await load_points(connection, slot, wanted, now=now, issuers=self._points_accounts)
+        return await load_points(connection, slot, wanted, always=always, now=now, issuers=self._points_accounts)
+
+    def _gives_points_for_loads(self, card: CardFacts) -> bool:
+        programme = self._known.programme(card.book_id, card.programme_id, card.terms_version)
+        campaigns = EMPTY if programme is None else self._known.campaigns(card.book_id, programme.issuer_id)
+        return any(one.gives_points for one in campaigns.offers if one.is_for_loads)
+
+    def _collects(self, work: "_Work", card: CardFacts) -> bool:
+        """Whether the programme of a card gives points at this moment."""
+        if not work.is_quote:
+            known = work.points.get(card.id)
+            return known is not None and known.in_force is not None
+        return terms_at(self._known.points(card.book_id, card.programme_id), work.now) is not None
 
     async def _find_new_holders(
         self, connection: Connection, slot: int, facts: BatchFacts, asked: list[tuple[int, Request]]
@@ -653,7 +676,7 @@ class Desk:
         payment = None
         limits = NO_LIMITS
         place_rules: tuple[PlaceRule, ...] = ()
-        offers = None
+        offers = trade = None
         if isinstance(command, Spend | Load):
             card = facts.cards.get(command.card_id)
             target = command.card_id
@@ -678,7 +701,12 @@ class Desk:
                 place_rules = self._known.place_rules(request.book_id, programme.id, registered)
                 campaigns = self._known.campaigns(request.book_id, programme.issuer_id)
                 if campaigns or command.lines or command.voucher_ids or command.outside or command.points:
-                    holder = Holder(card.id, card.customer_id, bought_before=(Spend, card.id) not in work.new_holders)
+                    holder = Holder(
+                        card.id,
+                        card.customer_id,
+                        bought_before=(Spend, card.id) not in work.new_holders,
+                        collects=self._collects(work, card),
+                    )
                     offers = OfferFacts(campaigns, holder, slot, work.vouchers, exhausted)
             elif isinstance(command, Refund) and payment is not None and payment.kept is not None:
                 terminal_id = payment.payment.terminal_id
@@ -689,6 +717,10 @@ class Desk:
                     slot,
                     trade=None if place is None else place.trade,
                 )
+            elif isinstance(command, Capture) and payment is not None:
+                terminal_id = payment.payment.terminal_id
+                place = None if terminal_id is None else self._known.place(request.book_id, terminal_id)
+                trade = None if place is None else place.trade
             elif isinstance(command, Load):
                 clearing = self._accounts[AccountName(slot, programme.issuer_id, "load_clearing", programme.currency)]
                 expense = self._accounts[AccountName(slot, programme.issuer_id, "bonus_expense", programme.currency)]
@@ -698,7 +730,7 @@ class Desk:
                 campaigns = self._known.campaigns(request.book_id, programme.issuer_id)
                 if campaigns:
                     first = (Load, card.id) in work.new_holders
-                    holder = Holder(card.id, card.customer_id)
+                    holder = Holder(card.id, card.customer_id, collects=self._collects(work, card))
                     offers = OfferFacts(campaigns, holder, slot, exhausted=exhausted, is_first_load=first)
         known = Facts(
             work.now,
@@ -714,6 +746,7 @@ class Desk:
             offers,
             work.points.get(target),
             self._accounts,
+            trade,
         )
         return known, command
 

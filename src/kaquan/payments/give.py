@@ -43,14 +43,15 @@ def split_bonuses(
     parties: Parties, kept: Kept, *, card: CardFacts, programme: Programme, payment_id: UUID
 ) -> tuple[dict[Funding, int], tuple[Instalment, ...]]:
     """The bonuses of a load: what goes to its card at once, by who pays for it, and what comes later or goes to another
-    card. A discount on a load is a bonus too: what is paid is principal, the rest of the value is given."""
+    card, points for another card with it. A discount on a load is a bonus too: what is paid is principal, the rest of
+    the value is given."""
     given = sum_fundings(parties, [(one.campaign_id, one.funder, one.amount_fen) for one in kept.shares])
     later: list[Instalment] = []
     for grant in kept.grants:
-        if grant.kind is not GrantKind.BONUS:
-            continue
         card_id = grant.card_id or card.id
-        if card_id == card.id and not grant.due_on:
+        if grant.kind is GrantKind.VOUCHERS or (grant.kind is GrantKind.POINTS and grant.card_id is None):
+            continue
+        if card_id == card.id and not grant.due_on and grant.kind is GrantKind.BONUS:
             for funding, amount_fen in _split(parties, grant, grant.amount_fen).items():
                 given[funding] = given.get(funding, 0) + amount_fen
             continue
@@ -62,7 +63,7 @@ def split_bonuses(
                 later.append(
                     Instalment(
                         card.book_id, card_id, payment_id, grant.campaign_id, due_at, amount_fen,
-                        tuple(funding.id for funding in parts), tuple(parts.values()),
+                        tuple(funding.id for funding in parts), tuple(parts.values()), grant.kind,
                     )
                 )  # fmt: skip
     return given, tuple(later)

@@ -1,4 +1,4 @@
-"""Give bonuses on their day: the parts that a load promised for later, and rewards for another card."""
+"""Give bonuses on their day: the parts that a load promised for later, and rewards for another card, points too."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -10,11 +10,16 @@ from kaquan.kit.db import Connection, Pool, Rollback
 from kaquan.kit.ids import Ids
 from kaquan.ledger import AccountSpec, Effect, Guard, Item, Leg, NewLot, Posting, PostStatus, open_accounts, post_batch
 from kaquan.payments import store
+from kaquan.payments.points import earn
 from kaquan.payments.price import BONUS_EXPENSE
+from kaquan.payments.read_points import load_points
 from kaquan.payments.types import CardFacts, Instalment
+from kaquan.points import CURRENCY, OFFERED, keep_earnings, list_terms, terms_at
+from kaquan.promotions import GrantKind
 
 CHUNK = 200
 KIND = "bonus"
+POINTS_KIND = "points_reward"
 
 FindProgramme = Callable[[int, UUID, int], Programme | None]
 """Of a book, under a version of its terms."""
@@ -62,11 +67,12 @@ async def give_instalments(
             ):
                 for id_, one in due:
                     tried.append(id_)
-                    done += await _give(connection, clock, ids, find_programme, slot, id_, one)
+                    done += await _give(pool, connection, clock, ids, find_programme, slot, id_, one)
     return done
 
 
 async def _give(
+    pool: Pool,
     connection: Connection,
     clock: Clock,
     ids: Ids,
@@ -87,6 +93,8 @@ async def _give(
         return False
     if programme is None:
         return False  # its terms are newer than this process knows
+    if one.what is GrantKind.POINTS:
+        return await _give_points(pool, connection, ids, slot, id_, one, card, programme, now)
     specs = [AccountSpec(one.book_id, owner_id, BONUS_EXPENSE, programme.currency) for owner_id in one.funders]
     sources = await open_accounts(connection, slot=slot, asked=specs)
     posting = plan_instalment(one, card, programme, sources=sources, transaction_id=ids.new_near(one.card_id), now=now)
@@ -98,4 +106,47 @@ async def _give(
             if status is not PostStatus.APPLIED:
                 given = False
                 raise Rollback
+    return given
+
+
+async def _give_points(
+    pool: Pool,
+    connection: Connection,
+    ids: Ids,
+    slot: int,
+    id_: UUID,
+    one: Instalment,
+    card: CardFacts,
+    programme: Programme,
+    now: datetime,
+) -> bool:
+    """The same for points, by the terms that are in force now. A card whose programme gives none gets none."""
+    versions = (await list_terms(pool, book_id=one.book_id, programme_id=card.programme_id))[::-1]
+    terms = terms_at(versions, now)
+    if terms is None:
+        await store.end_instalment(connection, slot=slot, id_=id_, given_id=None, at=now)
+        return False
+    wanted = {card.id: (card, programme, versions)}
+    found = await load_points(connection, slot, wanted, always=wanted, now=now, issuers={})
+    specs = [AccountSpec(one.book_id, owner_id, OFFERED, CURRENCY) for owner_id in one.funders]
+    sources = await open_accounts(connection, slot=slot, asked=specs)
+    transaction_id = ids.new_near(one.card_id)
+    earned = earn(
+        found[card.id], None, list(zip(sources, one.parts_fen, strict=True)), transaction_id=transaction_id,
+        time_zone=programme.time_zone, now=now,
+    )  # fmt: skip
+    assert earned is not None, "an instalment is of something"
+    move, earning = earned
+    posting = Posting(
+        transaction_id, POINTS_KIND, now, move.legs, move.guards, tuple(move.lots), related_id=one.payment_id
+    )
+    given = False
+    async with connection.transaction():
+        given = await store.end_instalment(connection, slot=slot, id_=id_, given_id=transaction_id, at=now)
+        if given:
+            (status,) = await post_batch(connection, [Item(one.book_id, posting)], slot=slot, recorded_at=now)
+            if status is not PostStatus.APPLIED:
+                given = False
+                raise Rollback
+            await keep_earnings(connection, [earning])
     return given

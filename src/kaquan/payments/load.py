@@ -10,6 +10,7 @@ from kaquan.payments.kept import hash_kept, write_kept
 from kaquan.payments.limits import moment_of
 from kaquan.payments.outcomes import BALANCE_CAP_EXCEEDED, POCKET_NOT_OFFERED
 from kaquan.payments.plan import count_uses, guards_of, guards_of_all, spendable_fen, too_early, usable_card
+from kaquan.payments.points import earn, gift_ends, points_left
 from kaquan.payments.price import Parties, bonus_sources, price_top_up, with_budgets
 from kaquan.payments.types import (
     Facts,
@@ -112,18 +113,33 @@ def plan_load(facts: Facts, command: Load) -> Plan | Unopened | Refusal:
             balance_fen += amount_fen
     if fee_fen:
         legs.append(Leg(Effect.POST, facts.accounts.load_clearing, None, facts.accounts.issuer_fees, None, fee_fen))
-    kept = None
-    if priced is not None:
+    kept, earned = None, None
+    # the cap is about all pockets: of two loads of different ones at one moment, one is decided again
+    guards = guards_of(card, legs) if most_fen is None else guards_of_all(card)
+    if priced is not None and facts.offers is not None:
         uses = with_budgets(uses, priced.kept)
         kept = write_kept(priced.kept)
+        gifts = gift_ends(
+            facts, priced.kept, points_left(priced.kept, (), authorized=False).given, slot=facts.offers.slot,
+            merchant_id=None if command.place is None else command.place.merchant_id, issuer_id=programme.issuer_id,
+        )  # fmt: skip
+        if isinstance(gifts, Unopened):
+            return gifts
+        if facts.points is not None and gifts:
+            earned = earn(
+                facts.points, None, gifts, transaction_id=facts.transaction_id, time_zone=programme.time_zone,
+                now=facts.now,
+            )  # fmt: skip
+    if earned is not None:
+        move = earned[0]
+        legs, guards, lots = legs + move.legs, guards + move.guards, lots + move.lots
     place = command.place
     posting = Posting(
         transaction_id=facts.transaction_id,
         kind="load",
         effective_at=occurred_at,
         legs=legs,
-        # the cap is about all pockets: of two loads of different ones at one moment, one is decided again
-        guards=guards_of(card, legs) if most_fen is None else guards_of_all(card),
+        guards=guards,
         lots=lots,
         place_id=place.terminal_id if place is not None else None,
         reference=command.reference,
@@ -155,7 +171,14 @@ def plan_load(facts: Facts, command: Load) -> Plan | Unopened | Refusal:
         return Plan(posting, Receipt(payment, pockets, balance_fen, fee_fen=fee_fen), new=payment, uses=uses)
     return Plan(
         posting,
-        Receipt(payment, pockets, balance_fen, priced.kept, fee_fen=fee_fen),
+        Receipt(
+            payment,
+            pockets,
+            balance_fen,
+            priced.kept,
+            points_earned=0 if earned is None else earned[1].points,
+            fee_fen=fee_fen,
+        ),
         new=payment,
         uses=uses,
         kept=kept,
@@ -164,4 +187,5 @@ def plan_load(facts: Facts, command: Load) -> Plan | Unopened | Refusal:
             priced.kept.grants, all_grants(priced.kept), card=card, programme=programme, payment_id=payment.id
         ),
         instalments=later,
+        earnings=() if earned is None else ((None, earned[1]),),
     )

@@ -13,6 +13,7 @@ from kaquan.promotions import (
     GrantKind,
     KeptLine,
     KeptPricing,
+    OnReturn,
     Pricing,
     RefundPricing,
     Share,
@@ -89,6 +90,9 @@ def _add(kept: Kept, left: Left, part: KeptPart, sign: int) -> None:
 def part_of_money(kept: Kept, left: Left, money_fen: int, *, what: PartKind) -> KeptPart:
     """The part that so much of the card's money is of what is left; all of it, if it is all the money."""
     pricing = _pricing_of(kept, left)
+    if what is PartKind.CAPTURE:  # what an offer lets the holder keep when goods come back is given all the same
+        grants = tuple(grant._replace(on_return=OnReturn.SHARE) for grant in pricing.grants)
+        pricing = pricing._replace(grants=grants)
     points_fen = left.points[0]
     whole_fen = pricing.paid_fen - points_fen
     back_fen = points_fen if money_fen == whole_fen else points_fen * money_fen // whole_fen

@@ -33,6 +33,7 @@ CROSS JOIN LATERAL (
       ) AS part (id)
       JOIN ledger_entry e ON e.slot = p.slot AND e.transaction_id = part.id
       WHERE coalesce(e.debit_lot, e.credit_lot) IS NOT NULL  -- the card's: what funders pay is in the pricing
+        AND NOT (part.id <> p.id AND e.effect = 'post' AND e.debit_lot IS NOT NULL)  -- kept back of a refund
     ) AS s
     GROUP BY s.account_id, s.lot, s.other_account
   ) AS l
@@ -164,12 +165,13 @@ WHERE EXISTS (
 );
 
 -- name: insert_instalments
-INSERT INTO payments_instalment (slot, id, book_id, card_id, payment_id, campaign_id, due_at, amount_fen, funders, parts_fen)
+INSERT INTO payments_instalment (slot, id, book_id, card_id, payment_id, campaign_id, due_at, amount_fen, funders, parts_fen,
+                                 what)
 VALUES (%(slot)s, %(id)s, %(book_id)s, %(card_id)s, %(payment_id)s, %(campaign_id)s, %(due_at)s, %(amount_fen)s,
-        %(funders)s, %(parts_fen)s);
+        %(funders)s, %(parts_fen)s, %(what)s);
 
 -- name: due_instalments
-SELECT id, book_id, card_id, payment_id, campaign_id, due_at, amount_fen, funders, parts_fen
+SELECT id, book_id, card_id, payment_id, campaign_id, due_at, amount_fen, funders, parts_fen, what
 FROM payments_instalment
 WHERE slot = %(slot)s AND ended_at IS NULL AND due_at <= %(at)s AND id <> ALL (%(but)s::uuid[])
 ORDER BY due_at, id LIMIT %(limit)s;

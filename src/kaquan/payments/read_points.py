@@ -1,6 +1,6 @@
 """Read what payments earn and spend points by: members with their accounts, and what purchases earned."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -24,11 +24,13 @@ async def load_points(
     slot: int,
     wanted: Mapping[UUID, tuple[CardFacts, Programme, Sequence[TermsVersion]]],
     *,
+    always: Collection[UUID],
     now: datetime,
     issuers: dict[tuple[int, UUID], IssuerAccounts],
 ) -> dict[UUID, PointsFacts]:
-    """By card, or by the payment that is refunded: a card that is no member yet is one from now on. ``issuers`` are
-    the issuers' accounts that are known; others are opened and remembered there."""
+    """By card, or by the payment that is changed: of those that earned something, and of those of ``always``. A card
+    that is no member yet is one from now on. ``issuers`` are the issuers' accounts that are known; others are opened
+    and remembered there."""
     earnings = await read_earnings(
         connection, slot=slot, ids=[target for target, (card, _, _) in wanted.items() if target != card.id]
     )
@@ -37,7 +39,7 @@ async def load_points(
         asked = {
             target: one
             for target, one in wanted.items()
-            if one[0].book_id == book_id and (target == one[0].id or target in earnings)
+            if one[0].book_id == book_id and (target in always or target in earnings)
         }
         ids = {member_id(card.id): (card, programme) for card, programme, _ in asked.values()}
         members = await read_members(connection, book_id=book_id, slot=slot, ids=list(ids))
@@ -56,6 +58,10 @@ async def load_points(
                     connection, book_id=book_id, slot=slot, issuer_id=programme.issuer_id
                 )
             found[target] = PointsFacts(
-                versions, terms_at(versions, now), members[member_id(card.id)], issuers[name], earnings.get(target)
+                versions,
+                terms_at(versions, now),
+                members[member_id(card.id)],
+                issuers[name],
+                earnings.get(target, ()),
             )
     return found

@@ -224,14 +224,11 @@ async def write_givings(
                 giving.due_at,
             )
             await issue_grants(connection, [granted], slots=slots, telling=telling)
-        if plan.earning is not None and plan.earning_was is None:
-            await keep_earnings(connection, [plan.earning])
-        elif (
-            plan.earning is not None
-            and plan.earning_was is not None
-            and not await change_earning(connection, plan.earning_was, plan.earning)
-        ):
-            return False
+        for was, earning in plan.earnings:
+            if was is None:
+                await keep_earnings(connection, [earning])
+            elif not await change_earning(connection, was, earning):
+                return False
         for one in plan.instalments:
             await store.insert_instalment(
                 connection, one, slot=slot_of(one.card_id, slots), id_=ids.new_near(one.card_id), at=at

@@ -1,5 +1,6 @@
 """Refund a spend: its value goes back to the very lots it came from."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from kaquan.cards import CardStatus
 from kaquan.cards.outcomes import CARD_CLOSED
 from kaquan.kit.money import allocate
 from kaquan.kit.outcomes import Refusal
-from kaquan.ledger import Effect, Guard, Leg, Posting
+from kaquan.ledger import Effect, Leg, Posting
 from kaquan.payments.give import voucher_amounts, vouchers_of
 from kaquan.payments.kept import Kept, KeptPart, PartKind, hash_kept, write_part
 from kaquan.payments.outcomes import LINES_NOT_KNOWN, NOT_REFUNDABLE, REFUND_EXCEEDS_LINE, REFUND_EXCEEDS_PAYMENT
@@ -23,10 +24,18 @@ from kaquan.payments.plan import (
     spendable_fen,
     too_early,
 )
-from kaquan.payments.points import take_back, tender_leg
-from kaquan.payments.price import MERCHANT_PAYABLE, part_legs, price_again
+from kaquan.payments.points import (
+    expense_of,
+    gift_ends,
+    join,
+    moved_by,
+    pay_leg,
+    points_left,
+    points_of_part,
+    take_back,
+)
+from kaquan.payments.price import part_legs, price_again
 from kaquan.payments.types import (
-    AccountName,
     Facts,
     Giving,
     Payment,
@@ -38,7 +47,7 @@ from kaquan.payments.types import (
     Refund,
     Unopened,
 )
-from kaquan.points import Earning, plan_tender_return
+from kaquan.points import NO_MOVE, Earning, Ends, PointsMove, after_move, plan_tender_return
 
 
 def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
@@ -48,7 +57,8 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
     card is empty for ever: what is owed to its holder goes another way.
 
     Of a payment with offers everything goes back that belongs to the part: each funder gets back what it paid of it,
-    and when nothing is left, budgets get their uses back.
+    and when nothing is left, budgets get their uses back. Points that paid come back, points that were earned are
+    taken; where the programme says so, the worth of those that were spent is kept back of the money.
 
     Refused with ``backdating_forbidden``, ``not_found``, ``card_closed``, ``not_refundable``,
     ``refund_exceeds_payment``, ``lines_not_known`` or ``refund_exceeds_line``.
@@ -97,11 +107,7 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
         # an open authorization may still be captured
         gives_back = is_all(left, part) and payment.status is not PaymentStatus.OPEN
         part = part._replace(gives_back=gives_back)
-        tender = found.kept.tender
-        if tender is not None:
-            before = sum(one.points for one in found.parts)
-            back_fen = tender.amount_fen - left.points[0] + part.points_fen
-            part = part._replace(points=tender.points * back_fen // tender.amount_fen - before)
+        part = part._replace(points=points_of_part(found.kept, found.parts, part))
         kept = write_part(part)
         funded = part_legs(facts, found, Effect.POST, part.shares, back=True)
         if isinstance(funded, Unopened):
@@ -114,15 +120,23 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
     points = _move_points(facts, found, left, part, share=(amount_fen, left_fen))
     if isinstance(points, Unopened):
         return points
-    legs += points.legs
+    legs += points.move.legs
     if not legs:
         return NOT_REFUNDABLE.refuse("payment_id", kind=payment.kind.value)
+    withheld_fen = min(points.from_refund_fen, amount_fen)
+    comes = parts
+    if withheld_fen:
+        withheld = _withhold(facts, found, parts, withheld_fen)
+        if isinstance(withheld, Unopened):
+            return withheld
+        legs += withheld[0]
+        comes = withheld[1]
     posting = Posting(
         transaction_id=facts.transaction_id,
         kind="refund",
         effective_at=occurred_at,
         legs=legs,
-        guards=[*guards_of(card, legs), *points.guards],
+        guards=[*guards_of(card, legs), *points.move.guards],
         related_id=payment.id,
         place_id=payment.terminal_id,
         reference=command.reference,
@@ -150,68 +164,87 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
         created_at=facts.now,
         version=0,
     )
-    pockets = by_pocket(card, [(spent.account_id, part) for spent, part in zip(found.legs, parts, strict=True)])
+    pockets = by_pocket(card, [(spent.account_id, part) for spent, part in zip(found.legs, comes, strict=True)])
     refunded = msgspec.structs.replace(
         payment, refunded_fen=payment.refunded_fen + amount_fen, version=payment.version + 1
     )
-    balance_fen = spendable_fen(card, facts.now) + returned_fen(found.legs, parts)
+    balance_fen = spendable_fen(card, facts.now) + returned_fen(found.legs, comes)
     return Plan(
         posting,
-        Receipt(refund, pockets, balance_fen, found.kept, part, -points.taken),
+        Receipt(refund, pockets, balance_fen, found.kept, part, -points.taken, withheld_fen=withheld_fen),
         new=refund,
         changed=refunded,
         kept=kept,
         original_id=None if kept is None else payment.id,
         returns=returns,
         revokes=revokes,
-        earning=points.after,
-        earning_was=None if points.after is None or facts.points is None else facts.points.earning,
+        earnings=points.earnings,
         gives_back=tuple(one.use for one in found.kept.uses) if found.kept is not None and gives_back else (),
     )
 
 
 class _Points(NamedTuple):
-    """What a refund does to points."""
+    """What a refund does to points. ``taken`` is what it takes back of what was earned, ``from_refund_fen`` what of
+    its money that should cost."""
 
-    legs: list[Leg]
-    guards: list[Guard]
+    move: PointsMove
     taken: int = 0
-    after: Earning | None = None
+    from_refund_fen: int = 0
+    earnings: tuple[tuple[Earning, Earning], ...] = ()
 
 
 def _move_points(
     facts: Facts, found: PaymentFacts, left: Left | None, part: KeptPart | None, *, share: tuple[int, int]
 ) -> _Points | Unopened:
-    """Points that paid come back, and what was earned with what comes back is taken."""
+    """Points that paid come back, and then what was earned with what comes back is taken."""
     known, kept, payment = facts.points, found.kept, found.payment
     if known is None:
-        return _Points([], [])
-    legs: list[Leg] = []
-    guards: list[Guard] = []
-    if part is not None and kept is not None and kept.tender is not None and part.points_fen:
-        programme = programme_of(facts)
-        assert payment.merchant_id is not None, "what is spent is spent at a merchant"
-        name = AccountName(payment.slot, payment.merchant_id, MERCHANT_PAYABLE, payment.currency)
-        payable = facts.opened.get(name)
-        if payable is None:
-            return Unopened((name,), ())
-        worth = tender_leg(
-            facts, slot=payment.slot, issuer_id=programme.issuer_id, payable=payable, currency=payment.currency,
-            amount_fen=part.points_fen, back=True,
+        return _Points(NO_MOVE)
+    move = NO_MOVE
+    gifts: Ends = ()
+    if part is not None and kept is not None:
+        there = points_left(kept, found.parts, authorized=payment.kind is PaymentKind.AUTHORIZATION)
+        lots, grants = moved_by(there, part)
+        legs: list[Leg] = []
+        if part.points_fen:
+            worth = pay_leg(facts, found, Effect.POST, part.points_fen, back=True)
+            if isinstance(worth, Unopened):
+                return worth
+            legs.append(worth)
+        if part.points and kept.tender is not None:
+            back = plan_tender_return(kept.tender.parts, lots, member=known.member, issuer=known.issuer)
+            move = back._replace(legs=legs + back.legs)
+        elif legs:
+            move = PointsMove(legs, [], [])
+        ends = gift_ends(
+            facts, kept, grants, slot=payment.slot, merchant_id=payment.merchant_id,
+            issuer_id=programme_of(facts).issuer_id,
         )  # fmt: skip
-        if isinstance(worth, Unopened):
-            return worth
-        legs.append(worth)
-        already = sum(one.points for one in found.parts)
-        back = plan_tender_return(
-            kept.tender.parts, part.points, already=already, member=known.member, issuer=known.issuer
-        )
-        legs, guards = legs + back.legs, guards + back.guards
+        if isinstance(ends, Unopened):
+            return ends
+        gifts = ends
     rest = None if part is None or kept is None or left is None else after(kept, left, part)
-    taken = take_back(known, kept, left, rest, share=share)
-    if taken is None:
-        return _Points(legs, guards)
-    return _Points(legs + taken.move.legs, guards + taken.move.guards, taken.points, taken.after)
+    richer = known._replace(member=after_move(known.member, move.legs))
+    taken = take_back(richer, kept, left, rest, share=share, gifts=gifts)
+    return _Points(join(move, taken.move), taken.points, taken.from_refund_fen, taken.earnings)
+
+
+def _withhold(
+    facts: Facts, found: PaymentFacts, parts: Sequence[int], withheld_fen: int
+) -> tuple[list[Leg], list[int]] | Unopened:
+    """Take the worth of points that were spent from what a refund brings: what it leaves of each part, and the entries,
+    to the issuer, who paid for them."""
+    taken = allocate(withheld_fen, parts)
+    payment = found.payment
+    expense = expense_of(facts, slot=payment.slot, issuer_id=programme_of(facts).issuer_id, currency=payment.currency)
+    if isinstance(expense, Unopened):
+        return expense
+    legs = [
+        Leg(Effect.POST, spent.account_id, spent.lot, expense, None, fen)
+        for spent, fen in zip(found.legs, taken, strict=True)
+        if fen
+    ]
+    return legs, [part - fen for part, fen in zip(parts, taken, strict=True)]
 
 
 def _was_spent(found: PaymentFacts) -> bool:

@@ -1,5 +1,6 @@
 """Spend at a terminal: a purchase moves the value, an authorization sets it aside."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from kaquan.cards import PIN_REFUSALS, PinState, check_usable
@@ -10,17 +11,19 @@ from kaquan.payments.give import all_grants, vouchers_of
 from kaquan.payments.kept import KeptTender, hash_kept, write_kept
 from kaquan.payments.limits import moment_of
 from kaquan.payments.outcomes import INSUFFICIENT_FUNDS, NOT_ACCEPTED_HERE, TERMINAL_BLOCKED
+from kaquan.payments.part import nets_of, whole
 from kaquan.payments.places import LastPlace, PlaceRuleKind, judge_place
 from kaquan.payments.plan import by_pocket, count_uses, guards_of, spendable_fen, take, too_early, usable_card
-from kaquan.payments.points import earn, pay_with_points, tender_leg
+from kaquan.payments.points import bought_of, earn, gift_ends, join, pay_with_points, points_left, tender_leg
 from kaquan.payments.price import Parties, fund_legs, local_time, price_spend, sum_fundings, with_budgets
 from kaquan.payments.redeem import redeeming, take_in_hand
 from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Plan, Receipt, Spend, Unopened
-from kaquan.points import Tender
+from kaquan.points import Ends, Tender
 
 
 def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
-    """Decide a purchase or an authorization: of what it costs with the offers that are in force.
+    """Decide a purchase or an authorization: of what it costs with the offers that are in force. What points pay of an
+    authorization is set aside, as the card's value is.
 
     Refused with ``backdating_forbidden``, ``not_found``, the codes of cards that are not active, ``card_expired``,
     ``terminal_blocked``, ``not_accepted_here``, ``programme_ended``, ``outside_area``, ``impossible_travel``, those of
@@ -97,7 +100,7 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
             told = KeptTender(tender.points, tender.amount_fen, tender.parts)
             priced = priced._replace(kept=priced.kept._replace(tender=told))
             worth = tender_leg(
-                facts, slot=facts.offers.slot, issuer_id=programme.issuer_id, payable=payable,
+                facts, effect, slot=facts.offers.slot, issuer_id=programme.issuer_id, payable=payable,
                 currency=programme.currency, amount_fen=tender.amount_fen,
             )  # fmt: skip
             if isinstance(worth, Unopened):
@@ -105,17 +108,35 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
             legs.append(worth)
         kept = write_kept(priced.kept)
     earned = None
-    if facts.points is not None and facts.points.in_force is not None and not command.authorize:
+    if facts.points is not None and not command.authorize:
+        gifts: Ends = ()
+        nets: Sequence[int] = ()
+        if priced is not None and facts.offers is not None:
+            nets = nets_of(priced.kept, whole(priced.kept))
+            ends = gift_ends(
+                facts, priced.kept, points_left(priced.kept, (), authorized=False).given, slot=facts.offers.slot,
+                merchant_id=place.merchant_id, issuer_id=programme.issuer_id,
+            )  # fmt: skip
+            if isinstance(ends, Unopened):
+                return ends
+            gifts = ends
+        bought = bought_of(
+            facts.points, None if priced is None else priced.kept, nets,
+            [(taking.pocket.pocket, taking.amount_fen) for taking in takings], merchant_id=place.merchant_id,
+            store_id=place.store_id, trade=place.trade, local=local_time(occurred_at, programme.time_zone),
+        )  # fmt: skip
         earned = earn(
-            facts.points, facts.points.in_force, programme, place, None if priced is None else priced.kept, takings,
-            transaction_id=facts.transaction_id, occurred_at=occurred_at,
-            local=local_time(occurred_at, programme.time_zone), now=facts.now,
+            facts.points, bought, gifts, transaction_id=facts.transaction_id, time_zone=programme.time_zone,
+            now=facts.now,
         )  # fmt: skip
     guards = guards_of(card, legs)
     lots: tuple[NewLot, ...] = ()
-    for move in (None if tender is None else tender.move, None if earned is None else earned[0]):
-        if move is not None:
-            legs, guards, lots = legs + move.legs, guards + move.guards, (*lots, *move.lots)
+    moves = []
+    if tender is not None:
+        moves.append(tender.move._replace(legs=[one._replace(effect=effect) for one in tender.move.legs]))
+    if moves or earned is not None:
+        move = join(*moves, *(() if earned is None else (earned[0],)))
+        legs, guards, lots = legs + move.legs, guards + move.guards, tuple(move.lots)
     posting = Posting(
         transaction_id=facts.transaction_id,
         kind=kind.value,
@@ -163,7 +184,7 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
         uses=uses,
         last_place=_leave_place(facts, command, occurred_at),
         kept=kept,
-        earning=None if earned is None else earned[1],
+        earnings=() if earned is None else ((None, earned[1]),),
         budgets=() if priced is None else priced.counted,
         redeems=() if priced is None or facts.offers is None else redeeming(facts.offers, priced.kept),
         gives=()

@@ -51,6 +51,7 @@ from kaquan.payments.types import (
     PocketFacts,
     SpentLeg,
 )
+from kaquan.promotions import GrantKind
 
 _SQL = load_queries(__package__)
 _POCKETS = {pocket.account_kind: pocket for pocket in Pocket}
@@ -445,9 +446,9 @@ async def read_loaded_before(connection: Connection, *, slot: int, cards: Sequen
 
 
 async def insert_instalment(connection: Connection, one: Instalment, *, slot: int, id_: UUID, at: datetime) -> None:
-    """Promise a bonus; one that is due as soon as may be is due ``at``."""
+    """Promise a bonus or points; what is due as soon as may be is due ``at``."""
     params = {**one._asdict(), "slot": slot, "id": id_, "due_at": one.due_at or at}
-    params |= {"funders": list(one.funders), "parts_fen": list(one.parts_fen)}
+    params |= {"funders": list(one.funders), "parts_fen": list(one.parts_fen), "what": one.what.value}
     await connection.execute(_SQL["insert_instalments"], params)
 
 
@@ -457,7 +458,7 @@ async def load_due_instalments(
     """Bonuses whose day has come, with their ids, the oldest first; without those of ``but``."""
     params = {"slot": slot, "at": at, "but": list(but), "limit": limit}
     rows = await (await connection.execute(_SQL["due_instalments"], params)).fetchall()
-    return [(row[0], Instalment._make((*row[1:7], tuple(row[7]), tuple(row[8])))) for row in rows]
+    return [(row[0], Instalment._make((*row[1:7], tuple(row[7]), tuple(row[8]), GrantKind(row[9])))) for row in rows]
 
 
 async def end_instalment(connection: Connection, *, slot: int, id_: UUID, given_id: UUID | None, at: datetime) -> bool:

@@ -21,6 +21,7 @@ from kaquan.promotions import (
     CompiledCampaigns,
     CompiledOffer,
     FunderKind,
+    GrantKind,
     Holder,
     Line,
     OutsideOffer,
@@ -71,7 +72,7 @@ class Spend(NamedTuple):
     outside: tuple[OutsideOffer, ...] = ()
     """Discounts that are given already; together less than ``amount_fen``."""
     points: int = 0
-    """How many points shall pay a part of it; of a purchase only."""
+    """How many points shall pay a part of it."""
 
 
 class Capture(NamedTuple):
@@ -257,6 +258,8 @@ class Facts(NamedTuple):
     """None: the programme gives none, or nothing is earned and spent by this."""
     opened: "Opened" = {}  # noqa: RUF012  (read only)
     """Accounts of funders and the like that are open in the slot."""
+    trade: str | None = None
+    """Of a capture: what the store of the payment deals in."""
 
 
 class PointsFacts(NamedTuple):
@@ -267,8 +270,8 @@ class PointsFacts(NamedTuple):
     in_force: TermsVersion | None
     member: Member
     issuer: IssuerAccounts
-    earning: Earning | None = None
-    """Of a refund: what its purchase earned."""
+    earnings: Sequence[Earning] = ()
+    """Of a refund: what its purchase, or each capture of its authorization, earned."""
 
 
 class AccountName(NamedTuple):
@@ -330,7 +333,7 @@ class Giving(NamedTuple):
 
 
 class Instalment(NamedTuple):
-    """A bonus for a card on a day, out of the accounts of who pays for it, with what each pays."""
+    """A bonus or points for a card on a day, out of the accounts of who pays for it, with what each pays."""
 
     book_id: int
     card_id: UUID
@@ -341,6 +344,7 @@ class Instalment(NamedTuple):
     amount_fen: int
     funders: tuple[UUID, ...]
     parts_fen: tuple[int, ...]
+    what: GrantKind = GrantKind.BONUS
 
 
 class PocketAmount(msgspec.Struct, frozen=True):
@@ -362,6 +366,8 @@ class Receipt(msgspec.Struct, frozen=True):
     """What of that a refund gave back."""
     points_earned: int = 0
     """Below zero: what a refund took back."""
+    withheld_fen: int = 0
+    """What a refund kept of its money for points that were spent."""
     fee_fen: int = 0
     """What was paid beside a load."""
 
@@ -392,15 +398,13 @@ class Plan(NamedTuple):
     gives: tuple[Giving, ...] = ()
     revokes: tuple[Giving, ...] = ()
     instalments: tuple[Instalment, ...] = ()
-    earning: Earning | None = None
-    """What it earns."""
-    earning_was: Earning | None = None
-    """Of a refund: the earning as it was, which becomes ``earning``."""
+    earnings: tuple[tuple[Earning | None, Earning], ...] = ()
+    """What it earns; of a refund: each earning as it was, and what becomes of it."""
 
     @property
     def gives_besides(self) -> bool:
         """Whether anything but value comes or goes with it."""
-        return bool(self.returns or self.gives or self.revokes or self.instalments or self.earning)
+        return bool(self.returns or self.gives or self.revokes or self.instalments or self.earnings)
 
 
 class Funding(NamedTuple):

@@ -11,8 +11,10 @@ from kaquan.payments.kept import PartKind, hash_kept, write_part
 from kaquan.payments.outcomes import AUTHORIZATION_NOT_OPEN
 from kaquan.payments.part import all_of, uncaptured
 from kaquan.payments.plan import by_pocket, first_three, guards_of, known_payment, leg, returned_fen, spendable_fen
+from kaquan.payments.points import points_left, release_points
 from kaquan.payments.price import part_legs
 from kaquan.payments.types import Facts, PaymentStatus, Plan, Receipt, Unopened, Void
+from kaquan.points import NO_MOVE
 
 
 def plan_void(facts: Facts, command: Void) -> Plan | Unopened | Refusal:
@@ -36,23 +38,31 @@ def plan_void(facts: Facts, command: Void) -> Plan | Unopened | Refusal:
         version=payment.version + 1,
     )
     legs = [leg(Effect.RELEASE, first_three(spent), spent.reserved_fen) for spent in found.legs if spent.reserved_fen]
-    kept, gives_back = None, False
+    kept, gives_back, move = None, False, NO_MOVE
     returns: tuple[tuple[UUID, int], ...] = ()
     if found.kept is not None:
         gives_back = not any(part.what is PartKind.CAPTURE for part in found.parts)
-        part = all_of(found.kept, uncaptured(found.kept, found.parts), what=PartKind.VOID)
-        kept = write_part(part._replace(gives_back=gives_back))
+        left = uncaptured(found.kept, found.parts)
+        part = all_of(found.kept, left, what=PartKind.VOID)
+        held = points_left(found.kept, found.parts, authorized=True).held
+        part = part._replace(gives_back=gives_back, points=sum(held))
+        kept = write_part(part)
+        released_points = release_points(facts, found, held, points_fen=part.points_fen)
+        if isinstance(released_points, Unopened):
+            return released_points
+        move = released_points
         funded = part_legs(facts, found, Effect.RELEASE, part.shares)
         if isinstance(funded, Unopened):
             return funded
         legs += funded
         returns = voucher_amounts(found.kept, part.shares)
+    legs += move.legs
     posting = Posting(
         transaction_id=facts.transaction_id,
         kind="expiry" if command.expired else "void",
         effective_at=occurred_at,
         legs=legs,
-        guards=guards_of(card, legs),
+        guards=[*guards_of(card, legs), *move.guards],
         related_id=payment.id,
         place_id=payment.terminal_id,
         detail=hash_kept(kept),

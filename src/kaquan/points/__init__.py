@@ -19,15 +19,19 @@ with their accounts and lots; for cards that are none yet, ``open_members`` firs
   refusal. Its ``amount_fen`` lowers what the card pays; the money leg, from the issuer's account of expenses to
   whoever is paid, is payments' own. Keep ``parts`` for refunds. What points paid earns nothing: leave it out of the
   lines.
-* A refund or void: ``read_earnings``, ``plan_clawback(terms of the earning's version, earning, {line: fen}, …)``; add
-its move, take ``from_refund_fen`` from the money, and call ``change_earning(connection, earning, clawback.after)`` in
-the same commit (False: stale, plan again). Points that paid come back by ``plan_tender_return``.
+* A refund: ``read_earnings``, ``plan_clawback(terms of the earning's version, earning, {line: fen}, …)``; add its move,
+take ``from_refund_fen`` from the money, and call ``change_earning(connection, earning, clawback.after)`` in the same
+commit (False: stale, plan again). Points that paid come back into the lots that they came from. Of several moves in one
+posting each is decided on the member as the ones before leave it: ``after_move``.
+* An authorization sets a tender's lots aside (``RESERVE``); a capture captures a part of them, and earns as a purchase.
+* Offers: what they give is named as ``gifts`` of ``plan_earning``, and what comes back of it of ``plan_clawback``, by
+the account ``points_offered`` of whoever pays for it.
 
-Several moves in one posting concern different accounts, except tender and clawback, which both take ``points``; one
-posting holds one of them. A move without legs adds nothing.
+A move without legs adds nothing.
 """
 
 from kaquan.points.deeds import (
+    RenderDeed,
     adjust_points,
     check_benefit,
     exchange_in,
@@ -46,6 +50,10 @@ from kaquan.points.offers import (
     list_partners,
 )
 from kaquan.points.plan import (
+    NO_MOVE,
+    Ends,
+    after_move,
+    guard,
     plan_clawback,
     plan_earning,
     plan_tender,
@@ -53,7 +61,7 @@ from kaquan.points.plan import (
     quote_tender,
     spendable,
 )
-from kaquan.points.price import assess_tier, check_terms, price_points
+from kaquan.points.price import NOTHING_EARNED, assess_tier, check_terms, price_points
 from kaquan.points.report import PointsLiability, report_points
 from kaquan.points.store import (
     change_earning,
@@ -66,6 +74,7 @@ from kaquan.points.store import (
 from kaquan.points.terms import list_terms, load_all_terms, set_terms, terms_at
 from kaquan.points.types import (
     CURRENCY,
+    OFFERED,
     Account,
     AccountKind,
     Benefit,
@@ -99,6 +108,9 @@ from kaquan.points.types import (
 
 __all__ = [
     "CURRENCY",
+    "NOTHING_EARNED",
+    "NO_MOVE",
+    "OFFERED",
     "Account",
     "AccountKind",
     "Benefit",
@@ -111,6 +123,7 @@ __all__ = [
     "Earned",
     "Earning",
     "EarningRule",
+    "Ends",
     "IssuerAccounts",
     "LinePoints",
     "Lot",
@@ -122,6 +135,7 @@ __all__ = [
     "PointsLiability",
     "PointsMove",
     "PointsTerms",
+    "RenderDeed",
     "Rounding",
     "Search",
     "Standing",
@@ -130,6 +144,7 @@ __all__ = [
     "TierMetric",
     "TierRule",
     "adjust_points",
+    "after_move",
     "assess_tier",
     "change_earning",
     "check_benefit",
@@ -144,6 +159,7 @@ __all__ = [
     "follow_replacements",
     "get_benefit",
     "get_standing",
+    "guard",
     "keep_earnings",
     "list_benefits",
     "list_deeds",

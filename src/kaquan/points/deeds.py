@@ -39,7 +39,7 @@ from kaquan.points.types import (
 
 MAX_PLANS = 8
 
-Render = Callable[[Deed], Answer]
+RenderDeed = Callable[[Deed], Answer]
 
 
 class _Facts(NamedTuple):
@@ -64,7 +64,7 @@ async def _carry_out(
     slots: tuple[int, ...],
     card_id: UUID,
     key: RequestKey,
-    render: Render,
+    render: RenderDeed,
     decide: Callable[[_Facts], Awaitable[_Decision | Refusal]],
     refusals: list[Refusal],
 ) -> Answer | Refusal:
@@ -125,7 +125,7 @@ async def adjust_points(
     approve: Approve,
     by: Actor,
     key: RequestKey,
-    render: Render,
+    render: RenderDeed,
 ) -> Answer | Refusal:
     """Put points on a card by hand, or take them off (below zero), as two wanted; approval and posting are one commit.
 
@@ -199,7 +199,7 @@ async def exchange_points(
     units: int | None = None,
     reference: str,
     key: RequestKey,
-    render: Render,
+    render: RenderDeed,
 ) -> Answer | Refusal:
     """Exchange with a partner: ``points`` of ours go out, or ``units`` of theirs come in (one of the two is given).
 
@@ -273,11 +273,13 @@ async def take_benefit(
     benefit_id: UUID,
     birth_month: int | None,
     key: RequestKey,
-    render: Render,
+    render: RenderDeed,
+    give: Callable[[Benefit, Deed], Write] | None = None,
 ) -> Answer | Refusal:
     """Take a benefit for its points, as often as a calendar year allows and while there are some.
 
-    ``birth_month`` is what the caller knows of the holder. Refused: ``not_found`` (card_id, benefit_id),
+    ``birth_month`` is what the caller knows of the holder; ``give`` gives in the same commit what this room does not
+    know. Refused: ``not_found`` (card_id, benefit_id),
     ``points_not_offered``, the codes of cards that cannot be used, as :func:`check_benefit`, ``points_too_few``,
     ``busy``.
     """
@@ -313,7 +315,7 @@ async def take_benefit(
             return True
 
         deed = _deed(hand, facts, DeedKind.BENEFIT, -benefit.cost_points, subject_id=benefit.id)
-        return _Decision(deed, move, "points_benefit", (count,))
+        return _Decision(deed, move, "points_benefit", (count,) if give is None else (count, give(benefit, deed)))
 
     return await _carry_out(
         pool, hand, book_id=book_id, slots=slots, card_id=card_id, key=key, render=render, decide=decide,

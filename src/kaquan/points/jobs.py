@@ -82,22 +82,18 @@ async def expire_points(pool: Pool, clock: Clock, ids: Ids, *, slots: Sequence[i
 async def remind_of_points(pool: Pool, clock: Clock, ids: Ids, *, slots: Sequence[int]) -> int:
     """Tell holders once of each lot that ends soon, as their programme wants it; of how many lots."""
     done = 0
-    programmes = Programmes(pool)
     for slot in slots:
         now = clock.now()
-        lots = await store.load_ending(pool, slot=slot, now=now, until=now + LONGEST_REMINDER, limit=CHUNK)
-        ids_ = list({lot.member_id for lot in lots})
-        members = {member.id: member for member in await store.load_members(pool, slot=slot, ids=ids_)}
-        for lot in lots:
-            member = members[lot.member_id]
-            terms = await programmes.terms_of(member, at=now)
-            if terms is None or lot.expires_at - now > timedelta(days=terms.terms.remind_days):
-                continue
-            done += await post_together(
-                pool,
-                store.mark_reminded(lot),
-                _notice(ids, member, POINTS_EXPIRING, now, points=lot.points, expires_at=lot.expires_at),
-            )
+        while lots := await store.load_ending(pool, slot=slot, now=now, until=now + LONGEST_REMINDER, limit=CHUNK):
+            ids_ = list({lot.member_id for lot in lots})
+            members = {member.id: member for member in await store.load_members(pool, slot=slot, ids=ids_)}
+            for lot in lots:
+                notice = _notice(
+                    ids, members[lot.member_id], POINTS_EXPIRING, now, points=lot.points, expires_at=lot.expires_at
+                )
+                done += await post_together(pool, store.mark_reminded(lot), notice)
+            if len(lots) < CHUNK:
+                break
     return done
 
 

@@ -52,12 +52,15 @@ async def list_partners(pool: Pool, *, book_id: int, search: Search) -> Page[Par
 async def create_benefit(
     pool: Pool, clock: Clock, ids: Ids, *, book_id: int, new: NewBenefit, by: Actor = SYSTEM
 ) -> Benefit | Refusal:
-    """A new benefit of a programme. Refused: ``not_found`` (programme_id), ``already_exists`` (code)."""
+    """A new benefit of a programme. Refused: ``not_found`` (programme_id), ``already_exists`` (code).
+
+    Whether there is a template of its vouchers is for the caller to know.
+    """
     if isinstance(await get_programme(pool, book_id=book_id, programme_id=new.programme_id), Refusal):
         return missing("programme", "programme_id")
     benefit = Benefit(
         ids.new(), book_id, new.programme_id, new.code, new.name, new.cost_points, new.tiers, new.birthday_only,
-        new.max_per_year, new.stock, 0, clock.now(),
+        new.max_per_year, new.stock, 0, clock.now(), None, new.template_id, new.voucher_count,
     )  # fmt: skip
 
     async def tell(connection: Connection) -> bool:

@@ -28,6 +28,12 @@ from kaquan.points.types import (
 
 NO_MOVE = PointsMove([], [], [])
 
+Ends = Sequence[tuple[int, int]]
+"""Accounts with how many points come out of each, or go to it."""
+
+_End = tuple[int, int | None, int]
+"""An account, perhaps one of its lots, and how many points."""
+
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -51,15 +57,22 @@ def plan_earning(
     transaction_id: UUID,
     at: datetime,
     time_zone: str,
+    gifts: Ends = (),
+    payment_id: UUID | None = None,
 ) -> tuple[PointsMove, Earning]:
-    """The points of a purchase: what is owed is paid first, the rest waits in a lot of its own, or can be spent at once
-    where nothing is pending. The move has no legs when nothing is earned; the earning is kept all the same."""
-    paid = min(member.owed, earned.points)
-    rest = earned.points - paid
-    legs, guards, lots = [], [], []
+    """The points of a purchase, or of a capture of ``payment_id``: what is owed is paid first, the rest waits in a lot
+    of its own, or can be spent at once where nothing is pending. ``gifts`` is what offers give with it, by the account
+    that it comes out of. The move has no legs when nothing is earned; the earning is kept all the same."""
+    granted = sum(points for _, points in gifts)
+    points = earned.points + granted
+    paid = min(member.owed, points)
+    rest = points - paid
+    guards: list[Guard] = []
+    lots: list[NewLot] = []
+    targets: list[_End] = []
     lot = matures_at = None
     if paid:
-        legs.append(Leg(Effect.POST, issuer.granted, None, member.debt.id, None, paid))
+        targets.append((member.debt.id, None, paid))
         guards += guard(member.debt)
     if rest:
         waits = terms.pending_days > 0
@@ -68,14 +81,14 @@ def plan_earning(
         if waits:
             lot, matures_at = number, end_of_day(at, valid_days=terms.pending_days, time_zone=time_zone)
         ends = None if waits else end_of_points(terms, at, time_zone=time_zone)
-        legs.append(Leg(Effect.POST, issuer.granted, None, account.id, number, rest))
+        targets.append((account.id, number, rest))
         guards += guard(account)
         lots.append(NewLot(account.id, number, 0, rest, ends))
     earning = Earning(
-        member.slot, transaction_id, member.book_id, member.id, terms_version, earned.points, earned.basis_fen,
-        earned.parts, {}, 0, 0, lot, matures_at, False, at,
+        member.slot, transaction_id, member.book_id, member.id, terms_version, points, earned.basis_fen, earned.parts,
+        {}, 0, 0, lot, matures_at, False, at, payment_id, granted,
     )  # fmt: skip
-    return PointsMove(legs, guards, lots), earning
+    return PointsMove(_pair(_ends(issuer.granted, earned.points, gifts), targets), guards, lots), earning
 
 
 def plan_clawback(
@@ -84,9 +97,12 @@ def plan_clawback(
     returned: Mapping[int, int],
     member: Member,
     issuer: IssuerAccounts,
+    *,
+    gifts: Ends = (),
 ) -> Clawback:
     """What a refund takes back of what its purchase earned. ``returned`` is by line what this refund brings back, in
-    the same money as the parts of the earning.
+    the same money as the parts of the earning; ``gifts`` what it takes of what offers gave, by the account that it goes
+    back to.
 
     First out of the lot that the purchase is still waiting in, then out of what can be spent, the soonest end first;
     for what is missing the programme's mode decides. The value of points in a refund is rounded down.
@@ -95,27 +111,61 @@ def plan_clawback(
     together = {**earning.returned, **total}
     basis = {part.number: part.basis_fen for part in earning.parts}
     together = {line: min(fen, basis.get(line, 0)) for line, fen in together.items() if line in basis}
-    wanted = due_of(earning.parts, together) - earning.taken
-    after = replace(earning, returned=together, returned_fen=sum(together.values()), taken=earning.taken + wanted)
-    legs: list[Leg] = []
+    earned = due_of(earning.parts, together) - (earning.taken - earning.granted_taken)
+    granted = sum(points for _, points in gifts)
+    wanted = earned + granted
+    after = replace(
+        earning,
+        returned=together,
+        returned_fen=sum(together.values()),
+        taken=earning.taken + wanted,
+        granted_taken=earning.granted_taken + granted,
+    )
     guards: list[Guard] = []
     waiting = [lot for lot in member.pending_lots if lot.lot == earning.lot and lot.origin_id == earning.id]
-    from_pending = _take(waiting, wanted, member.pending, issuer.granted)
-    from_points = _take(member.lots, wanted - _sum(from_pending), member.points, issuer.granted)
-    legs += from_pending + from_points
+    from_pending = _draw(waiting, wanted, member.pending)
+    sources = [*from_pending, *_draw(member.lots, wanted - sum(end[2] for end in from_pending), member.points)]
     guards += guard(member.pending) if from_pending else []
-    guards += guard(member.points) if from_points else []
-    short = wanted - _sum(legs)
+    guards += guard(member.points) if len(sources) > len(from_pending) else []
+    short = wanted - sum(end[2] for end in sources)
     owed = waived = from_refund_fen = 0
     if short and terms.clawback is ClawbackMode.DEBT:
         owed = short
-        legs.append(Leg(Effect.POST, member.debt.id, None, issuer.granted, None, short))
+        sources.append((member.debt.id, None, short))
         guards += guard(member.debt)
     elif short:
         waived = short
         if terms.clawback is ClawbackMode.REFUND and terms.spend_points:
             from_refund_fen = short * terms.spend_fen // terms.spend_points
+    legs = _pair(sources, _ends(issuer.granted, earned, gifts))
     return Clawback(wanted, PointsMove(legs, guards, []), owed, waived, from_refund_fen, after)
+
+
+def after_move(member: Member, legs: Iterable[Leg]) -> Member:
+    """A member as it is after these entries, for what the same posting decides next; its versions stay those that were
+    read."""
+    owed = member.owed
+    kept = {member.points.id: list(member.lots), member.pending.id: list(member.pending_lots)}
+    for leg in legs:
+        for account, lot, points in (
+            (leg.debit_account, leg.debit_lot, -leg.amount_fen),
+            (leg.credit_account, leg.credit_lot, leg.amount_fen),
+        ):
+            if account == member.debt.id:
+                owed -= points
+            elif account in kept and lot is not None:
+                _change(kept[account], lot, points)
+    return member._replace(
+        debt=member.debt._replace(posted=owed), lots=kept[member.points.id], pending_lots=kept[member.pending.id]
+    )
+
+
+def _change(lots: list[Lot], number: int, points: int) -> None:
+    for place, lot in enumerate(lots):
+        if lot.lot == number:
+            lots[place] = lot._replace(available=lot.available + points)
+            return
+    lots.append(Lot(number, UUID(int=0), None, points))
 
 
 def quote_tender(terms: PointsTerms, member: Member, *, payable_fen: int, now: datetime) -> tuple[int, int]:
@@ -151,23 +201,16 @@ def plan_tender(
 
 
 def plan_tender_return(
-    parts: Sequence[tuple[int, int]], points: int, *, already: int, member: Member, issuer: IssuerAccounts
+    parts: Sequence[tuple[int, int]], back: Sequence[int], *, member: Member, issuer: IssuerAccounts
 ) -> PointsMove:
     """Give points back that paid for what is refunded: into the lots that they came from, with the ends that these
-    have, what ends last first. ``already`` is what earlier refunds gave back, ``parts`` what :class:`Tender` told."""
-    if not points:
-        return NO_MOVE
-    legs: list[Leg] = []
-    skip = already
-    for lot, taken in reversed(parts):
-        there = max(0, taken - skip)
-        skip = max(0, skip - taken)
-        part = min(there, points)
-        if part:
-            legs.append(Leg(Effect.POST, issuer.spent, None, member.points.id, lot, part))
-            points -= part
-    assert points == 0, "no more is given back than was paid"
-    return PointsMove(legs, guard(member.points), [])
+    have. ``parts`` is what :class:`Tender` told, ``back`` how many go back to each of these lots."""
+    legs = [
+        Leg(Effect.POST, issuer.spent, None, member.points.id, lot, points)
+        for (lot, _), points in zip(parts, back, strict=True)
+        if points
+    ]
+    return PointsMove(legs, guard(member.points), []) if legs else NO_MOVE
 
 
 def plan_maturing(terms: PointsTerms, earning: Earning, member: Member, *, time_zone: str) -> tuple[PointsMove, int]:
@@ -239,12 +282,37 @@ def _alive(lots: Iterable[Lot], now: datetime) -> list[Lot]:
 
 def _take(lots: Iterable[Lot], points: int, account: Account, target: int) -> list[Leg]:
     """What there is of so many points, out of the lots that end soonest."""
-    legs = []
+    return _pair(_draw(lots, points, account), [(target, None, points)])
+
+
+def _draw(lots: Iterable[Lot], points: int, account: Account) -> list[_End]:
+    """The lots that so many points come out of, those that end soonest first; fewer points where there are not so
+    many."""
+    ends: list[_End] = []
     for lot in sorted(lots, key=lambda lot: (lot.expires_at or _FOREVER, lot.lot)):
         part = min(lot.available, points)
         if part > 0:
-            legs.append(Leg(Effect.POST, account.id, lot.lot, target, None, part))
+            ends.append((account.id, lot.lot, part))
             points -= part
+    return ends
+
+
+def _ends(granted: int, earned: int, gifts: Ends) -> list[_End]:
+    return [(granted, None, earned), *((account, None, points) for account, points in gifts)]
+
+
+def _pair(sources: Sequence[_End], targets: Sequence[_End]) -> list[Leg]:
+    """The entries from the first to the second, each in its order, until one side has no more."""
+    legs: list[Leg] = []
+    rooms = [points for _, _, points in targets]
+    for account, lot, points in sources:
+        left = points
+        for at, (to_account, to_lot, _) in enumerate(targets):
+            part = min(left, rooms[at])
+            if part:
+                legs.append(Leg(Effect.POST, account, lot, to_account, to_lot, part))
+                rooms[at] -= part
+                left -= part
     return legs
 
 

@@ -32,26 +32,29 @@ UPDATE points_member SET tier = %(tier)s, tier_until = %(tier_until)s
 WHERE slot = %(slot)s AND id = %(id)s AND tier IS NOT DISTINCT FROM %(before)s;
 
 -- name: insert_earnings
-INSERT INTO points_earning (slot, id, book_id, member_id, terms_version, points, basis_fen, parts, lot, matures_at, at)
+INSERT INTO points_earning (slot, id, book_id, member_id, terms_version, points, basis_fen, parts, lot, matures_at, at,
+  payment_id, granted)
 SELECT e.slot, e.id, e.book_id, e.member_id, e.terms_version, e.points, e.basis_fen, e.parts::jsonb, e.lot, e.matures_at,
-       e.at
+       e.at, e.payment_id, e.granted
 FROM unnest(%(slots)s::smallint[], %(ids)s::uuid[], %(books)s::integer[], %(members)s::uuid[], %(versions)s::integer[],
   %(points)s::bigint[], %(basis)s::bigint[], %(parts)s::text[], %(lots)s::integer[], %(matures)s::timestamptz[],
-  %(ats)s::timestamptz[])
-  AS e (slot, id, book_id, member_id, terms_version, points, basis_fen, parts, lot, matures_at, at);
+  %(ats)s::timestamptz[], %(payments)s::uuid[], %(granted)s::bigint[])
+  AS e (slot, id, book_id, member_id, terms_version, points, basis_fen, parts, lot, matures_at, at, payment_id, granted);
 
 -- name: earnings
 SELECT slot, id, book_id, member_id, terms_version, points, basis_fen, parts, returned, returned_fen, taken, lot,
-       matures_at, matured, at
-FROM points_earning WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]);
+       matures_at, matured, at, payment_id, granted, granted_taken
+FROM points_earning
+WHERE slot = %(slot)s AND (id = ANY (%(ids)s::uuid[]) OR payment_id = ANY (%(ids)s::uuid[])) ORDER BY id;
 
 -- name: change_earning
-UPDATE points_earning SET returned = %(returned)s::jsonb, returned_fen = %(returned_fen)s, taken = %(taken)s
+UPDATE points_earning SET returned = %(returned)s::jsonb, returned_fen = %(returned_fen)s, taken = %(taken)s,
+  granted_taken = %(granted_taken)s
 WHERE slot = %(slot)s AND id = %(id)s AND returned_fen = %(before_fen)s AND taken = %(before)s;
 
 -- name: due_earnings
 SELECT slot, id, book_id, member_id, terms_version, points, basis_fen, parts, returned, returned_fen, taken, lot,
-       matures_at, matured, at
+       matures_at, matured, at, payment_id, granted, granted_taken
 FROM points_earning
 WHERE slot = %(slot)s AND NOT matured AND lot IS NOT NULL AND matures_at <= %(now)s
 ORDER BY matures_at LIMIT %(limit)s;
@@ -80,12 +83,18 @@ WHERE l.slot = %(slot)s AND l.expires_at <= %(now)s AND l.remaining_fen > l.rese
 ORDER BY m.id LIMIT %(limit)s;
 
 -- name: ending_lots
--- Lots of whose end nobody was told yet.
+-- Lots of whose end nobody was told yet and of which the terms in force want it told by now.
 SELECT m.slot, m.id, m.book_id, m.card_id, m.programme_id, a.id, l.lot, l.expires_at, l.remaining_fen - l.reserved_fen
 FROM ledger_lot AS l
 JOIN ledger_account AS a ON a.slot = l.slot AND a.id = l.account_id AND a.kind = 'points'
 JOIN points_member AS m ON m.slot = a.slot AND m.id = a.owner_id
+CROSS JOIN LATERAL (
+  SELECT (t.terms ->> 'remind_days')::integer AS days FROM points_terms AS t
+  WHERE t.book_id = m.book_id AND t.programme_id = m.programme_id AND t.effective_from <= %(now)s
+  ORDER BY t.version DESC LIMIT 1
+) AS told
 WHERE l.slot = %(slot)s AND l.expires_at > %(now)s AND l.expires_at <= %(until)s AND l.remaining_fen > l.reserved_fen
+  AND l.expires_at <= %(now)s + make_interval(days => told.days)
   AND NOT EXISTS (
     SELECT FROM points_reminded AS r WHERE r.slot = l.slot AND r.account_id = l.account_id AND r.lot = l.lot)
 ORDER BY l.expires_at LIMIT %(limit)s;
@@ -130,13 +139,13 @@ ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: insert_benefit
 INSERT INTO points_benefit (book_id, id, programme_id, code, name, cost_points, tiers, birthday_only, max_per_year, stock,
-  created_at)
+  created_at, template_id, voucher_count)
 VALUES (%(book_id)s, %(id)s, %(programme_id)s, %(code)s, %(name)s, %(cost_points)s, %(tiers)s::text[], %(birthday_only)s,
-  %(max_per_year)s, %(stock)s, %(created_at)s);
+  %(max_per_year)s, %(stock)s, %(created_at)s, %(template_id)s, %(voucher_count)s);
 
 -- name: benefits
 SELECT id, book_id, programme_id, code, name, cost_points, tiers, birthday_only, max_per_year, stock, taken, created_at,
-       ended_at
+       ended_at, template_id, voucher_count
 FROM points_benefit
 WHERE book_id = %(book_id)s
   AND id = %(id)s  -- if id

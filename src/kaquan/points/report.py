@@ -15,12 +15,15 @@ from kaquan.points.types import AccountKind
 class PointsLiability(NamedTuple):
     """Points that members have, spendable or waiting, less what they owe; and what made them so many.
 
-    ``outstanding`` is ``granted`` (less what refunds took back) + ``adjusted`` − ``spent`` − ``expired`` −
-    ``benefits`` − ``exchanged`` (what went to partners, less what came from there).
+    ``outstanding`` is ``granted`` and ``offered`` (less what refunds took back) + ``adjusted`` − ``spent`` −
+    ``expired`` − ``benefits`` − ``exchanged`` (what went to partners, less what came from there).
     """
 
     outstanding: int
     granted: int
+    """By purchases."""
+    offered: int
+    """By offers, whoever pays for them."""
     spent: int
     expired: int
     adjusted: int
@@ -39,6 +42,7 @@ async def report_points(pool: Pool, *, book_id: int, slots: Sequence[int], at: d
     return PointsLiability(
         sum(given.values()),
         given[AccountKind.GRANTED],
+        given[AccountKind.OFFERED],
         -given[AccountKind.SPENT],
         -given[AccountKind.EXPIRED],
         given[AccountKind.ADJUSTED],

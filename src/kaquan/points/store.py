@@ -252,14 +252,20 @@ async def keep_earnings(connection: Connection, earnings: Sequence[Earning]) -> 
             "lots": [one.lot for one in earnings],
             "matures": [one.matures_at for one in earnings],
             "ats": [one.at for one in earnings],
+            "payments": [one.payment_id for one in earnings],
+            "granted": [one.granted for one in earnings],
         },
     )
 
 
-async def read_earnings(connection: Connection, *, slot: int, ids: Sequence[UUID]) -> dict[UUID, Earning]:
-    """What these purchases earned, by the id of their transaction; those that have nothing kept are left out."""
-    rows = await _rows(connection, "earnings", {"slot": slot, "ids": list(ids)})
-    return {row[1]: _earning(row) for row in rows}
+async def read_earnings(connection: Connection, *, slot: int, ids: Sequence[UUID]) -> dict[UUID, list[Earning]]:
+    """What these payments earned, the captures of an authorization the oldest first; those that have nothing kept are
+    left out."""
+    found: dict[UUID, list[Earning]] = {}
+    for row in await _rows(connection, "earnings", {"slot": slot, "ids": list(ids)}):
+        earning = _earning(row)
+        found.setdefault(earning.payment_id or earning.id, []).append(earning)
+    return found
 
 
 def _earning(row: tuple[Any, ...]) -> Earning:
@@ -275,7 +281,8 @@ async def change_earning(connection: Connection, before: Earning, after: Earning
     returned = {str(line): fen for line, fen in after.returned.items()}
     params = {
         "slot": after.slot, "id": after.id, "returned": _encode(returned).decode(), "returned_fen": after.returned_fen,
-        "taken": after.taken, "before_fen": before.returned_fen, "before": before.taken,
+        "taken": after.taken, "granted_taken": after.granted_taken, "before_fen": before.returned_fen,
+        "before": before.taken,
     }  # fmt: skip
     return (await connection.execute(_QUERIES["change_earning"], params)).rowcount == 1
 

@@ -34,9 +34,13 @@ class AccountKind(StrEnum):
     ADJUSTED = "points_adjusted"
     BENEFITS = "points_benefits"
     """What was given for benefits."""
+    OFFERED = "points_offered"
+    """What offers gave, less what refunds took back; whoever pays for the offer owns it."""
     EXCHANGED = "points_exchanged"
     """What went to a partner, less what came from there; the partner's."""
 
+
+OFFERED = AccountKind.OFFERED.value
 
 MEMBER_KINDS = (AccountKind.POINTS, AccountKind.PENDING, AccountKind.DEBT)
 
@@ -254,7 +258,8 @@ class PointsMove(NamedTuple):
 
 
 class Earning(msgspec.Struct, frozen=True):
-    """What a purchase earned, as it is kept. ``returned`` is by line what refunds brought back of it."""
+    """What a purchase or a capture earned, as it is kept; the id is that of its transaction. ``points`` is what its
+    ``parts`` earned and what offers ``granted``; ``returned`` is by line what refunds brought back of it."""
 
     slot: int
     id: UUID
@@ -271,6 +276,11 @@ class Earning(msgspec.Struct, frozen=True):
     matures_at: datetime | None
     matured: bool
     at: datetime
+    payment_id: UUID | None = None
+    """Of a capture: its authorization."""
+    granted: int = 0
+    granted_taken: int = 0
+    """What of ``taken`` is of ``granted``."""
 
 
 class Clawback(NamedTuple):
@@ -350,6 +360,9 @@ class NewBenefit(msgspec.Struct, frozen=True, kw_only=True):
     """In the month of the holder's birthday."""
     max_per_year: int | None = None
     stock: int | None = None
+    template_id: UUID | None = None
+    """What is given, if it is vouchers; else whoever gives it knows."""
+    voucher_count: int | None = None
 
 
 class Benefit(msgspec.Struct, frozen=True):
@@ -368,6 +381,8 @@ class Benefit(msgspec.Struct, frozen=True):
     taken: int
     created_at: datetime
     ended_at: datetime | None = None
+    template_id: UUID | None = None
+    voucher_count: int | None = None
 
 
 class DeedKind(StrEnum):

@@ -19,7 +19,7 @@ from kaquan.kit.ids import uuid_from
 from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import Refusal
 from kaquan.promotions.kind import Bounds, Effects, LoadKind, find_kinds
-from kaquan.promotions.outcomes import OFFER_NOT_FOR_HOLDER, OFFER_NOT_HERE, OFFER_NOT_NOW
+from kaquan.promotions.outcomes import OFFER_NOT_FOR_HOLDER, OFFER_NOT_HERE, OFFER_NOT_NOW, OFFER_WITHOUT_POINTS
 from kaquan.promotions.terms import (
     ALL_GOODS,
     NO_POLICY,
@@ -53,7 +53,9 @@ class CompiledBudget(NamedTuple):
     scope: BudgetScope
     period: BudgetPeriod
     max_fen: int | None
+    """Where ``is_points``, points."""
     max_count: int | None
+    is_points: bool = False
 
 
 class CompiledOffer(msgspec.Struct, frozen=True, eq=False):
@@ -87,6 +89,9 @@ class CompiledOffer(msgspec.Struct, frozen=True, eq=False):
     ends_at: datetime
     conditions: Conditions
     asks_holder: bool
+    gives_points: bool = False
+    most_points: int | None = None
+    """As ``most_fen``, of points."""
     bit: int = 0
     """That of its goods among those of its book; 0: all goods, or those of a voucher."""
 
@@ -129,9 +134,11 @@ class CompiledOffer(msgspec.Struct, frozen=True, eq=False):
         )
 
     def why_not_holder(self, at: Basket | LoadFacts) -> Refusal | None:
-        """Refused: ``offer_not_for_holder`` with the condition that does not hold."""
+        """Refused: ``offer_without_points``, ``offer_not_for_holder`` with the condition that does not hold."""
         wanted, holder = self.conditions, at.holder
         failed = None
+        if self.gives_points and not holder.collects:
+            return OFFER_WITHOUT_POINTS.refuse()
         if wanted.segments and wanted.segments.isdisjoint(holder.segments):
             failed = "segments"
         elif wanted.except_segments and not wanted.except_segments.isdisjoint(holder.segments):
@@ -214,7 +221,9 @@ def compile_offer(
     """
     kind = find_kinds()[offer.kind]
     wanted, stacking = offer.conditions, offer.stacking
-    maxima = [budget.max_fen for budget in budgets if budget.max_fen is not None]
+    maxima = [budget.max_fen for budget in budgets if budget.max_fen is not None and not budget.is_points]
+    most_points = [budget.max_fen for budget in budgets if budget.max_fen is not None and budget.is_points]
+    gives_points = kind.gives_points(offer.params)
     return CompiledOffer(
         campaign_id=campaign_id,
         version=version,
@@ -247,7 +256,10 @@ def compile_offer(
             or wanted.tiers
             or wanted.first_purchase
             or wanted.birthday is not None
+            or gives_points
         ),
+        gives_points=gives_points,
+        most_points=min(most_points, default=None),
     )
 
 
@@ -278,8 +290,9 @@ def compile_budgets(campaign_id: UUID, terms: CampaignTerms) -> tuple[CompiledBu
             budget_id(campaign_id, budget.name),
             budget.scope,
             budget.period,
-            budget.maximum if budget.metric is BudgetMetric.AMOUNT else None,
+            None if budget.metric is BudgetMetric.COUNT else budget.maximum,
             budget.maximum if budget.metric is BudgetMetric.COUNT else None,
+            budget.metric is BudgetMetric.POINTS,
         )
         for budget in terms.budgets
     )

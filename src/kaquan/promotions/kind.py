@@ -56,6 +56,11 @@ class Effects(msgspec.Struct, frozen=True):
     gifts: tuple[Gift, ...] = ()
 
     @property
+    def points(self) -> int:
+        """How many points it gives."""
+        return sum(gift.amount_fen for gift in self.gifts if gift.kind is GrantKind.POINTS)
+
+    @property
     def worth_fen(self) -> int:
         """What it is worth to the holder: discount, bonus and the face value of vouchers; points are not money."""
         return self.off_fen + sum(gift.amount_fen for gift in self.gifts if gift.kind is not GrantKind.POINTS)
@@ -92,6 +97,8 @@ class PurchaseKind(msgspec.Struct, Generic[P], frozen=True):
     applies: Callable[[P, Seen], Refusal | None]
     effects: Callable[[P, Seen], Effects]
     bounds: Callable[[P], Bounds]
+    gives_points: Callable[[P], bool] = lambda _: False
+    """Whether it gives points: then it is for cards whose programme does."""
 
 
 class LoadKind(msgspec.Struct, Generic[P], frozen=True):
@@ -108,6 +115,8 @@ class LoadKind(msgspec.Struct, Generic[P], frozen=True):
     rebate_bp: Callable[[P], int | None]
     prize_fen: Callable[[P], int | None] = lambda _: None
     """The highest prize, of what is given by chance."""
+    gives_points: Callable[[P], bool] = lambda _: False
+    """As of :class:`PurchaseKind`."""
 
 
 @cache

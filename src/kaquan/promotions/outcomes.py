@@ -46,6 +46,11 @@ OFFER_NOT_FOR_HOLDER = _why(
     "The offer is not for this holder: {condition}.",
     "该优惠不适用于该持卡人：{condition}。",
 )
+OFFER_WITHOUT_POINTS = _why(
+    "offer_without_points",
+    "The offer gives points, and the programme of the card gives none.",
+    "该优惠赠送积分，而该卡种没有积分规则。",
+)
 OFFER_BELOW_THRESHOLD = _why(
     "offer_below_threshold",
     "The goods come to {amount_fen}; the offer begins at {needed_fen}.",

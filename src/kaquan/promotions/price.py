@@ -80,6 +80,8 @@ class _Result(NamedTuple):
     grants: list[Grant]
     given_fen: dict[int, int]
     """By the number of the campaign's id: discounts and grants."""
+    points: dict[int, int]
+    """The same: points."""
     discount_fen: int
     failed: list[tuple[_Candidate, Refusal]]
     """What the ones before left nothing for."""
@@ -340,6 +342,7 @@ class _Pricer:
         applied: list[Applied] = []
         grants: list[Grant] = []
         given: dict[int, int] = {}
+        points: dict[int, int] = {}
         failed: list[tuple[_Candidate, Refusal]] = []
         discount_fen = 0
         for candidate in candidates:
@@ -369,6 +372,11 @@ class _Pricer:
                 if off_fen < 0 or not (off_fen or gifts):
                     failed.append((candidate, OFFER_BUDGET_EXHAUSTED.refuse()))
                     continue
+            given_points = effects.points if gifts else 0
+            most_points = offer.most_points
+            if given_points and most_points is not None and points.get(campaign, 0) + given_points > most_points:
+                failed.append((candidate, OFFER_BUDGET_EXHAUSTED.refuse()))
+                continue
             if off_fen:
                 parts = allocate(off_fen, weights)
                 for place, part in zip(places, parts, strict=True):
@@ -382,9 +390,11 @@ class _Pricer:
             for gift in gifts:
                 grants.append(_grant(offer, gift))
             given[campaign] = given_fen + off_fen + gifts_fen
+            if given_points:
+                points[campaign] = points.get(campaign, 0) + given_points
             offers.append(offer)
             applied.append(Applied(offer.campaign_id, offer.version, offer.name, voucher_id, off_fen, offer.on_return))
-        return _Result(candidates, offers, shares, applied, grants, given, discount_fen, failed)
+        return _Result(candidates, offers, shares, applied, grants, given, points, discount_fen, failed)
 
     def _effects(self, offer: CompiledOffer, seen: Seen) -> Effects:
         """What an offer gives by now."""
@@ -401,10 +411,12 @@ class _Pricer:
             given_fen = left.pop(offer.campaign_id.int, None)
             if given_fen is None:
                 continue
-            for id_, scope, period, max_fen, max_count in offer.budgets:
+            given_points = result.points.get(offer.campaign_id.int, 0)
+            for id_, scope, period, max_fen, max_count, is_points in offer.budgets:
                 subject_id = None if scope is BudgetScope.ALL else self._subject(scope)
                 own = scope is BudgetScope.HOLDER or scope is BudgetScope.CARD
-                uses.append(BudgetUse(id_, offer.campaign_id, subject_id, period, given_fen, max_fen, max_count, own))
+                amount = given_points if is_points else given_fen
+                uses.append(BudgetUse(id_, offer.campaign_id, subject_id, period, amount, max_fen, max_count, own))
         most_fen = self.compiled.policy.max_day_fen
         if most_fen is not None and result.discount_fen:
             uses.append(

@@ -21,7 +21,7 @@ import msgspec
 from kaquan.promotions.compile import EMPTY, CompiledBudget, CompiledCampaigns
 from kaquan.promotions.price import DAY_CAP_ID, price_basket
 from kaquan.promotions.terms import BudgetScope, Campaign
-from kaquan.promotions.types import Basket, BudgetUse, FunderKind, Pricing
+from kaquan.promotions.types import Basket, BudgetUse, FunderKind, GrantKind, Pricing
 
 
 class Key(NamedTuple):
@@ -230,7 +230,8 @@ class Replayer:
                 if one.campaign_id in self._drafts:
                     drafts_fen += one.discount_fen
             for grant in pricing.grants:
-                given[grant.campaign_id].granted_fen += grant.amount_fen
+                if grant.kind is not GrantKind.POINTS:  # which are no money
+                    given[grant.campaign_id].granted_fen += grant.amount_fen
             for (campaign_id, paying), shares in groupby(pricing.shares, key=_CAMPAIGN_AND_FUNDER):
                 party_id = basket.merchant_id if paying.kind is FunderKind.MERCHANT else paying.party_id
                 funder = (campaign_id, paying.kind.value, "" if party_id is None else party_id.hex)

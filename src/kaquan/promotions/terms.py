@@ -131,6 +131,7 @@ class BudgetMetric(StrEnum):
 
     AMOUNT = "amount"
     COUNT = "count"
+    POINTS = "points"
 
 
 class BudgetScope(StrEnum):
@@ -153,7 +154,8 @@ class BudgetPeriod(StrEnum):
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The most that a campaign gives: minor units of discounts and grants together, or payments that it applied to.
+    """The most that a campaign gives: minor units of discounts and grants together, points, or payments that it applied
+    to.
 
     A payment that would go beyond it is made without the campaign: an offer is given whole or not at all.
     """

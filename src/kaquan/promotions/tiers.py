@@ -6,6 +6,7 @@ from kaquan.kit.money import MAX_FEN
 from kaquan.promotions.kind import Fault
 
 MAX_TIERS = 20
+MAX_POINTS = 10**9
 
 
 def check_tiers(name: str, tiers: Sequence[tuple[int, int]], *, most_bp: int | None = None) -> list[Fault]:

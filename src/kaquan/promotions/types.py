@@ -40,6 +40,8 @@ class Holder(NamedTuple):
     tier: str | None = None
     bought_before: bool = True
     """Whether there was a purchase with this card (of this person) before; told only where an offer asks."""
+    collects: bool = True
+    """Whether the programme of the card gives points: offers of points are for those that do."""
 
     @property
     def id(self) -> UUID:

@@ -21,6 +21,7 @@ WITH moved AS (
                      WHEN 'load' THEN p.amount_fen + p.bonus_fen ELSE p.amount_fen END AS to_gain,
          CASE p.kind WHEN 'authorization' THEN p.amount_fen ELSE 0 END AS to_reserve,
          sum(CASE WHEN e.effect <> 'post' OR c.owner_id = d.owner_id THEN 0
+                  WHEN c.kind = 'points_expense' THEN 0  -- kept back for points that were spent
                   WHEN c.owner_id = p.card_id AND c.currency = p.currency THEN e.amount_fen
                   WHEN d.owner_id = p.card_id AND d.currency = p.currency THEN -e.amount_fen
                   ELSE 0 END) AS gained,

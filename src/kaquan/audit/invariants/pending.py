@@ -17,7 +17,9 @@ WITH held AS (
          sum(CASE e.effect WHEN 'reserve' THEN e.amount_fen ELSE -e.amount_fen END) AS fen
   FROM ledger_entry AS e
   JOIN ledger_transaction AS t ON t.slot = e.slot AND t.id = e.transaction_id
-  WHERE e.effect <> 'post' AND e.debit_lot IS NOT NULL  -- what funders set aside is the audit pricing's
+  JOIN ledger_account AS a ON a.slot = e.slot AND a.id = e.debit_account
+  -- what funders set aside is the audit pricing's, what points pay that of points_tenders
+  WHERE e.effect <> 'post' AND e.debit_lot IS NOT NULL AND a.currency <> 'PTS'
   GROUP BY t.slot, coalesce(t.related_id, t.id)
 ), authorization_left AS (
   SELECT slot, book_id, currency, card_id, id AS payment_id,
@@ -25,10 +27,10 @@ WITH held AS (
   FROM payments_payment WHERE kind = 'authorization' OR status = 'open'
 ), on_card AS (
   SELECT slot, book_id, currency, owner_id AS card_id,
-         coalesce(sum(debits_pending) FILTER (WHERE kind <> 'discount_expense'), 0) AS debits,
+         coalesce(sum(debits_pending) FILTER (WHERE kind NOT IN ('discount_expense', 'points_expense')), 0) AS debits,
          sum(credits_pending)
-           - coalesce(sum(debits_pending) FILTER (WHERE kind = 'discount_expense'), 0) AS credits
-  FROM ledger_account WHERE debits_pending <> 0 OR credits_pending <> 0
+           - coalesce(sum(debits_pending) FILTER (WHERE kind IN ('discount_expense', 'points_expense')), 0) AS credits
+  FROM ledger_account WHERE (debits_pending <> 0 OR credits_pending <> 0) AND currency <> 'PTS'
   GROUP BY slot, book_id, currency, owner_id
 ), card_left AS (
   SELECT slot, book_id, currency, card_id, sum(fen) AS fen FROM authorization_left

@@ -21,6 +21,7 @@ WITH moved AS (
          sum(CASE WHEN e.effect = 'capture' AND d.owner_id = p.card_id THEN e.amount_fen
                   ELSE 0 END) AS captured,
          sum(CASE WHEN e.effect <> 'post' OR c.owner_id = d.owner_id THEN 0
+                  WHEN c.kind = 'points_expense' THEN 0  -- kept back for points that were spent
                   WHEN c.owner_id = p.card_id THEN e.amount_fen
                   WHEN d.owner_id = p.card_id THEN -e.amount_fen ELSE 0 END) AS refunded
   FROM ledger_transaction AS t

@@ -223,6 +223,8 @@ class PaymentView(msgspec.Struct, frozen=True):
     """How it was priced, or of a refund what came back of that; only of payments with offers or a basket."""
     points_earned: int | msgspec.UnsetType = msgspec.UNSET
     """What this request earned; of a refund, below zero, what it took back."""
+    withheld_fen: int | msgspec.UnsetType = msgspec.UNSET
+    """Of a refund: what of ``amount_fen`` was kept back for points that were earned by it and spent already."""
 
 
 def _show(prefix: Prefix, value: UUID | None) -> str | None:
@@ -259,6 +261,7 @@ def payment_view(payment: Payment, receipt: Receipt | None = None, kept: Kept | 
         fee_fen=receipt.fee_fen if receipt is not None and receipt.fee_fen else UNSET,
         pricing=pricing,
         points_earned=receipt.points_earned if receipt is not None and receipt.points_earned else msgspec.UNSET,
+        withheld_fen=receipt.withheld_fen if receipt is not None and receipt.withheld_fen else msgspec.UNSET,
     )
 
 
@@ -369,10 +372,6 @@ async def _read_spend(asked: _Asked) -> Command | Refusal:
     )  # fmt: skip
     if body.lines is None and not voucher_ids and body.outside_offers is None and body.points is None:
         return spend
-    if authorize and body.points is not None:
-        return INVALID_FIELD.refuse(
-            "points", allowed="pay purchases only, not authorizations", allowed_zh="积分仅可用于消费，不可用于预授权"
-        )
     spend = spend._replace(
         lines=basket_lines(body.lines),
         voucher_ids=voucher_ids,

@@ -9,7 +9,7 @@ from litestar.response import Response
 from msgspec import Meta
 from msgspec.structs import force_setattr
 
-from kaquan import points
+from kaquan import payments, points
 from kaquan.cards import UNUSABLE
 from kaquan.doors.http.answers import answer, answer_page
 from kaquan.doors.http.cards import hand_of
@@ -27,6 +27,7 @@ from kaquan.doors.http.fields import (
     StoreId,
     Trade,
     TransactionId,
+    VoucherTemplateId,
     uuid_of,
 )
 from kaquan.doors.http.four_eyes import APPROVED, four_eyes, payload_of
@@ -69,6 +70,7 @@ from kaquan.points.outcomes import (
     POINTS_NOT_OFFERED,
     POINTS_TOO_FEW,
 )
+from kaquan.vouchers.outcomes import TEMPLATE_ENDED
 
 MAX_POINTS = 10**9
 
@@ -210,7 +212,8 @@ class NewPointsExchange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
 
 class NewPointsBenefit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What members may take: for points or for nothing, some tiers, in the month of a birthday, so often, so many."""
+    """What members may take: for points or for nothing, some tiers, in the month of a birthday, so often, so many.
+    With ``template_id`` whoever takes it gets ``voucher_count`` vouchers of this template at once (1)."""
 
     programme_id: ProgrammeId
     code: Code
@@ -220,6 +223,8 @@ class NewPointsBenefit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     birthday_only: bool = False
     max_per_year: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     stock: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
+    template_id: VoucherTemplateId | None = None
+    voucher_count: Annotated[int, Meta(ge=1, le=100)] | None = None
 
 
 class PointsBenefitView(msgspec.Struct, frozen=True):
@@ -235,6 +240,8 @@ class PointsBenefitView(msgspec.Struct, frozen=True):
     taken: int
     created_at: datetime
     ended_at: datetime | None
+    template_id: VoucherTemplateId | None
+    voucher_count: int | None
 
 
 class BenefitTaking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -283,10 +290,12 @@ class PointsLiabilityQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
 
 
 class PointsLiabilityView(msgspec.Struct, frozen=True):
-    """``outstanding`` = granted + adjusted − spent − expired − benefits − exchanged."""
+    """``outstanding`` = granted (by purchases) + offered (by offers) + adjusted − spent − expired − benefits −
+    exchanged."""
 
     outstanding: int
     granted: int
+    offered: int
     spent: int
     expired: int
     adjusted: int
@@ -421,6 +430,8 @@ def show_benefit(benefit: Benefit) -> PointsBenefitView:
         benefit.taken,
         benefit.created_at,
         benefit.ended_at,
+        None if benefit.template_id is None else show_id(Prefix.VOUCHER_TEMPLATE, benefit.template_id),
+        benefit.voucher_count,
     )
 
 
@@ -670,19 +681,29 @@ class PointsController(Controller):
             body=NewPointsBenefit,
             answer=PointsBenefitView,
             status=201,
-            refusals=[NOT_FOUND, ALREADY_EXISTS],
+            refusals=[INVALID_FIELD, NOT_FOUND, ALREADY_EXISTS, TEMPLATE_ENDED],
         ),
     )
     async def create_benefit(self, request: ApiRequest) -> Response[bytes]:
         """Create a benefit that members of a programme may take."""
         asked = await read_body(request, NewPointsBenefit)
         app = app_of(request)
+        if asked.template_id is None and asked.voucher_count is not None:
+            return problem_response(
+                INVALID_FIELD.refuse(
+                    "voucher_count",
+                    allowed="must be absent without template_id",
+                    allowed_zh="未给出 template_id 时不得填写",
+                )
+            )
         fields = {
             **msgspec.structs.asdict(asked),
             "programme_id": uuid_of(asked.programme_id),
             "tiers": frozenset(asked.tiers),
+            "template_id": None if asked.template_id is None else uuid_of(asked.template_id),
+            "voucher_count": None if asked.template_id is None else asked.voucher_count or 1,
         }
-        made = await points.create_benefit(
+        made = await payments.create_benefit(
             app.pool,
             app.clock,
             app.ids,
@@ -727,14 +748,14 @@ class PointsController(Controller):
         ),
     )
     async def take_benefit(self, request: ApiRequest) -> Response[bytes]:
-        """Take a benefit for its points."""
+        """Take a benefit for its points, and get its vouchers if that is what it gives."""
         benefit_id = uuid_of(read_path(request, PointsBenefitId))
         body = await read_bytes(request)
         asked = decode_body(body, BenefitTaking)
         app, card_id = app_of(request), uuid_of(asked.card_id)
 
         async def work(key: RequestKey) -> Answer | Refusal:
-            return await points.take_benefit(
+            return await payments.take_benefit(
                 app.pool,
                 hand_of(request),
                 book_id=request.user.book_id,

@@ -47,6 +47,7 @@ def liability(
         print_json(told._asdict())
     else:
         print(
-            f"{told.outstanding:,} points outstanding 未用积分: granted {told.granted:,}, adjusted {told.adjusted:,}, "
-            f"spent {told.spent:,}, expired {told.expired:,}, benefits {told.benefits:,}, exchanged {told.exchanged:,}"
+            f"{told.outstanding:,} points outstanding 未用积分: granted {told.granted:,}, offered {told.offered:,}, "
+            f"adjusted {told.adjusted:,}, spent {told.spent:,}, expired {told.expired:,}, "
+            f"benefits {told.benefits:,}, exchanged {told.exchanged:,}"
         )
