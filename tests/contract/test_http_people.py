@@ -68,7 +68,7 @@ async def test_a_customer_is_taken_in_checked_corrected_and_found(client: httpx.
     )
     assert set(customer) == {
         "id", "name_masked", "phone_masked", "document_kind", "document_masked", "level", "created_at",
-        "forgotten_at", "retained_until", "retained_by",
+        "forgotten_at", "retained_until", "retained_by", "birthday_masked", "segments",
     }  # fmt: skip
     assert (customer["level"], customer["document_masked"]) == ("none", "110***********002X")
     address = f"/v1/customers/{customer['id']}"

@@ -87,7 +87,7 @@ def earn(
     if kept is not None:
         paid = allocate(money_fen, nets_of(kept, whole(kept)))
         lines = tuple(BoughtLine(line.number, line.categories, fen) for line, fen in zip(kept.lines, paid, strict=True))
-    bought = Bought(local, place.merchant_id, place.store_id, place.trade, lines, known.member.tier)
+    bought = Bought(local, place.merchant_id, place.store_id, place.trade, lines, known.member.tier, known.birth_month)
     earned = points.price_points(terms.terms, bought)
     if not earned.points:
         return None

@@ -117,8 +117,9 @@ def take_in_hand(
         if found is None or found.voucher.book_id != card.book_id:
             return NOT_FOUND.refuse("vouchers", what="voucher")
         refusal = check_use(
-            found.voucher, found.template, holders=holders_of(card), district=None, now=now, field="vouchers"
-        )
+            found.voucher, found.template, holders=holders_of(card), district=command.place.district, now=now,
+            field="vouchers",
+        )  # fmt: skip
         if refusal is not None:
             return refusal
         taken.append(in_hand(found))

@@ -63,7 +63,7 @@ from kaquan.points.store import (
     read_earnings,
     read_members,
 )
-from kaquan.points.terms import list_terms, load_all_terms, set_terms, terms_at
+from kaquan.points.terms import asks_birthday, list_terms, load_all_terms, set_terms, terms_at
 from kaquan.points.types import (
     CURRENCY,
     Account,
@@ -130,6 +130,7 @@ __all__ = [
     "TierMetric",
     "TierRule",
     "adjust_points",
+    "asks_birthday",
     "assess_tier",
     "change_earning",
     "check_benefit",

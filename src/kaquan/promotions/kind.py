@@ -108,6 +108,8 @@ class LoadKind(msgspec.Struct, Generic[P], frozen=True):
     rebate_bp: Callable[[P], int | None]
     prize_fen: Callable[[P], int | None] = lambda _: None
     """The highest prize, of what is given by chance."""
+    asks_first: bool = False
+    """Whether it gives only with a first top-up."""
 
 
 @cache

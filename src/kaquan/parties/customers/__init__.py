@@ -24,6 +24,7 @@ from kaquan.parties.customers.forget import (
     note_openings_erased,
 )
 from kaquan.parties.customers.hold import Known, hold_customer
+from kaquan.parties.customers.label import MAX_LABELLED, MAX_SEGMENTS, label_customers, list_segments, set_segments
 from kaquan.parties.customers.numbers import normalize_name, read_document, read_phone
 from kaquan.parties.customers.reveal import reveal_customer
 from kaquan.parties.customers.types import (
@@ -39,11 +40,14 @@ from kaquan.parties.customers.types import (
     PersonalField,
     Proof,
     Retention,
+    Segment,
     Verification,
 )
 from kaquan.parties.customers.verify import verify_customer
 
 __all__ = [
+    "MAX_LABELLED",
+    "MAX_SEGMENTS",
     "Attempt",
     "Customer",
     "CustomerChange",
@@ -58,6 +62,7 @@ __all__ = [
     "PersonalField",
     "Proof",
     "Retention",
+    "Segment",
     "Verification",
     "correct_customer",
     "create_customer",
@@ -69,16 +74,19 @@ __all__ = [
     "get_customers",
     "hold_customer",
     "known_customers",
+    "label_customers",
     "level_after",
     "list_attempts",
     "list_customers",
     "list_levels",
     "list_openings_due",
+    "list_segments",
     "normalize_name",
     "note_openings_erased",
     "plan_claim",
     "read_document",
     "read_phone",
     "reveal_customer",
+    "set_segments",
     "verify_customer",
 ]

@@ -25,6 +25,7 @@ def seal_into(row: SealedCustomer, personal: Personal, keyring: Keyring) -> Seal
         phone_last4=_lookup(keyring, row.book_id, "phone_last4", personal.phone and personal.phone[-4:]),
         document_lookup=_lookup(keyring, row.book_id, "document", number),
         document_last4=_lookup(keyring, row.book_id, "document_last4", number and number[-4:]),
+        birthday=None if personal.birthday is None else personal.birthday[0] * 100 + personal.birthday[1],
     )
 
 
@@ -35,6 +36,7 @@ def open_row(row: SealedCustomer, keyring: Keyring) -> Personal:
         name=_open(keyring, row.id, "name", row.name),
         phone=_open(keyring, row.id, "phone", row.phone),
         document=None if number is None or row.document_kind is None else Document(row.document_kind, number),
+        birthday=None if row.birthday is None else (row.birthday // 100, row.birthday % 100),
     )
 
 
@@ -53,6 +55,8 @@ def mask_row(row: SealedCustomer, keyring: Keyring) -> Customer:
         forgotten_at=row.forgotten_at,
         retained_until=row.retained_until,
         retained_by=row.retained_by,
+        birthday_masked=None if personal.birthday is None else f"{personal.birthday[0]:02}-**",
+        segments=row.segments,
     )
 
 

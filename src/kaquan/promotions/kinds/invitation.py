@@ -68,4 +68,5 @@ KIND = LoadKind(
     applies=applies,
     effects=effects,
     rebate_bp=lambda params: None,
+    asks_first=True,
 )
