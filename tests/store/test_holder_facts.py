@@ -8,6 +8,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 from tests.store.test_history import read
 from tests.store.test_offers import balances, buy, campaign, put_in_force, ten_off
 from tests.store.test_offers_loads import load
@@ -22,7 +23,7 @@ from kaquan.parties import customers
 from kaquan.payments import Refund, Spend, store
 from kaquan.payments.quote import Quote
 from kaquan.points import Multiplier, PointsTerms, member_id
-from kaquan.promotions import Asks, Birthday, Conditions, Funder, FunderKind, Offer, OnReturn
+from kaquan.promotions import Asks, Birthday, Campaign, Conditions, Funder, FunderKind, Offer, OnReturn, Stacking
 from kaquan.promotions.kinds import invitation
 from kaquan.vouchers import NewTemplate, VoucherKind
 
@@ -73,10 +74,12 @@ async def card_of(town: Town, customer_id: UUID, *, load_fen: int = 500_00, slot
     return card_id
 
 
-async def label(town: Town, *ids: UUID, **change: frozenset[str]) -> None:
+async def label(
+    town: Town, *ids: UUID, add: frozenset[str] = frozenset(), remove: frozenset[str] = frozenset()
+) -> None:
     app = town.apps[0]
     done = await customers.label_customers(
-        app.pool, app.clock, town.ids, book_id=town.book_id, customer_ids=ids, **change
+        app.pool, app.clock, town.ids, book_id=town.book_id, customer_ids=ids, add=add, remove=remove
     )
     assert done == len(ids)
 
@@ -128,17 +131,11 @@ async def test_a_birthday(
 ) -> None:
     clock.at = datetime(*at, 4, tzinfo=UTC)
     spring = campaign(town, asking(birthday=wanted))
-    put_in_force(town, spring.__class__(spring.id, 1, _always(spring.terms)))
+    put_in_force(town, Campaign(spring.id, 1, replace(spring.terms, ends_at=datetime(2028, 12, 31))))  # noqa: DTZ001
     card = await card_of(town, await person(town, birthday))
     assert await pays(town, card) == (90_00 if holds else 100_00)
     unknown = await town.new_card(load_fen=500_00)
     assert await pays(town, unknown) == 100_00
-
-
-def _always(terms: Any) -> Any:
-    from msgspec.structs import replace
-
-    return replace(terms, ends_at=datetime(2029, 1, 1))  # noqa: DTZ001
 
 
 async def test_segments_are_those_of_now(town: Town) -> None:
@@ -239,7 +236,8 @@ async def test_a_first_that_was_voided_is_none(town: Town, database: str) -> Non
 
 async def test_of_first_purchases_at_one_moment_one_is_first(wide: Town) -> None:
     """Cards of one person in every slot, taken by two processes: whichever campaigns ask, one gets it."""
-    put_in_force(wide, campaign(wide, asking(first_purchase=True), ten_off(name="首单", group="", **_first())))
+    aside = ten_off(50_00, name="首单", stacking=Stacking(group=""), conditions=Conditions(first_purchase=True))
+    put_in_force(wide, campaign(wide, asking(first_purchase=True), aside))
     for _ in range(3):
         somebody = await person(wide)
         owned = [await card_of(wide, somebody, slot=slot) for slot in SLOTS]
@@ -255,10 +253,6 @@ async def test_of_first_purchases_at_one_moment_one_is_first(wide: Town) -> None
         assert await wide.count("payments_pricing") == before + 1
     assert await wide.count("payments_reservation") == 0
     await audits_hold(wide.conninfo)
-
-
-def _first() -> dict[str, Any]:
-    return {"conditions": Conditions(first_purchase=True)}
 
 
 async def test_an_invitation_is_for_a_persons_first_top_up(town: Town, database: str) -> None:
