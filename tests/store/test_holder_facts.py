@@ -24,7 +24,7 @@ from kaquan.payments import Refund, Spend, store
 from kaquan.payments.quote import Quote
 from kaquan.points import Multiplier, PointsTerms, member_id
 from kaquan.promotions import Asks, Birthday, Campaign, Conditions, Funder, FunderKind, Offer, OnReturn, Stacking
-from kaquan.promotions.kinds import invitation
+from kaquan.promotions.kinds import invitation, load_bonus
 from kaquan.vouchers import NewTemplate, VoucherKind
 
 SLOTS = (3, 17, 40, 62)
@@ -405,3 +405,28 @@ async def test_recorded_purchases_know_their_holders(wide: Town) -> None:
         assert [bool(basket.holder.segments) for basket in baskets] == [True, True, False, True]
         assert {basket.district for basket in baskets} == {"黄浦区"}
     assert all(basket.holder.birthday is None for basket in await read(wide))
+
+
+async def test_a_top_up_asks_too(town: Town, database: str) -> None:
+    tier = load_bonus.Tier(100_00, 5_00)
+    wanted = Conditions(segments=frozenset({"会员"}), birthday=Birthday.MONTH)
+    gives = Offer(name="充送", kind="load_bonus", params=load_bonus.LoadBonus(tiers=(tier,)), conditions=wanted)
+    put_in_force(town, campaign(town, gives))
+    somebody = await person(town, (3, 31))
+    card = await card_of(town, somebody, load_fen=0)
+    assert (await load(town, card, 100_00)).body["bonus_fen"] == 0
+    await label(town, somebody, add=frozenset({"会员"}))
+    assert (await load(town, card, 100_00)).body["bonus_fen"] == 5_00
+    assert (await load(town, await town.new_card(), 100_00)).body["bonus_fen"] == 0
+    await audits_hold(database)
+
+
+async def test_a_voucher_of_an_amount_of_its_own_takes_that_off(town: Town, clock: HandClock, database: str) -> None:
+    shop = Shop(town, clock)
+    template = await shop.template()
+    card = await town.new_card(load_fen=500_00)
+    (voucher,) = await shop.give(template, card)
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("UPDATE vouchers_voucher SET face_fen = 1234 WHERE id = %s", (voucher,))
+    told = await buy(town, card, 100_00, voucher_ids=(voucher,))
+    assert told.body["amount_fen"] == 100_00 - 12_34

@@ -117,26 +117,37 @@ LEFT JOIN points_member AS m ON m.slot = %(slot)s AND m.id = asked.member_id;
 
 -- name: bought_before
 -- Which of these cards were spent from before, and which of these customers have a card that was. What offers paid for
--- whole moved nothing on its card.
-SELECT asked.id FROM unnest(%(holders)s::uuid[]) AS asked (id)
-WHERE EXISTS (
-  SELECT FROM (
+-- whole moved nothing on its card. Every LIMIT keeps the planner at the cards that are asked for.
+SELECT asked.id
+FROM unnest(%(holders)s::uuid[]) AS asked (id)
+CROSS JOIN LATERAL (
+  SELECT 1
+  FROM (
     SELECT asked.id
     UNION ALL
     SELECT c.id FROM cards_card AS c WHERE c.slot = %(slot)s AND c.customer_id = asked.id
   ) AS card (id)
-  WHERE EXISTS (
-    SELECT FROM ledger_account AS a
-    JOIN ledger_entry AS e ON e.slot = %(slot)s AND e.debit_account = a.id
-    JOIN payments_payment AS p ON p.slot = %(slot)s AND p.id = e.transaction_id
-    WHERE a.slot = %(slot)s AND a.owner_id = card.id AND a.floor_rule = 'credit'
-      AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed') AND p.id < %(before_id)s
-  ) OR EXISTS (
-    SELECT FROM payments_payment AS p
-    WHERE p.slot = %(slot)s AND p.card_id = card.id AND p.amount_fen = 0
-      AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed') AND p.id < %(before_id)s
-  )
-);
+  CROSS JOIN LATERAL (
+    (
+      SELECT 1
+      FROM ledger_account AS a
+      JOIN ledger_entry AS e ON e.slot = %(slot)s AND e.debit_account = a.id
+      JOIN payments_payment AS p ON p.slot = %(slot)s AND p.id = e.transaction_id
+      WHERE a.slot = %(slot)s AND a.owner_id = card.id AND a.floor_rule = 'credit'
+        AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed') AND p.id < %(before_id)s
+      LIMIT 1
+    )
+    UNION ALL
+    (
+      SELECT 1
+      FROM payments_payment AS p
+      WHERE p.slot = %(slot)s AND p.card_id = card.id AND p.amount_fen = 0
+        AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed') AND p.id < %(before_id)s
+      LIMIT 1
+    )
+  ) AS paid
+  LIMIT 1
+) AS bought;
 
 -- name: count_purchases
 -- How many payments were recorded in a time: no more than are asked for are counted.
@@ -174,16 +185,23 @@ ORDER BY p.id LIMIT %(limit)s;
 
 -- name: loaded_before
 -- As bought_before.
-SELECT asked.id FROM unnest(%(holders)s::uuid[]) AS asked (id)
-WHERE EXISTS (
-  SELECT FROM (
+SELECT asked.id
+FROM unnest(%(holders)s::uuid[]) AS asked (id)
+CROSS JOIN LATERAL (
+  SELECT 1
+  FROM (
     SELECT asked.id
     UNION ALL
     SELECT c.id FROM cards_card AS c WHERE c.slot = %(slot)s AND c.customer_id = asked.id
   ) AS card (id)
-  JOIN ledger_account AS a ON a.slot = %(slot)s AND a.owner_id = card.id AND a.floor_rule = 'credit'
-  JOIN ledger_lot AS l ON l.slot = %(slot)s AND l.account_id = a.id
-);
+  CROSS JOIN LATERAL (
+    SELECT 1
+    FROM ledger_account AS a JOIN ledger_lot AS l ON l.slot = %(slot)s AND l.account_id = a.id
+    WHERE a.slot = %(slot)s AND a.owner_id = card.id AND a.floor_rule = 'credit'
+    LIMIT 1
+  ) AS lot
+  LIMIT 1
+) AS loaded;
 
 -- name: insert_instalments
 INSERT INTO payments_instalment (slot, id, book_id, card_id, payment_id, campaign_id, due_at, amount_fen, funders, parts_fen)
