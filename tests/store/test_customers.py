@@ -40,8 +40,10 @@ from kaquan.parties.customers import (
     list_levels,
     list_segments,
     reveal_customer,
+    store,
     verify_customer,
 )
+from kaquan.parties.customers.sealing import open_row
 from kaquan.parties.identity import (
     AttemptRules,
     CheckResult,
@@ -144,9 +146,9 @@ class Registry:
         )
 
     async def personal(self, customer: Customer) -> Personal:
-        known = await hold_customer(self.pool, KEYRING, book_id=self.book.id, id_=customer.id)
-        assert isinstance(known, Known)
-        return known.personal
+        row = await store.load_customer(self.pool, book_id=self.book.id, id_=customer.id)
+        assert row is not None
+        return open_row(row, KEYRING)
 
     async def label(
         self, ids: Sequence[UUID], *, add: Collection[str] = (), remove: Collection[str] = ()
@@ -675,6 +677,9 @@ async def test_a_birthday_is_that_of_the_number_or_told(
     customer = await registry.add(name="王敏", **told)
     assert customer.birthday_masked == (None if birthday is None else f"{birthday[0]:02}-**")
     assert (await registry.personal(customer)).birthday == birthday
+    known = await hold_customer(registry.pool, KEYRING, book_id=registry.book.id, id_=customer.id)
+    assert isinstance(known, Known)
+    assert known.personal.birthday is None, "what others seal goes without it"
     assert "1949" not in await registry.rows("parties_customer"), "no year is kept"
 
 
