@@ -18,7 +18,7 @@ from tests.town import KEYRING, HandClock, Told, Town, any_customer, audits_hold
 
 from kaquan import cards, parties, points, vouchers
 from kaquan.kit.outcomes import Refusal
-from kaquan.ledger import slot_of
+from kaquan.ledger import Answer, RequestKey, hash_key, slot_of
 from kaquan.parties import customers
 from kaquan.payments import Refund, Spend, store
 from kaquan.payments.quote import Quote
@@ -430,3 +430,31 @@ async def test_a_voucher_of_an_amount_of_its_own_takes_that_off(town: Town, cloc
         owner.execute("UPDATE vouchers_voucher SET face_fen = 1234 WHERE id = %s", (voucher,))
     told = await buy(town, card, 100_00, voucher_ids=(voucher,))
     assert told.body["amount_fen"] == 100_00 - 12_34
+
+
+async def test_a_benefit_of_a_birthday_asks_the_customer(town: Town) -> None:
+    await give_points(town)
+    app = town.apps[0]
+    benefit = await points.create_benefit(
+        app.pool, app.clock, town.ids, book_id=town.book_id,
+        new=points.NewBenefit(
+            programme_id=town.programme.id, code="cake", name="蛋糕", cost_points=0, birthday_only=True
+        ),
+    )  # fmt: skip
+    assert not isinstance(benefit, Refusal)
+
+    async def take(card_id: UUID, told: int | None) -> Answer | Refusal:
+        name = town.ids.new().hex
+        return await points.take_benefit(
+            app.pool, town.hand(), book_id=town.book_id, slots=app.slots, card_id=card_id, benefit_id=benefit.id,
+            birth_month=told, key=RequestKey(name, hash_key(town.book_id, name), bytes(32)),
+            render=lambda _: Answer(200, b""),
+        )  # fmt: skip
+
+    march, april = [await card_of(town, await person(town, (month, 9))) for month in (3, 4)]
+    assert isinstance(await take(march, None), Answer)
+    for card, told in ((april, 3), (await town.new_card(), None)):
+        refused = await take(card, told)
+        assert isinstance(refused, Refusal)
+        assert refused.code == "points_benefit_not_for_member"
+    assert isinstance(await take(await town.new_card(), 3), Answer)

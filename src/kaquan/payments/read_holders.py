@@ -6,6 +6,7 @@ from uuid import UUID
 
 from kaquan.kit.db import Connection
 from kaquan.ledger import slot_of
+from kaquan.parties.customers import month_day_of
 from kaquan.payments import store
 from kaquan.payments.types import HolderFacts
 from kaquan.points import member_id
@@ -41,8 +42,7 @@ async def read_holders(
             rows.setdefault(slot_of(card_id, slots), []).append((card_id, book_id, customer, member))
     for slot, several in rows.items():
         for card_id, birthday, segments, tier in await store.read_holders(connection, slot=slot, asked=several):
-            month_day = None if birthday is None else (birthday // 100, birthday % 100)
-            found[card_id] = HolderFacts(month_day, frozenset(segments or ()), tier)
+            found[card_id] = HolderFacts(month_day_of(birthday), frozenset(segments or ()), tier)
 
     async def bought(slot: int, holders: Sequence[UUID]) -> set[UUID]:
         return await store.read_bought_before(connection, slot=slot, holders=holders)

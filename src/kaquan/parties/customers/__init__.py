@@ -10,6 +10,7 @@ from kaquan.parties.customers.create import create_customer
 from kaquan.parties.customers.export import export_customer
 from kaquan.parties.customers.find import (
     find_customers,
+    get_birthday,
     get_customer,
     get_customers,
     known_customers,
@@ -27,6 +28,7 @@ from kaquan.parties.customers.hold import Known, hold_customer
 from kaquan.parties.customers.label import MAX_LABELLED, MAX_SEGMENTS, label_customers, list_segments, set_segments
 from kaquan.parties.customers.numbers import normalize_name, read_document, read_phone
 from kaquan.parties.customers.reveal import reveal_customer
+from kaquan.parties.customers.sealing import month_day_of
 from kaquan.parties.customers.types import (
     Attempt,
     Customer,
@@ -70,6 +72,7 @@ __all__ = [
     "export_customer",
     "find_customers",
     "forget_customer",
+    "get_birthday",
     "get_customer",
     "get_customers",
     "hold_customer",
@@ -81,6 +84,7 @@ __all__ = [
     "list_levels",
     "list_openings_due",
     "list_segments",
+    "month_day_of",
     "normalize_name",
     "note_openings_erased",
     "plan_claim",

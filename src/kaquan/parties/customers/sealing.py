@@ -36,8 +36,17 @@ def open_row(row: SealedCustomer, keyring: Keyring) -> Personal:
         name=_open(keyring, row.id, "name", row.name),
         phone=_open(keyring, row.id, "phone", row.phone),
         document=None if number is None or row.document_kind is None else Document(row.document_kind, number),
-        birthday=None if row.birthday is None else (row.birthday // 100, row.birthday % 100),
+        birthday=month_day_of(row.birthday),
     )
+
+
+def month_day_of(birthday: int | None) -> tuple[int, int] | None:
+    """A birthday as it is kept, MMDD, in two.
+
+    >>> month_day_of(229)
+    (2, 29)
+    """
+    return None if birthday is None else divmod(birthday, 100)
 
 
 def mask_row(row: SealedCustomer, keyring: Keyring) -> Customer:
