@@ -24,7 +24,7 @@ async def test_a_place_is_built_and_read_back(live: httpx.AsyncClient) -> None:
     assert set(issuer) == {"id", "code", "name", "time_zone", "created_at", "payment_licence", *legal, *filing}
     assert set(merchant) == {"id", "code", "name", "trade", "created_at", *legal}
     assert set(store) == {
-        "id", "merchant_id", "code", "name", "created_at", "trade", "latitude_udeg", "longitude_udeg",
+        "id", "merchant_id", "code", "name", "created_at", "trade", "latitude_udeg", "longitude_udeg", "district",
     }  # fmt: skip
     assert set(terminal) == {"id", "store_id", "code", "status", "created_at"}
     assert merchant["created_at"].endswith("Z")

@@ -68,7 +68,7 @@ async def test_a_customer_is_taken_in_checked_corrected_and_found(client: httpx.
     )
     assert set(customer) == {
         "id", "name_masked", "phone_masked", "document_kind", "document_masked", "level", "created_at",
-        "forgotten_at", "retained_until", "retained_by",
+        "forgotten_at", "retained_until", "retained_by", "birthday_masked", "segments",
     }  # fmt: skip
     assert (customer["level"], customer["document_masked"]) == ("none", "110***********002X")
     address = f"/v1/customers/{customer['id']}"
@@ -199,6 +199,76 @@ async def test_what_is_known_is_revealed_exported_and_forgotten_with_a_trace(sta
     assert [action["kind"] for action in trail][:2] == ["customer.forgotten", "customer.exported"]
     for secret in (KNOWN.name, KNOWN.phone, RESIDENT["number"]):
         assert secret not in str(trail)
+
+
+async def test_a_customer_has_a_birthday_and_segments(staff: Staff) -> None:
+    client = staff.client
+    one = await made(client, "/v1/customers", name="王敏", birthday="02-29", document={
+        "kind": "social_credit_code", "number": "91350100M000100Y43",
+    })  # fmt: skip
+    two = await made(client, "/v1/customers", name="李四", document=RESIDENT)
+    assert [(each["birthday_masked"], each["segments"]) for each in (one, two)] == [("02-**", []), ("12-**", [])]
+    address = f"/v1/customers/{one['id']}"
+    answer = await client.put(f"{address}/segments", json={"segments": ["邻居", "会员", "会员"]})
+    assert answer.json() == {**one, "segments": ["会员", "邻居"]}
+    both = {"customer_ids": [one["id"], two["id"]], "add": ["老人"], "remove": ["邻居"]}
+    assert (await client.post("/v1/customers/segments", json=both)).json() == {"changed": 2}
+    assert (await client.post("/v1/customers/segments", json=both)).json() == {"changed": 0}
+    listed = (await client.get("/v1/customers", params={"segment": "老人"})).json()["data"]
+    assert [each["id"] for each in listed] == [two["id"], one["id"]]
+    assert (await client.get("/v1/customers", params={"segment": "邻居"})).json()["data"] == []
+    assert (await client.get("/v1/customers/segments")).json() == {
+        "data": [{"name": "会员", "customers": 1}, {"name": "老人", "customers": 2}],
+        "next_cursor": None,
+    }
+    corrected = (await client.patch(address, json={"birthday": "03-01"})).json()
+    assert (corrected["birthday_masked"], corrected["segments"]) == ("03-**", ["会员", "老人"])
+    exported = (await client.post(f"{address}/export")).json()
+    assert (exported["birthday"], exported["segments"]) == ("03-01", ["会员", "老人"])
+    trail = (await client.get(f"/v1/audit-trail?subject={one['id']}&kind=customer.labelled")).json()["data"]
+    assert [(line["before"], line["after"]) for line in trail] == [
+        ({"segments": ["会员", "邻居"]}, {"segments": ["会员", "老人"]}),
+        ({"segments": []}, {"segments": ["会员", "邻居"]}),
+    ]
+    forgotten = (await client.post(f"{address}/forget", json={})).json()
+    assert (forgotten["birthday_masked"], forgotten["segments"]) == (None, [])
+    problem(await client.put(f"{address}/segments", json={"segments": ["会员"]}), 409, "customer_forgotten", "id")
+    weak = await staff.api.client_of(staff.book, Scope.CUSTOMERS_READ)
+    problem(await weak.post("/v1/customers/segments", json=both), 403, "forbidden")
+    problem(await weak.put(f"{address}/segments", json={"segments": []}), 403, "forbidden")
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body", "field"),
+    [
+        ("post", "", {"birthday": "2-29"}, "birthday"),
+        ("post", "", {"birthday": "02-30"}, "birthday"),
+        ("post", "", {"birthday": "1990-02-28"}, "birthday"),
+        ("post", "", {"birthday": "12-30", "document": RESIDENT}, "birthday"),
+        ("put", f"/{NOBODY}/segments", {}, "segments"),
+        ("put", f"/{NOBODY}/segments", {"segments": [" 会员"]}, "segments[0]"),
+        ("put", f"/{NOBODY}/segments", {"segments": ["x" * 65]}, "segments[0]"),
+        ("put", f"/{NOBODY}/segments", {"segments": ["a\u0000"]}, "segments[0]"),
+        ("put", f"/{NOBODY}/segments", {"segments": [f"s{n}" for n in range(51)]}, "segments"),
+        ("post", "/segments", {"customer_ids": []}, "customer_ids"),
+        ("post", "/segments", {"customer_ids": ["x"]}, "customer_ids[0]"),
+        ("post", "/segments", {"customer_ids": [NOBODY], "add": ["a"], "remove": ["a"]}, "remove"),
+    ],
+)
+async def test_a_wrong_birthday_or_segment_is_named(
+    client: httpx.AsyncClient, verb: str, path: str, body: dict[str, Any], field: str
+) -> None:
+    answer = await client.request(verb.upper(), f"/v1/customers{path}", json=body)
+    problem(answer, 400, "invalid_field", field)
+    assert (await client.get("/v1/customers")).json()["data"] == []
+
+
+async def test_nobody_is_labelled_who_is_not_there(client: httpx.AsyncClient) -> None:
+    one = await made(client, "/v1/customers", name="王敏")
+    problem(await client.put(f"/v1/customers/{NOBODY}/segments", json={"segments": []}), 404, "not_found", "id")
+    both = {"customer_ids": [one["id"], NOBODY], "add": ["会员"]}
+    problem(await client.post("/v1/customers/segments", json=both), 404, "not_found", "customer_ids[1]")
+    assert (await client.get(f"/v1/customers/{one['id']}")).json() == one
 
 
 # Operators, approvals
@@ -377,12 +447,15 @@ async def test_issuers_merchants_and_stores_are_filled_in(client: httpx.AsyncCli
     assert merchant["group_code"] == "91350100M000100Y43"
     store = await made(
         client, "/v1/stores", merchant_id=merchant["id"], code="s", name="s", latitude_udeg=30_572_815,
-        longitude_udeg=104_066_801, trade="grocery",
+        longitude_udeg=104_066_801, trade="grocery", district="锦江区",
     )  # fmt: skip
+    assert store["district"] == "锦江区"
     address = f"/v1/stores/{store['id']}"
     problem(await client.patch(address, json={"latitude_udeg": None}), 400, "invalid_field", "latitude_udeg")
     problem(await client.patch(address, json={"latitude_udeg": 90_000_001}), 400, "invalid_field", "latitude_udeg")
     problem(await client.patch(address, json={"latitude_udeg": 30.5}), 400, "invalid_field", "latitude_udeg")
+    for district in ("", " 锦江区", "x" * 65, "a\n", 5):
+        problem(await client.patch(address, json={"district": district}), 400, "invalid_field", "district")
     problem(
         await client.patch(f"/v1/issuers/{issuer['id']}", json={"filed_on": "31.1.2026"}),
         400,
@@ -390,5 +463,5 @@ async def test_issuers_merchants_and_stores_are_filled_in(client: httpx.AsyncCli
         "filed_on",
     )
     assert (await client.get(address)).json() == store
-    nowhere = {"latitude_udeg": None, "longitude_udeg": None, "trade": None}
+    nowhere = {"latitude_udeg": None, "longitude_udeg": None, "trade": None, "district": None}
     assert (await client.patch(address, json=nowhere)).json() == {**store, **nowhere}

@@ -173,6 +173,18 @@ async def test_only_those_whom_it_is_for_claim_a_government_voucher(office: Offi
     assert (await office.system.get(f"/v1/vouchers?customer_id={person['id']}")).json()["data"] == []
 
 
+async def test_a_labelled_customer_claims_without_telling_so(office: Office) -> None:
+    programme = await office.programme()
+    template = await office.make("/v1/voucher-templates", **terms(programme, eligibility={"segments": ["本区居民"]}))
+    await stock(office, template, 1, code_length=None)
+    person = await office.make("/v1/customers", name="王小明")
+    asked = await claim(office, template, "s1", customer_id=person["id"])
+    problem(asked, 409, "voucher_not_eligible", "holder")
+    await office.system.put(f"/v1/customers/{person['id']}/segments", json={"segments": ["本区居民"]})
+    assert (await claim(office, template, "s2", customer_id=person["id"])).status_code == 200
+    assert len((await office.system.get(f"/v1/vouchers?customer_id={person['id']}")).json()["data"]) == 1
+
+
 async def test_operators_need_a_second_person(office: Office) -> None:
     programme = await office.programme()
     template = await office.make("/v1/voucher-templates", **terms(programme))

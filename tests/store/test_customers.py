@@ -1,8 +1,10 @@
 """Customers in a real database: sealed at rest, checked by a provider, corrected, exported, forgotten."""
 
 import asyncio
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from msgspec import UNSET
@@ -17,6 +19,7 @@ from kaquan.parties.customers import (
     CustomerChange,
     CustomerSearch,
     Document,
+    Known,
     NewCustomer,
     Personal,
     PersonalField,
@@ -30,12 +33,17 @@ from kaquan.parties.customers import (
     find_customers,
     forget_customer,
     get_customer,
+    hold_customer,
+    label_customers,
     list_attempts,
     list_customers,
     list_levels,
+    list_segments,
     reveal_customer,
+    store,
     verify_customer,
 )
+from kaquan.parties.customers.sealing import open_row
 from kaquan.parties.identity import (
     AttemptRules,
     CheckResult,
@@ -136,6 +144,19 @@ class Registry:
             id_=customer.id,
             retention=retention,
         )
+
+    async def personal(self, customer: Customer) -> Personal:
+        row = await store.load_customer(self.pool, book_id=self.book.id, id_=customer.id)
+        assert row is not None
+        return open_row(row, KEYRING)
+
+    async def label(
+        self, ids: Sequence[UUID], *, add: Collection[str] = (), remove: Collection[str] = ()
+    ) -> int | Refusal:
+        return await label_customers(
+            self.pool, self.clock, self.ids, book_id=self.book.id, customer_ids=ids, add=frozenset(add),
+            remove=frozenset(remove), by=DESK,
+        )  # fmt: skip
 
     async def find(self, **told: str) -> list[Customer]:
         found = await find_customers(self.pool, KEYRING, book_id=self.book.id, **told)
@@ -401,8 +422,11 @@ async def test_a_correction_loses_the_level_that_rested_on_it(
     if left is IdentityLevel.FOUR_FACTORS:
         assert last.kind == "customer.verified", "nothing changed"
     else:
+        fields = [next(iter(change))]
+        if change.get("document"):
+            fields.append("birthday")  # another person's
         assert last.kind == "customer.corrected"
-        assert last.after == {"level": left, "fields": [next(iter(change))]}
+        assert last.after == {"level": left, "fields": fields}
 
 
 async def test_what_is_not_named_stays(registry: Registry) -> None:
@@ -572,7 +596,7 @@ async def test_revealing_and_exporting_leave_a_line(registry: Registry) -> None:
         by=Actor(key),
     )
     assert not isinstance(export, Refusal)
-    assert export.personal == Personal(KNOWN.name, KNOWN.phone, RESIDENT)
+    assert export.personal == Personal(KNOWN.name, KNOWN.phone, RESIDENT, (12, 31))
     assert [change.level for change in export.levels] == [IdentityLevel.DOCUMENT]
     assert len(export.attempts) == 1
     trail = await registry.trail(customer)
@@ -597,6 +621,7 @@ async def test_forgetting_erases_and_leaves_the_id(registry: Registry) -> None:
     assert isinstance(forgotten, Customer)
     assert (forgotten.name_masked, forgotten.phone_masked, forgotten.document_masked) == (None, None, None)
     assert (forgotten.level, forgotten.document_kind) == (IdentityLevel.NONE, None)
+    assert (forgotten.birthday_masked, forgotten.segments) == (None, ())
     assert forgotten.forgotten_at is not None
     assert await registry.get(customer) == forgotten
     assert await registry.forget(customer) == forgotten, "once is enough"
@@ -621,6 +646,7 @@ async def test_what_the_law_keeps_is_kept_until_then(registry: Registry) -> None
     assert isinstance(forgotten, Customer)
     assert (forgotten.name_masked, forgotten.phone_masked) == (f"{KNOWN.name[0]}**", None)
     assert (forgotten.retained_until, forgotten.retained_by) == (until, "CN-SP-REC-01")
+    assert forgotten.birthday_masked is None, "no law asks for it"
     assert await registry.find(document_number=RESIDENT.number) == []
     assert await erase_retained(registry.pool, registry.clock, registry.ids) == 0
     registry.clock.at = until + timedelta(days=1)
@@ -629,6 +655,118 @@ async def test_what_the_law_keeps_is_kept_until_then(registry: Registry) -> None
     assert (bare.name_masked, bare.document_masked, bare.retained_until) == (None, None, None)
     assert (await registry.trail(customer))[-1].kind == "customer.erased"
     assert await erase_retained(registry.pool, registry.clock, registry.ids) == 0
+
+
+# Birthdays and segments
+
+
+@pytest.mark.parametrize(
+    ("told", "birthday"),
+    [
+        ({"document": RESIDENT}, (12, 31)),
+        ({"document": RESIDENT, "birthday": (12, 31)}, (12, 31)),
+        ({"birthday": (2, 29)}, (2, 29)),
+        ({"document": COMPANY, "birthday": (7, 1)}, (7, 1)),
+        ({"document": COMPANY}, None),
+        ({}, None),
+    ],
+)
+async def test_a_birthday_is_that_of_the_number_or_told(
+    registry: Registry, told: dict[str, Any], birthday: tuple[int, int] | None
+) -> None:
+    customer = await registry.add(name="王敏", **told)
+    assert customer.birthday_masked == (None if birthday is None else f"{birthday[0]:02}-**")
+    assert (await registry.personal(customer)).birthday == birthday
+    known = await hold_customer(registry.pool, KEYRING, book_id=registry.book.id, id_=customer.id)
+    assert isinstance(known, Known)
+    assert known.personal.birthday is None, "what others seal goes without it"
+    assert "1949" not in await registry.rows("parties_customer"), "no year is kept"
+
+
+@pytest.mark.parametrize("told", [{"birthday": (2, 30)}, {"document": RESIDENT, "birthday": (12, 30)}])
+async def test_a_birthday_that_cannot_be_is_refused(registry: Registry, told: dict[str, Any]) -> None:
+    refused(await registry.try_to_add(**told), "invalid_field", "birthday")
+    assert await registry.listed() == []
+    customer = await registry.add(name="王敏")
+    refused(await registry.correct(customer, **told), "invalid_field", "birthday")
+    assert await registry.get(customer) == customer
+
+
+async def test_a_birthday_is_corrected_and_taken_away(registry: Registry) -> None:
+    customer = await registry.add(name="王敏", birthday=(7, 1))
+    for change, birthday in (
+        ({"phone": "13812345678"}, (7, 1)),
+        ({"birthday": (8, 2)}, (8, 2)),
+        ({"document": RESIDENT}, (12, 31)),
+        ({"document": OTHER_RESIDENT}, (1, 1)),
+        ({"birthday": None}, None),
+        ({"name": "王小敏"}, None),
+    ):
+        corrected = await registry.correct(customer, **change)
+        assert isinstance(corrected, Customer)
+        assert (await registry.personal(customer)).birthday == birthday
+    refused(await registry.correct(customer, birthday=(1, 2)), "invalid_field", "birthday")
+    assert [action.after for action in await registry.trail(customer)][2:4] == [
+        {"level": "none", "fields": ["birthday"]},
+        {"level": "none", "fields": ["document", "birthday"]},
+    ]
+
+
+async def test_customers_are_labelled_all_or_none(registry: Registry) -> None:
+    one, two = [await registry.add(name=name) for name in ("甲", "乙")]
+    assert await registry.label([one.id, two.id, one.id], add={"会员", "邻居"}) == 2
+    assert await registry.label([one.id, two.id], add={"会员"}) == 0, "said twice it changes nothing more"
+    assert await registry.label([two.id], add={"员工"}, remove={"邻居", "无此标签"}) == 1
+    assert (await registry.get(one)).segments == ("会员", "邻居")
+    assert (await registry.get(two)).segments == ("会员", "员工")
+    assert [one.id for one in await registry.listed(segment="员工")] == [two.id]
+    assert [one.id for one in await registry.listed(segment="会员")] == [two.id, one.id]
+    assert await registry.listed(segment="无此标签") == []
+    assert [(one.name, one.customers) for one in await list_segments(registry.pool, book_id=registry.book.id)] == [
+        ("会员", 2),
+        ("员工", 1),
+        ("邻居", 1),
+    ]
+    assert await list_segments(registry.pool, book_id=registry.other.id) == []
+    last = (await registry.trail(two))[-1]
+    assert (last.kind, last.before, last.after) == (
+        "customer.labelled",
+        {"segments": ["会员", "邻居"]},
+        {"segments": ["会员", "员工"]},
+    )
+    assert (await registry.correct(two, name="丙")) is not None
+    assert (await registry.get(two)).segments == ("会员", "员工"), "a correction leaves them"
+
+
+async def test_labels_that_cannot_be_change_nobody(registry: Registry) -> None:
+    one, gone = [await registry.add(name=name) for name in ("甲", "乙")]
+    await registry.label([one.id, gone.id], add={"会员"})
+    forgotten = await registry.forget(gone)
+    assert isinstance(forgotten, Customer)
+    assert forgotten.segments == ()
+    before = await registry.rows("parties_customer"), await registry.rows("parties_audit")
+    nobody = registry.ids.new()
+    refused(await registry.label([one.id, nobody], add={"邻居"}), "not_found", "customer_ids[1]")
+    refused(await registry.label([one.id, gone.id], add={"邻居"}), "customer_forgotten", "customer_ids[1]")
+    refused(await registry.label([one.id], add={"邻居"}, remove={"邻居"}), "invalid_field", "remove")
+    refused(await registry.label([one.id], add={f"s{n}" for n in range(50)}), "invalid_field", "add")
+    refused(
+        await label_customers(
+            registry.pool, registry.clock, registry.ids, book_id=registry.other.id, customer_ids=[one.id],
+            add=frozenset({"邻居"}),
+        ),
+        "not_found",
+        "customer_ids[0]",
+    )  # fmt: skip
+    assert (await registry.rows("parties_customer"), await registry.rows("parties_audit")) == before
+
+
+async def test_labels_given_at_once_are_all_there(registry: Registry) -> None:
+    people = [await registry.add(name=str(n)) for n in range(4)]
+    ids = [one.id for one in people]
+    await asyncio.gather(*(registry.label(ids if n % 2 else ids[::-1], add={f"s{n}"}) for n in range(8)))
+    for one in people:
+        assert (await registry.get(one)).segments == tuple(f"s{n}" for n in range(8))
 
 
 async def test_the_trail_and_the_history_cannot_be_altered(registry: Registry) -> None:

@@ -8,7 +8,7 @@ from tests.store.test_offers import buy, campaign, put_in_force, ten_off
 from tests.town import HandClock, Town
 
 from kaquan.payments import History, read_baskets
-from kaquan.promotions import Basket, OutsideOffer
+from kaquan.promotions import Asks, Basket, OutsideOffer
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ async def town(database_of_four_slots: str) -> AsyncIterator[Town]:
     await town.close()
 
 
-async def read(town: Town, *, asks_first: bool = False, chunk: int = 2) -> list[Basket]:
+async def read(town: Town, *, asks: Asks = Asks.NOTHING, chunk: int = 2) -> list[Basket]:
     app = town.apps[0]
     places = app.directory.book(town.book_id).places
     now = datetime.now(UTC)
@@ -32,7 +32,7 @@ async def read(town: Town, *, asks_first: bool = False, chunk: int = 2) -> list[
         app.programmes.get,
         lambda _, terminal: places.get(terminal),
     )
-    return [basket async for some in read_baskets(history, asks_first=asks_first, chunk=chunk) for basket in some]
+    return [basket async for some in read_baskets(history, asks=asks, chunk=chunk) for basket in some]
 
 
 async def test_every_purchase_is_read_once_and_in_order(town: Town) -> None:
@@ -51,7 +51,11 @@ async def test_every_purchase_is_read_once_and_in_order(town: Town) -> None:
         baskets = await read(town, chunk=chunk)
         assert [basket.transaction_id for basket in baskets] == made
     assert [basket.amount_fen for basket in baskets] == [*(10_00 + n for n in range(7)), 30_00, 60_00]
-    firsts = [basket.transaction_id for basket in await read(town, asks_first=True) if not basket.holder.bought_before]
+    firsts = [
+        basket.transaction_id
+        for basket in await read(town, asks=Asks.FIRST_PURCHASE)
+        if not basket.holder.bought_before
+    ]
     assert firsts == made[:7]
 
 

@@ -7,6 +7,8 @@ from uuid import UUID
 from tests.unit.promotion_facts import CARD, HALVES, basket, compiled, group, load, off
 
 from kaquan.promotions import (
+    FIRST_LOAD_ID,
+    Asks,
     Budget,
     BudgetMetric,
     Conditions,
@@ -96,6 +98,9 @@ def test_an_invitation_brings_both_their_bonus() -> None:
     book = compiled(offer("invitation", from_fen=100_00, inviter_fen=20_00, invited_fen=10_00))
     pricing = price_load(book, load(100_00, is_first=True, invited_by=FRIEND))
     assert [(grant.card_id, grant.amount_fen) for grant in pricing.grants] == [(FRIEND, 20_00), (None, 10_00)]
+    assert [use.budget_id for use in pricing.uses] == [FIRST_LOAD_ID]
+    assert (book.asks_of_loads, book.asks_of_purchases) == (Asks.FIRST_LOAD, Asks.NOTHING)
+    assert compiled(bonus()).asks_of_loads == Asks.NOTHING
     alone = price_load(book, load(100_00, is_first=True), explain=True)
     assert (alone.grants, why(alone)) == ((), {"o": "offer_not_for_holder"})
 

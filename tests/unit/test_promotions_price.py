@@ -23,6 +23,8 @@ from tests.unit.promotion_facts import (
 )
 
 from kaquan.promotions import (
+    FIRST_PURCHASE_ID,
+    Asks,
     Base,
     Basket,
     Birthday,
@@ -31,6 +33,7 @@ from kaquan.promotions import (
     BudgetPeriod,
     BudgetScope,
     BudgetUse,
+    CompiledCampaigns,
     Conditions,
     Funder,
     FunderKind,
@@ -252,6 +255,54 @@ def test_who_was_born_on_29_february_has_a_birthday_every_year() -> None:
     assert price_basket(
         compiled(off(conditions=Conditions(birthday=Birthday.DAY))), basket(100_00, **leap)
     ).discount_fen
+
+
+@pytest.mark.parametrize(
+    ("told", "asks"),
+    [
+        (conditions(store_ids=[STORE], districts=["310101"], weekdays=[5]), Asks.NOTHING),
+        (Conditions(first_purchase=True), Asks.FIRST_PURCHASE),
+        (Conditions(birthday=Birthday.MONTH), Asks.BIRTHDAY),
+        (conditions(segments=["a"]), Asks.SEGMENTS),
+        (conditions(except_segments=["a"]), Asks.SEGMENTS),
+        (conditions(tiers=["gold"], segments=["a"]), Asks.SEGMENTS | Asks.TIER),
+    ],
+)
+def test_a_book_asks_what_its_offers_ask(told: Conditions, asks: Asks) -> None:
+    book = compiled(off(conditions=told), off("plain"))
+    assert (book.asks_of_purchases, book.asks_of_loads) == (asks, Asks.NOTHING)
+
+
+def test_a_first_purchase_is_used_once_whichever_offers_ask() -> None:
+    first = Conditions(first_purchase=True)
+    two = [off("a", conditions=first), off("b", from_fen=50_00, conditions=first, stacking=Stacking(group=""))]
+    book = compiled(*two, off("c", off_fen=1_00, stacking=Stacking(group="c")))
+    new = basket(100_00, holder=Holder(CARD, PERSON, bought_before=False))
+    pricing = price_basket(book, new)
+    assert [(use.budget_id, use.subject_id, use.period, use.max_count) for use in pricing.uses] == [
+        (FIRST_PURCHASE_ID, PERSON, "total", 1)
+    ]
+    used = price_basket(book, new, exhausted=frozenset({FIRST_PURCHASE_ID}), explain=True)
+    assert [one.offer for one in used.applied] == ["c"]
+    assert used.uses == ()
+    told = [(one.offer, one.why, dict(one.detail)) for one in used.skipped]
+    assert told == [(name, "offer_not_for_holder", {"condition": "first_purchase"}) for name in ("a", "b")]
+
+
+def test_an_offer_that_applied_asks_for_goods_alone() -> None:
+    dairy = Goods(categories=frozenset({"dairy"}))
+    wanted = Conditions(
+        segments=frozenset("x"), birthday=Birthday.DAY, first_purchase=True, tiers=frozenset("y"),
+        store_ids=frozenset({CARD}), weekdays=frozenset({1}), ends_at=NOON, goods=dairy,
+    )  # fmt: skip
+    book = compiled(off(conditions=wanted), control_bp=5_000)
+    milk = line(1, 100_00, categories=("dairy",))
+    again = CompiledCampaigns([one.as_applied() for one in book.offers], book.policy)
+    for holder in (Holder(UUID(int=number)) for number in range(50)):
+        assert price_basket(book, basket(milk, holder=holder)).applied == ()
+        assert price_basket(again, basket(milk, holder=holder)).discount_fen == 10_00
+        assert price_basket(again, basket(line(1, 99_99, categories=("dairy",)), holder=holder)).applied == ()
+        assert price_basket(again, basket(line(1, 100_00), holder=holder)).applied == ()
 
 
 def test_an_offer_counts_and_discounts_its_own_goods_alone() -> None:

@@ -155,9 +155,9 @@ def test_what_is_not_known_of_somebody_does_not_count_for_them(
     ("changes", "district", "code"),
     [
         ({}, "黄浦区", None),
-        ({}, None, None),
+        ({}, None, "voucher_elsewhere"),
         ({}, "徐汇区", "voucher_elsewhere"),
-        ({"holder": HeldBy(HolderKind.CUSTOMER, UUID(int=6))}, None, None),
+        ({"holder": HeldBy(HolderKind.CUSTOMER, UUID(int=6))}, "黄浦区", None),
         ({"holder": HeldBy(HolderKind.CARD, UUID(int=7))}, None, "voucher_not_held"),
         ({"status": VoucherStatus.REDEEMED}, None, "voucher_not_usable"),
         ({"status": VoucherStatus.ISSUED, "holder": None}, None, "voucher_not_usable"),

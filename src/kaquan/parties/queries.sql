@@ -35,7 +35,8 @@ SELECT id, book_id, name, secret_hash, scopes, created_at, revoked_at, operator_
 FROM parties_api_key WHERE book_id = ANY (%(book_ids)s::int[]) ORDER BY id;
 
 -- name: places_of_books
-SELECT t.book_id, t.id, s.id, s.merchant_id, t.status, s.latitude_udeg, s.longitude_udeg, coalesce(s.trade, m.trade)
+SELECT t.book_id, t.id, s.id, s.merchant_id, t.status, s.latitude_udeg, s.longitude_udeg,
+       coalesce(s.trade, m.trade), s.district
 FROM parties_terminal t
 JOIN parties_store s ON s.book_id = t.book_id AND s.id = t.store_id
 JOIN parties_merchant m ON m.book_id = s.book_id AND m.id = s.merchant_id
@@ -104,21 +105,24 @@ ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: insert_store
 WITH book AS (UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s RETURNING id)
-INSERT INTO parties_store (id, book_id, merchant_id, code, name, created_at, trade, latitude_udeg, longitude_udeg)
+INSERT INTO parties_store (id, book_id, merchant_id, code, name, created_at, trade, latitude_udeg, longitude_udeg,
+  district)
 SELECT %(id)s, book.id, %(merchant_id)s, %(code)s, %(name)s, %(created_at)s,
-  %(trade)s, %(latitude_udeg)s, %(longitude_udeg)s
+  %(trade)s, %(latitude_udeg)s, %(longitude_udeg)s, %(district)s
 FROM book;
 
 -- name: change_store
 WITH changed AS (
   UPDATE parties_store SET version = version + 1,
-    name = %(name)s, trade = %(trade)s, latitude_udeg = %(latitude_udeg)s, longitude_udeg = %(longitude_udeg)s
+    name = %(name)s, trade = %(trade)s, latitude_udeg = %(latitude_udeg)s, longitude_udeg = %(longitude_udeg)s,
+    district = %(district)s
   WHERE book_id = %(book_id)s AND id = %(id)s AND version = %(version)s RETURNING book_id
 )
 UPDATE parties_book b SET version = b.version + 1 FROM changed WHERE b.id = changed.book_id;
 
 -- name: stores
-SELECT id, book_id, merchant_id, code, name, created_at, trade, latitude_udeg, longitude_udeg, version
+SELECT id, book_id, merchant_id, code, name, created_at, trade, latitude_udeg, longitude_udeg, version,
+  district
 FROM parties_store
 WHERE book_id = %(book_id)s
   AND (%(id)s::uuid IS NULL OR id = %(id)s)

@@ -212,7 +212,10 @@ class MerchantChange(MerchantProfile, frozen=True, kw_only=True):
 
 
 class Store(msgspec.Struct, frozen=True):
-    """Where a merchant takes cards. ``latitude_udeg`` and ``longitude_udeg`` are millionths of a degree (WGS 84)."""
+    """Where a merchant takes cards. ``latitude_udeg`` and ``longitude_udeg`` are millionths of a degree (WGS 84).
+
+    ``district`` is where it is in the words that offers and vouchers use: a name, or a code of a division.
+    """
 
     id: UUID
     book_id: int
@@ -224,6 +227,7 @@ class Store(msgspec.Struct, frozen=True):
     latitude_udeg: int | None = None
     longitude_udeg: int | None = None
     version: int = 1
+    district: str | None = None
 
 
 class StoreProfile(msgspec.Struct, frozen=True, kw_only=True):
@@ -232,6 +236,7 @@ class StoreProfile(msgspec.Struct, frozen=True, kw_only=True):
     trade: str | UnsetType | None = UNSET
     latitude_udeg: int | UnsetType | None = UNSET
     longitude_udeg: int | UnsetType | None = UNSET
+    district: str | UnsetType | None = UNSET
 
 
 class StoreChange(StoreProfile, frozen=True, kw_only=True):
@@ -276,6 +281,8 @@ class Place(msgspec.Struct, frozen=True):
     longitude_udeg: int | None = None
     trade: str | None = None
     """What the store deals in, or else its merchant."""
+    district: str | None = None
+    """Where the store is; None: not told."""
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,7 +32,7 @@ from kaquan.payments.points import PointsBook
 from kaquan.payments.price import check_basket
 from kaquan.payments.quote import Quote, VoucherUse
 from kaquan.payments.read import PaymentSearch, get_payment, get_pricing, list_payments, read_budget
-from kaquan.payments.simulate import MAX_SIMULATED, asks_first, over_whole_time, report_of, simulate
+from kaquan.payments.simulate import MAX_SIMULATED, asks_of, over_whole_time, report_of, simulate
 from kaquan.payments.timeline import TimelineItem, read_timeline
 from kaquan.payments.types import (
     Capture,
@@ -94,7 +94,7 @@ __all__ = [
     "Used",
     "Void",
     "VoucherUse",
-    "asks_first",
+    "asks_of",
     "budget_key",
     "check_basket",
     "check_size",

@@ -35,6 +35,7 @@ from kaquan.payments.outcomes import IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
 from kaquan.payments.places import PlaceRule
 from kaquan.payments.price import MERCHANT_PAYABLE
 from kaquan.payments.quote import Quote, quote_spend
+from kaquan.payments.read_holders import AskedHolder, read_holders
 from kaquan.payments.read_points import load_points
 from kaquan.payments.redeem import Templates, load_vouchers, lock, settle_locks, write_givings
 from kaquan.payments.refund import plan_refund
@@ -48,6 +49,7 @@ from kaquan.payments.types import (
     CardFacts,
     Command,
     Facts,
+    HolderFacts,
     Load,
     OfferFacts,
     Plan,
@@ -60,8 +62,8 @@ from kaquan.payments.types import (
     VoucherFacts,
 )
 from kaquan.payments.void import plan_void
-from kaquan.points import IssuerAccounts, TermsVersion, terms_at
-from kaquan.promotions import EMPTY, CompiledCampaigns, Holder
+from kaquan.points import IssuerAccounts, TermsVersion, asks_birthday, terms_at
+from kaquan.promotions import EMPTY, Asks, CompiledCampaigns, Holder, join_asks
 
 _log = structlog.get_logger(__name__)
 
@@ -109,6 +111,15 @@ class Known(NamedTuple):
     refresh: Callable[[], Any]
 
 
+_UNASKED = HolderFacts()
+
+
+def _holder_of(card: CardFacts, holders: Mapping[UUID, HolderFacts], *, collects: bool = True) -> Holder:
+    """Whose card it is, with what was read of them."""
+    known = holders.get(card.id, _UNASKED)
+    return Holder(card.id, card.customer_id, known.birthday, known.segments, known.tier, known.bought_before, collects)
+
+
 def _id_of(decision: Plan | Refusal) -> UUID | None:
     return decision.posting.transaction_id if isinstance(decision, Plan) else None
 
@@ -127,8 +138,8 @@ class _Work(NamedTuple):
     vouchers: Mapping[UUID, VoucherFacts] = {}
     points: Mapping[UUID, PointsFacts] = {}
     """By the card, or by the payment that is refunded."""
-    new_holders: frozenset[tuple[type, UUID]] = frozenset()
-    """Cards that were never spent from (loaded), where an offer asks."""
+    holders: Mapping[UUID, HolderFacts] = {}
+    """By card: of those of whom something is asked."""
     is_quote: bool = False
     """Nothing is written: ``points`` were not read."""
 
@@ -157,7 +168,6 @@ class Desk:
         self._points_accounts: dict[tuple[int, UUID], IssuerAccounts] = {}
         self._templates = Templates(pool)
         self._told: set[tuple[UUID, int]] = set()
-        self._firsts: dict[UUID, tuple[CompiledCampaigns, bool, bool]] = {}
         self._idle: list[Connection] = []
         self._running: set[tuple[int, UUID]] = set()
         self._stagger_s = 0.0005 * (1 + self._ids.new().int % 7)
@@ -222,22 +232,23 @@ class Desk:
                 now=self._clock.now(), places=False,
             )  # fmt: skip
             await self._refresh_if_old(facts)
+            vouchers = await self._load_vouchers(connection, asked)
             work = _Work(
                 slot,
                 facts,
                 self._clock.now(),
                 {},
                 {},
-                vouchers=await self._load_vouchers(connection, asked),
-                new_holders=await self._find_new_holders(connection, slot, facts, asked),
+                vouchers=vouchers,
+                holders=await self._load_holders(connection, facts, asked, vouchers),
                 is_quote=True,
             )
             exhausted: frozenset[UUID] = frozenset()
             while True:
                 known, asked_now = self._facts_of(work, request, exhausted)
                 assert isinstance(asked_now, Spend)
-                if known.offers is None:
-                    holder = Holder(command.card_id)
+                if known.offers is None and known.card is not None:
+                    holder = _holder_of(known.card, work.holders)
                     known = known._replace(offers=OfferFacts(EMPTY, holder, slot, work.vouchers))
                 quoted = quote_spend(known, asked_now, held)
                 if isinstance(quoted, Refusal):
@@ -343,14 +354,15 @@ class Desk:
                 return refused
         facts = await self._load(connection, slot, [request for _, request in asked])
         now = self._clock.now()
+        vouchers = await self._load_vouchers(connection, asked)
         work = _Work(
             slot,
             facts,
             now,
             over,
             {},
-            new_holders=await self._find_new_holders(connection, slot, facts, asked),
-            vouchers=await self._load_vouchers(connection, asked),
+            vouchers=vouchers,
+            holders=await self._load_holders(connection, facts, asked, vouchers),
             points=await self._load_points(connection, slot, facts, [request for _, request in asked], now),
         )
         decisions = await self._decide(connection, work, asked)
@@ -589,35 +601,42 @@ class Desk:
             return known is not None and known.in_force is not None
         return terms_at(self._known.points(card.book_id, card.programme_id), work.now) is not None
 
-    async def _find_new_holders(
-        self, connection: Connection, slot: int, facts: BatchFacts, asked: list[tuple[int, Request]]
-    ) -> frozenset[tuple[type, UUID]]:
-        """Cards that were never spent from (loaded), of those of whom an offer wants to know it."""
-        found: set[tuple[type, UUID]] = set()
-        for kind, read in ((Spend, store.read_bought_before), (Load, store.read_loaded_before)):
-            cards = [
-                request.command.card_id
-                for _, request in asked
-                if isinstance(request.command, kind)
-                and request.command.card_id in facts.cards
-                and self._asks_of_first(facts.cards[request.command.card_id], is_load=kind is Load)
-            ]
-            if cards:
-                found.update((kind, id_) for id_ in set(cards) - await read(connection, slot=slot, cards=cards))
-        return frozenset(found)
+    async def _load_holders(
+        self,
+        connection: Connection,
+        facts: BatchFacts,
+        asked: list[tuple[int, Request]],
+        vouchers: Mapping[UUID, VoucherFacts],
+    ) -> dict[UUID, HolderFacts]:
+        """What offers and points ask of holders; nothing is read for those of whom nothing is asked."""
+        wanted: dict[UUID, AskedHolder] = {}
+        for _, request in asked:
+            command = request.command
+            if isinstance(command, Spend | Load):
+                card = facts.cards.get(command.card_id)
+            else:
+                payment = facts.payments.get(command.payment_id)
+                card = None if payment is None else facts.cards.get(payment.payment.card_id)
+            if card is None or card.book_id != request.book_id or not (asks := self._asks_of(card, command, vouchers)):
+                continue
+            if (known := wanted.get(card.id)) is not None:
+                asks |= known.asks
+            wanted[card.id] = AskedHolder(card.id, card.book_id, card.customer_id, asks)
+        return await read_holders(connection, list(wanted.values()), slots=self._slots) if wanted else {}
 
-    def _asks_of_first(self, card: CardFacts, *, is_load: bool) -> bool:
-        """Whether an offer asks if it is the first purchase (load) of a card."""
+    def _asks_of(self, card: CardFacts, command: Command, vouchers: Mapping[UUID, VoucherFacts]) -> Asks:
+        """What is asked of the holder of a card for a command."""
         programme = self._known.programme(card.book_id, card.programme_id, card.terms_version)
-        campaigns = EMPTY if programme is None else self._known.campaigns(card.book_id, programme.issuer_id)
-        if programme is None or not campaigns:
-            return False
-        known = self._firsts.get(programme.issuer_id)
-        if known is None or known[0] is not campaigns:
-            bought = any(one.conditions.first_purchase for one in campaigns.offers if not one.is_for_loads)
-            loaded = any(one.is_for_loads for one in campaigns.offers)
-            known = self._firsts[programme.issuer_id] = (campaigns, bought, loaded)
-        return known[2] if is_load else known[1]
+        if programme is None or isinstance(command, Void | Refund):
+            return Asks.NOTHING
+        if isinstance(command, Load):
+            return self._known.campaigns(card.book_id, programme.issuer_id).asks_of_loads
+        asks = Asks.NOTHING
+        if isinstance(command, Spend):
+            asks = self._known.campaigns(card.book_id, programme.issuer_id).asks_of_purchases
+            if command.voucher_ids:
+                asks |= join_asks(vouchers[id_].offer for id_ in command.voucher_ids if id_ in vouchers)
+        return asks | Asks.BIRTHDAY if asks_birthday(self._known.points(card.book_id, programme.id)) else asks
 
     async def _find_accounts(
         self, connection: Connection, slot: int, facts: BatchFacts, requests: Sequence[Request]
@@ -701,22 +720,11 @@ class Desk:
                 place_rules = self._known.place_rules(request.book_id, programme.id, registered)
                 campaigns = self._known.campaigns(request.book_id, programme.issuer_id)
                 if campaigns or command.lines or command.voucher_ids or command.outside or command.points:
-                    holder = Holder(
-                        card.id,
-                        card.customer_id,
-                        bought_before=(Spend, card.id) not in work.new_holders,
-                        collects=self._collects(work, card),
-                    )
+                    holder = _holder_of(card, work.holders, collects=self._collects(work, card))
                     offers = OfferFacts(campaigns, holder, slot, work.vouchers, exhausted)
             elif isinstance(command, Refund) and payment is not None and payment.kept is not None:
-                terminal_id = payment.payment.terminal_id
-                place = None if terminal_id is None else self._known.place(request.book_id, terminal_id)
-                offers = OfferFacts(
-                    self._known.campaigns(request.book_id, programme.issuer_id),
-                    Holder(card.id, card.customer_id),
-                    slot,
-                    trade=None if place is None else place.trade,
-                )
+                campaigns = self._known.campaigns(request.book_id, programme.issuer_id)
+                offers = OfferFacts(campaigns, _holder_of(card, {}), slot)
             elif isinstance(command, Capture) and payment is not None:
                 terminal_id = payment.payment.terminal_id
                 place = None if terminal_id is None else self._known.place(request.book_id, terminal_id)
@@ -729,9 +737,12 @@ class Desk:
                 limits = self._known.limits(request.book_id, programme.id, Movement.LOAD, card.customer_id is not None)
                 campaigns = self._known.campaigns(request.book_id, programme.issuer_id)
                 if campaigns:
-                    first = (Load, card.id) in work.new_holders
-                    holder = Holder(card.id, card.customer_id, collects=self._collects(work, card))
+                    first = not work.holders.get(card.id, _UNASKED).loaded_before
+                    holder = _holder_of(card, work.holders, collects=self._collects(work, card))
                     offers = OfferFacts(campaigns, holder, slot, exhausted=exhausted, is_first_load=first)
+        points = work.points.get(target)
+        if points is not None and card is not None and (born := work.holders.get(card.id, _UNASKED).birthday):
+            points = points._replace(birth_month=born[0])
         known = Facts(
             work.now,
             self._ids.new_near(target),
@@ -744,7 +755,7 @@ class Desk:
             work.usage,
             place_rules,
             offers,
-            work.points.get(target),
+            points,
             self._accounts,
             trade,
         )

@@ -121,7 +121,7 @@ def bought_of(
     if kept is not None:
         paid = allocate(money_fen, nets)
         lines = tuple(BoughtLine(line.number, line.categories, fen) for line, fen in zip(kept.lines, paid, strict=True))
-    return Bought(local, merchant_id, store_id, trade, lines, known.member.tier)
+    return Bought(local, merchant_id, store_id, trade, lines, known.member.tier, known.birth_month)
 
 
 class Taken(NamedTuple):

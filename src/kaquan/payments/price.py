@@ -98,7 +98,7 @@ def basket_of(
         place.merchant_id,
         place.store_id,
         place.trade,
-        None,
+        place.district,
         command.lines or (Line(1, "", _NO_GOODS, 1, command.amount_fen),),
         offers.holder,
         vouchers,
@@ -151,7 +151,7 @@ def price_top_up(
         None if place is None else place.merchant_id,
         None if place is None else place.store_id,
         None if place is None else place.trade,
-        None,
+        None if place is None else place.district,
         offers.is_first_load,
         command.invited_by,
     )
@@ -171,13 +171,13 @@ def price_top_up(
 def price_again(facts: Facts, payment: Payment, kept: Kept, lines: Sequence[Line]) -> Pricing | None:
     """What the goods that stay would have cost, with the offers that applied, as they were then; None where no offer is
     earned by them, or one of these is not known any more: then each comes back by its share, which is never less for
-    the holder."""
+    the holder. Who, where and when held then, whatever the holder, the store and the clock are now."""
     earned = [one for one in kept.applied if one.on_return is OnReturn.THRESHOLD]
     offers, programme = facts.offers, facts.programme
     if not earned or offers is None or programme is None or payment.merchant_id is None or payment.store_id is None:
         return None
     applied = {(one.campaign_id, one.version, one.offer) for one in kept.applied}
-    again = [one for one in offers.campaigns.offers if (one.campaign_id, one.version, one.name) in applied]
+    again = [one.as_applied() for one in offers.campaigns.offers if (one.campaign_id, one.version, one.name) in applied]
     names = {(one.campaign_id, one.version, one.name) for one in again}
     if any((one.campaign_id, one.version, one.offer) not in names for one in earned):
         return None
@@ -187,10 +187,10 @@ def price_again(facts: Facts, payment: Payment, kept: Kept, lines: Sequence[Line
         programme.id,
         payment.merchant_id,
         payment.store_id,
-        offers.trade,
+        None,
         None,
         tuple(lines),
-        offers.holder._replace(bought_before=False),
+        offers.holder,
     )
     return price_basket(CompiledCampaigns(again, offers.campaigns.policy), basket)
 

@@ -108,20 +108,47 @@ INSERT INTO payments_exhausted (budget_id, period, book_id, at)
 VALUES (%(budget_id)s, %(period)s, %(book_id)s, %(at)s)
 ON CONFLICT (budget_id, period) DO NOTHING;
 
+-- name: holders
+-- Nobody who is forgotten has a birthday or segments.
+SELECT asked.id, c.birthday, c.segments, m.tier
+FROM unnest(%(cards)s::uuid[], %(books)s::integer[], %(customers)s::uuid[], %(members)s::uuid[])
+  AS asked (id, book_id, customer_id, member_id)
+LEFT JOIN parties_customer AS c ON c.book_id = asked.book_id AND c.id = asked.customer_id
+LEFT JOIN points_member AS m ON m.slot = %(slot)s AND m.id = asked.member_id;
+
 -- name: bought_before
--- Which of these cards were spent from before. What offers paid for whole moved nothing on its card.
-SELECT asked.id FROM unnest(%(cards)s::uuid[]) AS asked (id)
-WHERE EXISTS (
-  SELECT FROM ledger_account AS a
-  JOIN ledger_entry AS e ON e.debit_account = a.id
-  JOIN payments_payment AS p ON p.slot = %(slot)s AND p.id = e.transaction_id
-  WHERE a.slot = %(slot)s AND a.owner_id = asked.id AND a.floor_rule = 'credit'
-    AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed') AND p.id < %(before_id)s
-) OR EXISTS (
-  SELECT FROM payments_payment AS p
-  WHERE p.slot = %(slot)s AND p.card_id = asked.id AND p.amount_fen = 0
-    AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed') AND p.id < %(before_id)s
-);
+-- Which of these cards were spent from before, and which of these customers have a card that was. What offers paid for
+-- whole moved nothing on its card. Every LIMIT keeps the planner at the cards that are asked for.
+SELECT asked.id
+FROM unnest(%(holders)s::uuid[]) AS asked (id)
+CROSS JOIN LATERAL (
+  SELECT 1
+  FROM (
+    SELECT asked.id
+    UNION ALL
+    SELECT c.id FROM cards_card AS c WHERE c.slot = %(slot)s AND c.customer_id = asked.id
+  ) AS card (id)
+  CROSS JOIN LATERAL (
+    (
+      SELECT 1
+      FROM ledger_account AS a
+      JOIN ledger_entry AS e ON e.slot = %(slot)s AND e.debit_account = a.id
+      JOIN payments_payment AS p ON p.slot = %(slot)s AND p.id = e.transaction_id
+      WHERE a.slot = %(slot)s AND a.owner_id = card.id AND a.floor_rule = 'credit'
+        AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed') AND p.id < %(before_id)s
+      LIMIT 1
+    )
+    UNION ALL
+    (
+      SELECT 1
+      FROM payments_payment AS p
+      WHERE p.slot = %(slot)s AND p.card_id = card.id AND p.amount_fen = 0
+        AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed') AND p.id < %(before_id)s
+      LIMIT 1
+    )
+  ) AS paid
+  LIMIT 1
+) AS bought;
 
 -- name: count_purchases
 -- How many payments were recorded in a time: no more than are asked for are counted.
@@ -158,11 +185,24 @@ WHERE p.slot = %(slot)s AND p.id >= %(from_id)s AND p.id < %(until_id)s AND p.bo
 ORDER BY p.id LIMIT %(limit)s;
 
 -- name: loaded_before
-SELECT asked.id FROM unnest(%(cards)s::uuid[]) AS asked (id)
-WHERE EXISTS (
-  SELECT FROM ledger_account AS a JOIN ledger_lot AS l ON l.slot = a.slot AND l.account_id = a.id
-  WHERE a.slot = %(slot)s AND a.owner_id = asked.id AND a.floor_rule = 'credit'
-);
+-- As bought_before.
+SELECT asked.id
+FROM unnest(%(holders)s::uuid[]) AS asked (id)
+CROSS JOIN LATERAL (
+  SELECT 1
+  FROM (
+    SELECT asked.id
+    UNION ALL
+    SELECT c.id FROM cards_card AS c WHERE c.slot = %(slot)s AND c.customer_id = asked.id
+  ) AS card (id)
+  CROSS JOIN LATERAL (
+    SELECT 1
+    FROM ledger_account AS a JOIN ledger_lot AS l ON l.slot = %(slot)s AND l.account_id = a.id
+    WHERE a.slot = %(slot)s AND a.owner_id = card.id AND a.floor_rule = 'credit'
+    LIMIT 1
+  ) AS lot
+  LIMIT 1
+) AS loaded;
 
 -- name: insert_instalments
 INSERT INTO payments_instalment (slot, id, book_id, card_id, payment_id, campaign_id, due_at, amount_fen, funders, parts_fen,

@@ -62,8 +62,9 @@ def quote_spend(facts: Facts, command: Spend, held: Sequence[UUID]) -> tuple[Quo
         if found is None:
             return NOT_FOUND.refuse("vouchers", what="voucher")
         why = check_use(
-            found.voucher, found.template, holders=holders_of(card), district=None, now=facts.now, field="vouchers"
-        )
+            found.voucher, found.template, holders=holders_of(card), district=place.district, now=facts.now,
+            field="vouchers",
+        )  # fmt: skip
         if why is None:
             usable[voucher_id] = in_hand(found)
         else:

@@ -8,10 +8,10 @@ vouchers, and what a payment grants, is written in the commit of the payment.
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-import msgspec
+from msgspec.structs import replace
 
 from kaquan.cards import SYSTEM
 from kaquan.kit.clock import Clock
@@ -24,7 +24,7 @@ from kaquan.payments.give import voucher_amounts
 from kaquan.payments.kept import Kept, PartKind
 from kaquan.payments.types import CardFacts, OfferFacts, Plan, Redeeming, Spend, VoucherFacts
 from kaquan.points import change_earning, keep_earnings
-from kaquan.promotions import CompiledOffer, Offer, Stacking, VoucherInHand, compile_offer, find_kinds
+from kaquan.promotions import CompiledOffer, VoucherInHand
 from kaquan.vouchers import (
     LOCK_FOR,
     Ask,
@@ -33,7 +33,9 @@ from kaquan.vouchers import (
     Returned,
     Telling,
     Template,
+    Voucher,
     check_use,
+    compile_template,
     issue_grants,
     load_all_templates,
     lock_vouchers,
@@ -47,7 +49,7 @@ from kaquan.vouchers import (
 MAX_OF_ONE_TEMPLATE = 20
 """Vouchers of a template that one basket may redeem."""
 
-_EVER = datetime(1, 1, 1), datetime(9999, 1, 1)  # noqa: DTZ001  (a wall clock; a voucher's own validity decides)
+_ASIDE: dict[str, Any] = {"order": 1_000, "group": "", "max_vouchers": MAX_OF_ONE_TEMPLATE}
 
 
 class Templates:
@@ -61,32 +63,21 @@ class Templates:
         """Those of ``ids`` that the book has."""
         if not self._known.keys() >= set(ids):
             for template in (await load_all_templates(self._pool, book_id=book_id)).values():
-                self._known[template.id] = (template, compile_template(template))
+                self._known[template.id] = (template, _compile(template))
         found = {id_: self._known[id_] for id_ in ids if id_ in self._known}
         return {id_: one for id_, one in found.items() if one[0].book_id == book_id}
 
 
-def compile_template(template: Template) -> CompiledOffer:
-    """The effect of a template's vouchers as an offer. It goes with the offers of campaigns, after them, on what they
-    left of the price."""
-    kind = find_kinds()[template.offer_kind]
-    offer = Offer(
-        name=template.code,
-        kind=template.offer_kind,
-        params=msgspec.convert(template.offer_params, kind.params),
-        stacking=Stacking(order=1_000, group="", max_vouchers=MAX_OF_ONE_TEMPLATE),
-        funders=template.funders,
-    )
-    starts_at, ends_at = _EVER
-    return compile_offer(
-        offer,
-        campaign_id=template.id,
-        version=1,
-        code=template.code,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        funders=template.funders,
-    )
+def _compile(template: Template, face_fen: int | None = None) -> CompiledOffer:
+    """The effect of a template's vouchers as an offer. Unless the template says otherwise it goes with the offers of
+    campaigns, after them, on what they left of the price."""
+    return compile_template(replace(template, offer_stacking={**_ASIDE, **template.offer_stacking}), face_fen=face_fen)
+
+
+def _facts_of(voucher: Voucher, template: Template, offer: CompiledOffer) -> VoucherFacts:
+    """A voucher with what it promises: one of an amount of its own takes that off."""
+    own = voucher.face_fen != template.face_fen
+    return VoucherFacts(voucher, template, _compile(template, voucher.face_fen) if own else offer)
 
 
 async def load_vouchers(
@@ -102,7 +93,7 @@ async def load_vouchers(
         home = sorted({slot_of(id_, slots) for id_ in ids})
         read = await read_vouchers_named(connection, book_id=book_id, slots=home, ids=ids)
         known = await templates.load(book_id, {voucher.template_id for voucher in read})
-        found.update({voucher.id: VoucherFacts(voucher, *known[voucher.template_id]) for voucher in read})
+        found.update({voucher.id: _facts_of(voucher, *known[voucher.template_id]) for voucher in read})
     return found
 
 
@@ -117,8 +108,9 @@ def take_in_hand(
         if found is None or found.voucher.book_id != card.book_id:
             return NOT_FOUND.refuse("vouchers", what="voucher")
         refusal = check_use(
-            found.voucher, found.template, holders=holders_of(card), district=None, now=now, field="vouchers"
-        )
+            found.voucher, found.template, holders=holders_of(card), district=command.place.district, now=now,
+            field="vouchers",
+        )  # fmt: skip
         if refusal is not None:
             return refusal
         taken.append(in_hand(found))

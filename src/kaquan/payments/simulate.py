@@ -14,9 +14,11 @@ from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import Refusal
 from kaquan.payments.history import History, check_size, read_baskets
 from kaquan.promotions import (
+    Asks,
     Basket,
     Budgets,
     Campaign,
+    CompiledCampaigns,
     FunderKind,
     Replayer,
     ReplayReport,
@@ -38,7 +40,8 @@ ASSUMPTIONS = (
     "Purchases are those recorded in this time, at list price, with the lines that the till told; without lines a "
     "purchase is one line of no named goods. What was voided or given back whole is left out, what was given back in "
     "part counts whole, an authorization as it was asked for.",
-    "Cards, places and programmes are as they are now; segments, tiers and birthdays of holders are not known.",
+    "Cards, places and programmes are as they are now, and so are birthdays, segments and tiers of holders; of a card "
+    "that is not registered there is neither birthday nor segment. Who bought before is as it was then.",
     "Vouchers that were redeemed then are not; what the store or a bank took off then still comes off.",
     "Running campaigns are the published versions of now, each within its own time; campaigns that somebody has ended "
     "are not among them. Budgets begin unused.",
@@ -70,7 +73,7 @@ async def simulate(
     both = compile_campaigns(run_beside(running, drafts), policy)
     replayer = Replayer(compile_campaigns(running, policy), both, frozenset(draft.id for draft in drafts))
     budgets = Budgets()
-    async for baskets in read_baskets(history, asks_first=asks_first((*drafts, *running))):
+    async for baskets in read_baskets(history, asks=asks_of(both)):
         # beside the event loop, which has payments to answer
         await asyncio.to_thread(_price, replayer, budgets, baskets)
     return report_of(history, replayer.tally, budgets.ended, drafts, running, whole_time=whole_time)
@@ -85,9 +88,9 @@ def _price(replayer: Replayer, budgets: Budgets, baskets: Sequence[Basket]) -> N
         replayer.keep()
 
 
-def asks_first(campaigns: Sequence[Campaign]) -> bool:
-    """Whether an offer is for a first purchase."""
-    return any(offer.conditions.first_purchase for campaign in campaigns for offer in campaign.terms.offers)
+def asks_of(campaigns: CompiledCampaigns) -> Asks:
+    """What a simulation wants to know of holders: what offers ask, and their segments, which it reports by."""
+    return campaigns.asks_of_purchases | Asks.SEGMENTS
 
 
 def over_whole_time(draft: Campaign) -> Campaign:

@@ -313,11 +313,27 @@ async def insert_exhausted(connection: Connection, *, book_id: int, budget_id: U
     return (await connection.execute(_SQL["insert_exhausted"], params)).rowcount == 1
 
 
+async def read_holders(
+    connection: Connection, *, slot: int, asked: Sequence[tuple[UUID, int, UUID | None, UUID | None]]
+) -> list[tuple[UUID, int | None, list[str] | None, str | None]]:
+    """Birthday (MMDD) and segments of customers, tiers of members: of each card with its book, customer and member."""
+    cards, books, customers, members = zip(*asked, strict=True)
+    params = {
+        "slot": slot,
+        "cards": list(cards),
+        "books": list(books),
+        "customers": list(customers),
+        "members": list(members),
+    }
+    return await (await connection.execute(_SQL["holders"], params)).fetchall()
+
+
 async def read_bought_before(
-    connection: Connection, *, slot: int, cards: Sequence[UUID], before_id: UUID = LAST_ID
+    connection: Connection, *, slot: int, holders: Sequence[UUID], before_id: UUID = LAST_ID
 ) -> set[UUID]:
-    """Which of these cards were spent from before, by payments with lower ids than ``before_id``."""
-    params = {"slot": slot, "cards": list(cards), "before_id": before_id}
+    """Which of these cards were spent from before, and which of these customers did it with a card of this slot, by
+    payments with lower ids than ``before_id``."""
+    params = {"slot": slot, "holders": list(holders), "before_id": before_id}
     cursor = await connection.execute(_SQL["bought_before"], params)
     return {row[0] for row in await cursor.fetchall()}
 
@@ -439,9 +455,9 @@ async def read_usage(connection: Connection, *, slot: int, slots: Sequence[int],
     return UsageFacts(calendar, trails)
 
 
-async def read_loaded_before(connection: Connection, *, slot: int, cards: Sequence[UUID]) -> set[UUID]:
+async def read_loaded_before(connection: Connection, *, slot: int, holders: Sequence[UUID]) -> set[UUID]:
     """Which of these cards were loaded before."""
-    cursor = await connection.execute(_SQL["loaded_before"], {"slot": slot, "cards": list(cards)})
+    cursor = await connection.execute(_SQL["loaded_before"], {"slot": slot, "holders": list(holders)})
     return {row[0] for row in await cursor.fetchall()}
 
 

@@ -272,6 +272,8 @@ class PointsFacts(NamedTuple):
     issuer: IssuerAccounts
     earnings: Sequence[Earning] = ()
     """Of a refund: what its purchase, or each capture of its authorization, earned."""
+    birth_month: int | None = None
+    """Of the holder; told only where the terms ask."""
 
 
 class AccountName(NamedTuple):
@@ -297,10 +299,21 @@ class OfferFacts(NamedTuple):
     """Those that the command names, as far as they are there."""
     exhausted: frozenset[UUID] = frozenset()
     """Budgets that are known to have nothing left for it."""
-    trade: str | None = None
-    """Of a refund: what the store of the payment deals in."""
     is_first_load: bool = False
-    """Of a load: whether the card was never loaded before; told only where an offer asks."""
+    """Of a load: whether the card (the person) was never loaded before; told only where an offer asks."""
+
+
+class HolderFacts(NamedTuple):
+    """What is known of whose card it is; what no offer asks is as if it were not known."""
+
+    birthday: tuple[int, int] | None = None
+    """Month and day."""
+    segments: frozenset[str] = frozenset()
+    tier: str | None = None
+    """Of the card as a member."""
+    bought_before: bool = True
+    """With any card of the person."""
+    loaded_before: bool = True
 
 
 class VoucherFacts(NamedTuple):

@@ -71,7 +71,7 @@ from kaquan.points.store import (
     read_earnings,
     read_members,
 )
-from kaquan.points.terms import list_terms, load_all_terms, set_terms, terms_at
+from kaquan.points.terms import asks_birthday, list_terms, load_all_terms, set_terms, terms_at
 from kaquan.points.types import (
     CURRENCY,
     OFFERED,
@@ -145,6 +145,7 @@ __all__ = [
     "TierRule",
     "adjust_points",
     "after_move",
+    "asks_birthday",
     "assess_tier",
     "change_earning",
     "check_benefit",

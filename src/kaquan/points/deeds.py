@@ -6,12 +6,13 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from kaquan.cards import Hand
+from kaquan.cards import Hand, get_card
 from kaquan.kit.db import Connection, Pool, Write
 from kaquan.kit.ids import Prefix, show_id
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.kit.paging import Page, cut_page
 from kaquan.ledger import Answer, Effect, Leg, Posting, RequestKey, slot_of
+from kaquan.parties.customers import get_birthday
 from kaquan.parties.staff import Approve
 from kaquan.parties.trail import Actor, record_action
 from kaquan.points import store
@@ -278,16 +279,17 @@ async def take_benefit(
 ) -> Answer | Refusal:
     """Take a benefit for its points, as often as a calendar year allows and while there are some.
 
-    ``birth_month`` is what the caller knows of the holder; ``give`` gives in the same commit what this room does not
-    know. Refused: ``not_found`` (card_id, benefit_id),
-    ``points_not_offered``, the codes of cards that cannot be used, as :func:`check_benefit`, ``points_too_few``,
-    ``busy``.
+    ``birth_month`` is what the caller knows of the holder; what is known here goes before it. ``give`` gives in the
+    same commit what this room does not know. Refused: ``not_found`` (card_id, benefit_id), ``points_not_offered``, the
+    codes of cards that cannot be used, as :func:`check_benefit`, ``points_too_few``, ``busy``.
     """
     found = await store.load_benefits(pool, book_id, Search(), benefit_id)
     if not found:
         return missing("benefit", "benefit_id")
     (benefit,) = found
     refused: list[Refusal] = []
+    if benefit.birthday_only:
+        birth_month = await _birth_month(pool, book_id=book_id, slots=slots, card_id=card_id) or birth_month
 
     async def decide(facts: _Facts) -> _Decision | Refusal:
         member, now = facts.member, facts.now
@@ -321,6 +323,15 @@ async def take_benefit(
         pool, hand, book_id=book_id, slots=slots, card_id=card_id, key=key, render=render, decide=decide,
         refusals=refused,
     )  # fmt: skip
+
+
+async def _birth_month(pool: Pool, *, book_id: int, slots: tuple[int, ...], card_id: UUID) -> int | None:
+    """That of the customer whose card it is, if it is known."""
+    card = await get_card(pool, book_id=book_id, slots=slots, card_id=card_id)
+    if isinstance(card, Refusal) or card.customer_id is None:
+        return None
+    birthday = await get_birthday(pool, book_id=book_id, id_=card.customer_id)
+    return None if birthday is None else birthday[0]
 
 
 async def list_deeds(

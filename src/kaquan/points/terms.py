@@ -23,6 +23,11 @@ def terms_at(versions: Sequence[TermsVersion], at: datetime) -> TermsVersion | N
     return next((one for one in reversed(versions) if one.effective_from <= at), None)
 
 
+def asks_birthday(versions: Sequence[TermsVersion]) -> bool:
+    """Whether any of these multiplies in the month of the holder's birthday."""
+    return any(one.birthday_month for version in versions for one in version.terms.multipliers)
+
+
 async def set_terms(
     pool: Pool,
     clock: Clock,

@@ -13,6 +13,9 @@ from kaquan.promotions.campaigns import CampaignSearch, CampaignStatus, Campaign
 from kaquan.promotions.check import check_campaign, check_offer, check_rules
 from kaquan.promotions.compile import (
     EMPTY,
+    FIRST_LOAD_ID,
+    FIRST_PURCHASE_ID,
+    Asks,
     CompiledBudget,
     CompiledCampaigns,
     CompiledOffer,
@@ -20,6 +23,7 @@ from kaquan.promotions.compile import (
     compile_campaigns,
     compile_offer,
     is_in_control,
+    join_asks,
 )
 from kaquan.promotions.effect import Bought, Effect, estimate_effect
 from kaquan.promotions.files import read_campaign, read_terms, refuse_file, show_terms
@@ -86,8 +90,11 @@ from kaquan.promotions.types import (
 __all__ = [
     "DAY_CAP_ID",
     "EMPTY",
+    "FIRST_LOAD_ID",
+    "FIRST_PURCHASE_ID",
     "NO_POLICY",
     "Applied",
+    "Asks",
     "Base",
     "Basket",
     "Birthday",
@@ -158,6 +165,7 @@ __all__ = [
     "get_policy",
     "get_version",
     "is_in_control",
+    "join_asks",
     "keep_pricing",
     "kinds",
     "list_campaigns",

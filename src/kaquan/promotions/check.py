@@ -19,6 +19,7 @@ MAX_OFFERS = 50
 MAX_BUDGETS = 20
 MAX_FUNDERS = 10
 MAX_NAME = 80
+MAX_LABEL = 64
 MAX_CONTROL_BP = 5_000
 MAX_LIFE = timedelta(days=3 * 366)
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
@@ -158,6 +159,13 @@ def _check_conditions(told: Conditions) -> Iterator[Fault]:
         yield Fault("goods.except_skus", "must not be among skus", "不得与 skus 重复")
     if goods.categories & goods.except_categories:
         yield Fault("goods.except_categories", "must not be among categories", "不得与 categories 重复")
+    for name in ("districts", "segments", "except_segments"):
+        if any(not 1 <= len(one) <= MAX_LABEL or one != one.strip() for one in getattr(told, name)):
+            yield Fault(
+                name,
+                f"must be 1 to {MAX_LABEL} characters each, without spaces around",
+                f"每项应为 1 至 {MAX_LABEL} 个字符，首尾不得有空格",
+            )
     if told.segments & told.except_segments:
         yield Fault("except_segments", "must not be among segments", "不得与 segments 重复")
 

@@ -7,6 +7,7 @@ places and days that were asked for which offers are on at which minute: that is
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
+from enum import Flag, auto
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from msgspec.structs import replace
 from kaquan.kit.ids import uuid_from
 from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import Refusal
-from kaquan.promotions.kind import Bounds, Effects, LoadKind, find_kinds
+from kaquan.promotions.kind import Bounds, Effects, LoadKind, PurchaseKind, find_kinds
 from kaquan.promotions.outcomes import OFFER_NOT_FOR_HOLDER, OFFER_NOT_HERE, OFFER_NOT_NOW, OFFER_WITHOUT_POINTS
 from kaquan.promotions.terms import (
     ALL_GOODS,
@@ -39,6 +40,21 @@ from kaquan.promotions.types import Basket, Funder, Line, LoadFacts, OnReturn
 
 MAX_PLACES = 20_000
 """How many places of a day are remembered."""
+
+_FIRSTS = UUID(int=0)
+"""Owns the budgets of firsts, and is the campaign of their uses: they are of the book."""
+
+
+class Asks(Flag):
+    """What offers ask of a holder: only that is read for them."""
+
+    NOTHING = 0
+    FIRST_PURCHASE = auto()
+    FIRST_LOAD = auto()
+    BIRTHDAY = auto()
+    SEGMENTS = auto()
+    TIER = auto()
+
 
 _ANY = Bounds(1, MAX_FEN, MAX_FEN)
 _LOW_64 = (1 << 64) - 1
@@ -92,6 +108,7 @@ class CompiledOffer(msgspec.Struct, frozen=True, eq=False):
     gives_points: bool = False
     most_points: int | None = None
     """As ``most_fen``, of points."""
+    asks: Asks = Asks.NOTHING
     bit: int = 0
     """That of its goods among those of its book; 0: all goods, or those of a voucher."""
 
@@ -101,6 +118,26 @@ class CompiledOffer(msgspec.Struct, frozen=True, eq=False):
         if self.bit or self.goods == ALL_GOODS:
             return self.bit << 1 | self.is_of_list
         return -(id(self.goods) << 1 | self.is_of_list)
+
+    @property
+    def first_id(self) -> UUID | None:
+        """The budget of what a holder has once only: a first purchase, a first top-up."""
+        if not self.asks & _EITHER_FIRST:
+            return None
+        return FIRST_LOAD_ID if self.is_for_loads else FIRST_PURCHASE_ID
+
+    def as_applied(self) -> "CompiledOffer":
+        """The offer for goods of a payment that it applied to: who, where and when held then, and chance was with it.
+        Only its goods and thresholds are asked again."""
+        return replace(
+            self,
+            conditions=Conditions(goods=self.goods),
+            starts_at=datetime.min,  # noqa: DTZ901  (wall clocks)
+            ends_at=datetime.max,  # noqa: DTZ901
+            asks_holder=False,
+            asks=Asks.NOTHING,
+            control_bp=0,
+        )
 
     def why_not_now(self, local: datetime) -> Refusal | None:
         """Refused: ``offer_not_now``."""
@@ -183,6 +220,27 @@ def budget_id(owner_id: UUID, name: str) -> UUID:
     return uuid_from(int.from_bytes(sha256(owner_id.bytes + b"budget/" + name.encode()).digest()[:16], "big"))
 
 
+FIRST_PURCHASE_ID = budget_id(_FIRSTS, "first_purchase")
+FIRST_LOAD_ID = budget_id(_FIRSTS, "first_load")
+"""The budgets of what a holder has once only, whichever offers of the book give something for it. A use of them is
+counted like any other, so that of two first purchases at one moment one is."""
+_EITHER_FIRST = Asks.FIRST_PURCHASE | Asks.FIRST_LOAD
+
+
+def _asks_of(wanted: Conditions, kind: PurchaseKind[Any] | LoadKind[Any]) -> Asks:
+    is_for_loads = isinstance(kind, LoadKind)
+    asks = Asks.NOTHING
+    if wanted.first_purchase or (isinstance(kind, LoadKind) and kind.asks_first):
+        asks |= Asks.FIRST_LOAD if is_for_loads else Asks.FIRST_PURCHASE
+    if wanted.birthday is not None:
+        asks |= Asks.BIRTHDAY
+    if wanted.segments or wanted.except_segments:
+        asks |= Asks.SEGMENTS
+    if wanted.tiers:
+        asks |= Asks.TIER
+    return asks
+
+
 def _is_first(at: Basket | LoadFacts) -> bool:
     return at.is_first if isinstance(at, LoadFacts) else not at.holder.bought_before
 
@@ -224,6 +282,8 @@ def compile_offer(
     maxima = [budget.max_fen for budget in budgets if budget.max_fen is not None and not budget.is_points]
     most_points = [budget.max_fen for budget in budgets if budget.max_fen is not None and budget.is_points]
     gives_points = kind.gives_points(offer.params)
+    asks = _asks_of(wanted, kind)
+    firsts = {FIRST_LOAD_ID if asks & Asks.FIRST_LOAD else FIRST_PURCHASE_ID} if asks & _EITHER_FIRST else set()
     return CompiledOffer(
         campaign_id=campaign_id,
         version=version,
@@ -243,7 +303,7 @@ def compile_offer(
         funders=offer.funders or funders,
         on_return=offer.on_return,
         budgets=budgets,
-        budget_ids=frozenset(budget.id for budget in budgets),
+        budget_ids=frozenset(budget.id for budget in budgets) | firsts,
         most_fen=min(maxima, default=None),
         control_bp=control_bp,
         control_key=_control_key(campaign_id),
@@ -260,6 +320,7 @@ def compile_offer(
         ),
         gives_points=gives_points,
         most_points=min(most_points, default=None),
+        asks=asks,
     )
 
 
@@ -363,7 +424,18 @@ NO_PLAN = Plan(())
 class CompiledCampaigns:
     """All campaigns of a book that may apply now or soon, ready to price with. Empty: nothing is in force."""
 
-    __slots__ = ("all_goods_bits", "bits", "category_bits", "loads", "offers", "policy", "purchases", "sku_bits")
+    __slots__ = (
+        "all_goods_bits",
+        "asks_of_loads",
+        "asks_of_purchases",
+        "bits",
+        "category_bits",
+        "loads",
+        "offers",
+        "policy",
+        "purchases",
+        "sku_bits",
+    )
 
     def __init__(self, offers: Sequence[CompiledOffer], policy: StackingPolicy) -> None:
         # Which goods there are among those of all offers is found line by line, by one look-up for each name.
@@ -375,6 +447,8 @@ class CompiledCampaigns:
         self.policy = policy
         self.purchases = Calendar([offer for offer in self.offers if not offer.is_for_loads])
         self.loads = Calendar([offer for offer in self.offers if offer.is_for_loads])
+        self.asks_of_purchases = join_asks(offer for offer in self.offers if not offer.is_for_loads)
+        self.asks_of_loads = join_asks(offer for offer in self.offers if offer.is_for_loads)
         self.all_goods_bits = 0
         self.sku_bits: dict[str, tuple[int, int]] = {}
         self.category_bits: dict[str, tuple[int, int]] = {}
@@ -403,6 +477,14 @@ class CompiledCampaigns:
                     lacks |= more[1]
             found.append(holds & ~lacks)
         return found
+
+
+def join_asks(offers: Iterable[CompiledOffer]) -> Asks:
+    """What any of these offers asks."""
+    asks = Asks.NOTHING
+    for offer in offers:
+        asks |= offer.asks
+    return asks
 
 
 _NEITHER = (0, 0)

@@ -117,6 +117,8 @@ class LoadKind(msgspec.Struct, Generic[P], frozen=True):
     """The highest prize, of what is given by chance."""
     gives_points: Callable[[P], bool] = lambda _: False
     """As of :class:`PurchaseKind`."""
+    asks_first: bool = False
+    """Whether it gives only with a first top-up."""
 
 
 @cache

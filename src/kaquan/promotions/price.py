@@ -30,6 +30,7 @@ from kaquan.promotions.outcomes import (
     OFFER_LIMIT_REACHED,
     OFFER_NO_EFFECT,
     OFFER_NOT_FOR_GOODS,
+    OFFER_NOT_FOR_HOLDER,
     OFFER_STANDS_ALONE,
 )
 from kaquan.promotions.terms import NO_POLICY, BudgetScope
@@ -407,7 +408,11 @@ class _Pricer:
         """What counts in which budget: each campaign once."""
         uses: list[BudgetUse] = []
         left = dict(result.given_fen)
+        firsts: set[UUID] = set()
         for offer in result.offers:
+            if offer.asks and (first_id := offer.first_id) is not None and first_id not in firsts:
+                firsts.add(first_id)
+                uses.append(BudgetUse(first_id, _POLICY, self.at.holder.id, "total", 0, None, 1, True))
             given_fen = left.pop(offer.campaign_id.int, None)
             if given_fen is None:
                 continue
@@ -461,6 +466,8 @@ class _Pricer:
         why = offer.why_not_holder(self.at) or self._why_nothing(offer, seen)
         if why is not None:
             return why
+        if offer.first_id in self.exhausted:
+            return OFFER_NOT_FOR_HOLDER.refuse(condition="first_purchase")
         if not self.exhausted.isdisjoint(offer.budget_ids):
             return OFFER_BUDGET_EXHAUSTED.refuse()
         if any(one.offer is offer for one in self._held):

@@ -40,7 +40,8 @@ def check_use(
     now: datetime,
     field: str = "voucher_ids",
 ) -> Refusal | None:
-    """Whether a voucher can be redeemed by who pays: ``holders`` are the card and the person whose it is.
+    """Whether a voucher can be redeemed by who pays: ``holders`` are the card and the person whose it is, ``district``
+    is that of the store. One for a district is for no store of which none is known.
 
     A locked one counts as held: the lock itself decides. Refused: ``voucher_not_held``, ``voucher_not_usable``,
     ``voucher_not_yet``, ``voucher_expired``, ``voucher_elsewhere``.
@@ -53,7 +54,7 @@ def check_use(
         return VOUCHER_NOT_YET.refuse(field, valid_from=voucher.valid_from.isoformat())
     if voucher.valid_until is not None and voucher.valid_until <= now:
         return VOUCHER_EXPIRED.refuse(field, valid_until=voucher.valid_until.isoformat())
-    if template.district is not None and district is not None and template.district != district:
+    if template.district is not None and template.district != district:
         return VOUCHER_ELSEWHERE.refuse(field, district=template.district)
     return None
 

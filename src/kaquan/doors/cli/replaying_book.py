@@ -10,9 +10,17 @@ from kaquan.doors.cli.failures import CommandError
 from kaquan.doors.cli.prepare import settings_of_command, with_pool
 from kaquan.kit.db import Pool
 from kaquan.parties import Directory, Mode, get_tenant
-from kaquan.payments import History, asks_first, check_size, over_whole_time, read_baskets, report_of
+from kaquan.payments import History, asks_of, check_size, over_whole_time, read_baskets, report_of
 from kaquan.policy import Policy
-from kaquan.promotions import Basket, Campaign, ReplayReport, StackingPolicy, get_policy, list_in_force
+from kaquan.promotions import (
+    Basket,
+    Campaign,
+    ReplayReport,
+    StackingPolicy,
+    compile_campaigns,
+    get_policy,
+    list_in_force,
+)
 
 MAX_PURCHASES = 1_000_000
 """As many are kept in memory: about 2 kB each."""
@@ -59,7 +67,7 @@ def replay_book(
             raise CommandError(f"{refused.message('en')} / {refused.message('zh')}")
         running = [*await list_in_force(pool, book_id=book_id), *others]
         baskets: list[Basket] = []
-        async for chunk in read_baskets(history, asks_first=asks_first((*drafts, *running))):
+        async for chunk in read_baskets(history, asks=asks_of(compile_campaigns((*drafts, *running)))):
             baskets += chunk
         return history, baskets, running, await get_policy(pool, book_id=book_id)
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from litestar import Controller, get, patch, post
+from litestar import Controller, get, patch, post, put
 from litestar.response import Response
 from msgspec import UNSET, Meta, UnsetType
 
@@ -18,9 +18,11 @@ from kaquan.doors.http.fields import (
     DocumentLast4,
     DocumentNumber,
     FaceToken,
+    MonthDay,
     Name,
     Phone,
     Reason,
+    Segment,
     TransactionId,
     uuid_of,
 )
@@ -55,11 +57,13 @@ class DocumentBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class NewCustomer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A phone without a country code is Chinese."""
+    """A phone without a country code is Chinese. ``birthday`` is read from a resident identity number: tell it for
+    others."""
 
     name: Name | None = None
     phone: Phone | None = None
     document: DocumentBody | None = None
+    birthday: MonthDay | None = None
 
 
 class CustomerChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +72,7 @@ class CustomerChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     name: Name | UnsetType | None = UNSET
     phone: Phone | UnsetType | None = UNSET
     document: DocumentBody | UnsetType | None = UNSET
+    birthday: MonthDay | UnsetType | None = UNSET
 
 
 class CustomerFind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,6 +87,32 @@ class CustomerQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=
 
     level: IdentityLevel | None = None
     last4: DocumentLast4 | None = None
+    segment: Segment | None = None
+
+
+class SegmentsBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that the customer has from now on."""
+
+    segments: Annotated[list[Segment], Meta(max_length=customers.MAX_SEGMENTS)]
+
+
+class Labelling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is added to and removed from each of these customers."""
+
+    customer_ids: Annotated[list[CustomerId], Meta(min_length=1, max_length=customers.MAX_LABELLED)]
+    add: Annotated[list[Segment], Meta(max_length=customers.MAX_SEGMENTS)] = []
+    remove: Annotated[list[Segment], Meta(max_length=customers.MAX_SEGMENTS)] = []
+
+
+class LabelledView(msgspec.Struct, frozen=True):
+    """Of how many customers something changed."""
+
+    changed: int
+
+
+class SegmentView(msgspec.Struct, frozen=True):
+    name: str
+    customers: int
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,7 +144,8 @@ class Forget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class CustomerView(msgspec.Struct, frozen=True):
-    """Everything personal is masked. ``retained_by`` is the rule for what a forgotten customer's record still holds."""
+    """Everything personal is masked. ``retained_by`` is the rule for what a forgotten customer's record still holds,
+    ``segments`` are what operators label the customer with."""
 
     id: CustomerId
     name_masked: str | None
@@ -125,6 +157,8 @@ class CustomerView(msgspec.Struct, frozen=True):
     forgotten_at: datetime | None
     retained_until: datetime | None
     retained_by: str | None
+    birthday_masked: str | None
+    segments: list[str]
 
 
 class VerificationView(msgspec.Struct, frozen=True):
@@ -176,6 +210,8 @@ class CustomerExportView(msgspec.Struct, frozen=True):
     forgotten_at: datetime | None
     retained_until: datetime | None
     retained_by: str | None
+    birthday: str | None
+    segments: list[str]
     levels: list[LevelChangeView]
     checks: list[AttemptView]
     actions: list[ActionView]
@@ -193,6 +229,8 @@ def show_customer(customer: Customer) -> CustomerView:
         forgotten_at=customer.forgotten_at,
         retained_until=customer.retained_until,
         retained_by=customer.retained_by,
+        birthday_masked=customer.birthday_masked,
+        segments=list(customer.segments),
     )
 
 
@@ -228,6 +266,8 @@ def show_export(export: CustomerExport) -> CustomerExportView:
         forgotten_at=customer.forgotten_at,
         retained_until=customer.retained_until,
         retained_by=customer.retained_by,
+        birthday=_show_month_day(export.personal.birthday),
+        segments=list(customer.segments),
         levels=[LevelChangeView(change.level, change.reason, change.provider, change.at) for change in export.levels],
         checks=[
             AttemptView(
@@ -262,7 +302,7 @@ class CustomerController(Controller):
             app.clock,
             app.ids,
             book_id=request.user.book_id,
-            new=customers.NewCustomer(asked.name, asked.phone, _document(asked.document)),
+            new=customers.NewCustomer(asked.name, asked.phone, _document(asked.document), _month_day(asked.birthday)),
             by=actor_of(request),
         )
         return answer(made, show_customer, status=201)
@@ -278,6 +318,7 @@ class CustomerController(Controller):
             created_before=query.created_before,
             level=query.level,
             last4=query.last4,
+            segment=query.segment,
         )
         app = app_of(request)
         page = await customers.list_customers(app.pool, app.keyring, book_id=request.user.book_id, search=search)
@@ -332,6 +373,7 @@ class CustomerController(Controller):
         asked = await read_body(request, CustomerChange)
         app = app_of(request)
         document = UNSET if isinstance(asked.document, UnsetType) else _document(asked.document)
+        birthday = UNSET if isinstance(asked.birthday, UnsetType) else _month_day(asked.birthday)
         corrected = await customers.correct_customer(
             app.pool,
             app.keyring,
@@ -339,10 +381,69 @@ class CustomerController(Controller):
             app.ids,
             book_id=request.user.book_id,
             id_=id_,
-            change=customers.CustomerChange(name=asked.name, phone=asked.phone, document=document),
+            change=customers.CustomerChange(name=asked.name, phone=asked.phone, document=document, birthday=birthday),
             by=actor_of(request),
         )
         return answer(corrected, show_customer)
+
+    @put(
+        "/{id:str}/segments",
+        **operation(
+            Scope.CUSTOMERS_WRITE,
+            path={"id": CustomerId},
+            body=SegmentsBody,
+            answer=CustomerView,
+            refusals=[NOT_FOUND, CUSTOMER_FORGOTTEN],
+        ),
+    )
+    async def set_customer_segments(self, request: ApiRequest) -> Response[bytes]:
+        """Give a customer these segments and no others; offers ask for them."""
+        id_ = uuid_of(read_path(request, CustomerId))
+        asked = await read_body(request, SegmentsBody)
+        app, book_id = app_of(request), request.user.book_id
+        refused = await customers.set_segments(
+            app.pool,
+            app.clock,
+            app.ids,
+            book_id=book_id,
+            id_=id_,
+            segments=frozenset(asked.segments),
+            by=actor_of(request),
+        )
+        if refused is not None:
+            return problem_response(refused)
+        return answer(await customers.get_customer(app.pool, app.keyring, book_id=book_id, id_=id_), show_customer)
+
+    @get("/segments", **operation(Scope.CUSTOMERS_READ, answer=Page[SegmentView]))
+    async def list_customer_segments(self, request: ApiRequest) -> Response[bytes]:
+        """List the segments that customers have, by name, the first thousand."""
+        found = await customers.list_segments(app_of(request).pool, book_id=request.user.book_id)
+        return answer_page(Page(found), lambda one: SegmentView(one.name, one.customers))
+
+    @post(
+        "/segments",
+        **operation(
+            Scope.CUSTOMERS_WRITE,
+            body=Labelling,
+            answer=LabelledView,
+            refusals=[NOT_FOUND, CUSTOMER_FORGOTTEN],
+        ),
+    )
+    async def label_customers(self, request: ApiRequest) -> Response[bytes]:
+        """Add segments to many customers and remove some: all of them or none. Said twice it changes nothing more."""
+        asked = await read_body(request, Labelling)
+        app = app_of(request)
+        changed = await customers.label_customers(
+            app.pool,
+            app.clock,
+            app.ids,
+            book_id=request.user.book_id,
+            customer_ids=[uuid_of(id_) for id_ in asked.customer_ids],
+            add=frozenset(asked.add),
+            remove=frozenset(asked.remove),
+            by=actor_of(request),
+        )
+        return answer(changed, LabelledView)
 
     @post(
         "/{id:str}/verify",
@@ -496,6 +597,14 @@ class CustomerController(Controller):
             holder_id=id_,
         )
         return await answer_receipt(request, receipt, None)
+
+
+def _show_month_day(birthday: tuple[int, int] | None) -> str | None:
+    return None if birthday is None else f"{birthday[0]:02}-{birthday[1]:02}"
+
+
+def _month_day(text: str | None) -> tuple[int, int] | None:
+    return None if text is None else (int(text[:2]), int(text[3:]))
 
 
 def _document(body: DocumentBody | None) -> customers.Document | None:

@@ -90,6 +90,21 @@ Code = Annotated[
 Cursor = Annotated[str, _pattern("[A-Za-z0-9_-]{22}", en="a next_cursor that a list gave", zh="列表返回的 next_cursor")]
 Name = Annotated[str, _text(200)]
 Trade = Annotated[str, _text(64)]
+_LABEL = _pattern(
+    r"[^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]{0,62}[^\x00-\x20\x7f])?",
+    en="1 to 64 characters, no control characters, no space at either end",
+    zh="1 到 64 个字符，不含控制字符，首尾不得为空格",
+)
+District = Annotated[str, _LABEL]
+Segment = Annotated[str, _LABEL]
+MonthDay = Annotated[
+    str,
+    _pattern(
+        "(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])",
+        en="a month and a day, such as 02-29",
+        zh="月份和日期，例如 02-29",
+    ),
+]
 Reference = Annotated[str, _text(128)]
 Reason = Annotated[str, _text(500)]
 LegalCode = Annotated[

@@ -245,7 +245,7 @@ class PointsBenefitView(msgspec.Struct, frozen=True):
 
 
 class BenefitTaking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``birth_month`` is what the shop's system knows of the holder."""
+    """``birth_month`` is what the shop's system knows of the holder; a customer's birthday goes before it."""
 
     card_id: CardId
     birth_month: Month | None = None

@@ -9,7 +9,17 @@ from msgspec import UNSET, UnsetType
 
 from kaquan import parties
 from kaquan.doors.http.answers import answer, answer_page
-from kaquan.doors.http.fields import Code, LatitudeUdeg, LongitudeUdeg, MerchantId, Name, StoreId, Trade, uuid_of
+from kaquan.doors.http.fields import (
+    Code,
+    District,
+    LatitudeUdeg,
+    LongitudeUdeg,
+    MerchantId,
+    Name,
+    StoreId,
+    Trade,
+    uuid_of,
+)
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import ListQuery, after_id
 from kaquan.doors.http.problems import problem_response
@@ -24,7 +34,8 @@ from kaquan.parties.staff import may_act_at
 
 
 class NewStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Latitude and longitude are millionths of a degree (WGS 84), both or neither."""
+    """Latitude and longitude are millionths of a degree (WGS 84), both or neither. ``district`` is compared with the
+    ``districts`` of offers and the ``district`` of vouchers as it is written."""
 
     merchant_id: MerchantId
     code: Code
@@ -32,6 +43,7 @@ class NewStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     trade: Trade | UnsetType | None = UNSET
     latitude_udeg: LatitudeUdeg | UnsetType | None = UNSET
     longitude_udeg: LongitudeUdeg | UnsetType | None = UNSET
+    district: District | UnsetType | None = UNSET
 
 
 class StoreChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,6 +53,7 @@ class StoreChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     trade: Trade | UnsetType | None = UNSET
     latitude_udeg: LatitudeUdeg | UnsetType | None = UNSET
     longitude_udeg: LongitudeUdeg | UnsetType | None = UNSET
+    district: District | UnsetType | None = UNSET
 
 
 class StoreQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,6 +72,7 @@ class StoreView(msgspec.Struct, frozen=True):
     trade: str | None
     latitude_udeg: int | None
     longitude_udeg: int | None
+    district: str | None
     created_at: datetime
 
 
@@ -71,6 +85,7 @@ def show_store(store: Store) -> StoreView:
         trade=store.trade,
         latitude_udeg=store.latitude_udeg,
         longitude_udeg=store.longitude_udeg,
+        district=store.district,
         created_at=store.created_at,
     )
 

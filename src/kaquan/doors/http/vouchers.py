@@ -296,7 +296,7 @@ class CancelledVoucherBatch(msgspec.Struct, frozen=True):
 
 class HolderFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who: a card, which stands for its person if it is registered, or a customer. ``segments`` and ``age`` are what
-    the shop's system knows of them, for vouchers that are not for everybody."""
+    the shop's system knows of them besides, for vouchers that are not for everybody."""
 
     card_id: CardId | None = None
     customer_id: CustomerId | None = None
@@ -534,13 +534,14 @@ async def find_holder(
 
 
 async def find_person(request: ApiRequest, holder: HeldBy, asked: HolderFields) -> Person:
-    """What is known of a holder: their level here, what else the shop's system tells."""
-    level = None
+    """What is known of a holder: their level and segments here, and what the shop's system tells."""
+    level, segments = None, frozenset(asked.segments)
     if holder.kind is HolderKind.CUSTOMER:
         app = app_of(request)
         found = await customers.get_customer(app.pool, app.keyring, book_id=request.user.book_id, id_=holder.id)
-        level = None if isinstance(found, Refusal) else found.level
-    return Person(level, frozenset(asked.segments), asked.age)
+        if not isinstance(found, Refusal):
+            level, segments = found.level, segments.union(found.segments)
+    return Person(level, segments, asked.age)
 
 
 async def read_rows(request: ApiRequest) -> list[tuple[int, list[str]]]:

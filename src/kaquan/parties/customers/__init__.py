@@ -10,6 +10,7 @@ from kaquan.parties.customers.create import create_customer
 from kaquan.parties.customers.export import export_customer
 from kaquan.parties.customers.find import (
     find_customers,
+    get_birthday,
     get_customer,
     get_customers,
     known_customers,
@@ -24,8 +25,10 @@ from kaquan.parties.customers.forget import (
     note_openings_erased,
 )
 from kaquan.parties.customers.hold import Known, hold_customer
+from kaquan.parties.customers.label import MAX_LABELLED, MAX_SEGMENTS, label_customers, list_segments, set_segments
 from kaquan.parties.customers.numbers import normalize_name, read_document, read_phone
 from kaquan.parties.customers.reveal import reveal_customer
+from kaquan.parties.customers.sealing import month_day_of
 from kaquan.parties.customers.types import (
     Attempt,
     Customer,
@@ -39,11 +42,14 @@ from kaquan.parties.customers.types import (
     PersonalField,
     Proof,
     Retention,
+    Segment,
     Verification,
 )
 from kaquan.parties.customers.verify import verify_customer
 
 __all__ = [
+    "MAX_LABELLED",
+    "MAX_SEGMENTS",
     "Attempt",
     "Customer",
     "CustomerChange",
@@ -58,6 +64,7 @@ __all__ = [
     "PersonalField",
     "Proof",
     "Retention",
+    "Segment",
     "Verification",
     "correct_customer",
     "create_customer",
@@ -65,20 +72,25 @@ __all__ = [
     "export_customer",
     "find_customers",
     "forget_customer",
+    "get_birthday",
     "get_customer",
     "get_customers",
     "hold_customer",
     "known_customers",
+    "label_customers",
     "level_after",
     "list_attempts",
     "list_customers",
     "list_levels",
     "list_openings_due",
+    "list_segments",
+    "month_day_of",
     "normalize_name",
     "note_openings_erased",
     "plan_claim",
     "read_document",
     "read_phone",
     "reveal_customer",
+    "set_segments",
     "verify_customer",
 ]

@@ -10,7 +10,7 @@ from kaquan.kit.ids import Ids, Prefix
 from kaquan.kit.outcomes import BUSY, Refusal
 from kaquan.parties.customers import store
 from kaquan.parties.customers.create import document_taken
-from kaquan.parties.customers.numbers import read_personal
+from kaquan.parties.customers.numbers import birthday_of, fit_birthday, read_personal
 from kaquan.parties.customers.sealing import document_lookups, mask_row, open_row, seal_into
 from kaquan.parties.customers.types import (
     Customer,
@@ -40,13 +40,17 @@ async def correct_customer(
 ) -> Customer | Refusal:
     """Correct what ``change`` names; a level that rested on it is lost (:func:`level_after`).
 
-    Refused: ``not_found``, ``invalid_field`` (name, phone, document.number), ``customer_forgotten``,
+    Another resident identity number brings its birthday, unless one is given.
+    Refused: ``not_found``, ``invalid_field`` (name, phone, document.number, birthday), ``customer_forgotten``,
     ``already_exists`` (document.number), ``busy``.
     """
     told = read_personal(change)
     if isinstance(told, Refusal):
         return told
     fields = {name: getattr(told, name) for name in given_fields(change)}
+    derive = birthday_of(told.document) is not None and "birthday" not in fields
+    if derive:
+        fields["birthday"] = None
     for _ in range(store.TRIES):
         row = await store.load_customer(pool, book_id=book_id, id_=id_)
         if row is None:
@@ -54,7 +58,9 @@ async def correct_customer(
         if row.forgotten_at is not None:
             return CUSTOMER_FORGOTTEN.refuse()
         before = open_row(row, keyring)
-        after = replace(before, **fields)
+        after = fit_birthday(replace(before, **fields), derive=derive)
+        if isinstance(after, Refusal):
+            return after
         if after == before:
             return mask_row(row, keyring)
         changed = changed_fields(before, after)
@@ -72,7 +78,7 @@ async def correct_customer(
             prefix=Prefix.CUSTOMER,
             subject_id=id_,
             before={"level": row.level},
-            after={"level": level, "fields": sorted(changed)},
+            after={"level": level, "fields": [*sorted(changed), *_also(before, after)]},
         )
         posted = await store.post_customer_change(
             pool, corrected, history, action, document_lookups=document_lookups(keyring, book_id, after)
@@ -87,6 +93,11 @@ async def correct_customer(
 def changed_fields(before: Personal, after: Personal) -> frozenset[PersonalField]:
     """In which fields two records differ."""
     return frozenset(field for field in PersonalField if getattr(before, field) != getattr(after, field))
+
+
+def _also(before: Personal, after: Personal) -> tuple[str, ...]:
+    """What differs besides, on which no level rests."""
+    return () if before.birthday == after.birthday else ("birthday",)
 
 
 _RESTS_ON = {

@@ -7,7 +7,7 @@ from kaquan.kit.db import Pool
 from kaquan.kit.ids import Ids, Prefix
 from kaquan.kit.outcomes import Refusal
 from kaquan.parties.customers import store
-from kaquan.parties.customers.numbers import read_personal
+from kaquan.parties.customers.numbers import fit_birthday, read_personal
 from kaquan.parties.customers.sealing import document_lookups, mask_row, seal_into
 from kaquan.parties.customers.types import (
     Customer,
@@ -29,9 +29,11 @@ async def create_customer(
     """A new customer, of whom nothing is verified yet.
 
     A document belongs to one customer of a book, so that what is limited per person is limited over all their cards.
-    Refused: ``invalid_field`` (name, phone, document.number), ``already_exists`` (document.number).
+    Month and day of birth are those of a resident identity number, or told.
+    Refused: ``invalid_field`` (name, phone, document.number, birthday), ``already_exists`` (document.number).
     """
-    personal = read_personal(CustomerChange(name=new.name, phone=new.phone, document=new.document))
+    told = read_personal(CustomerChange(name=new.name, phone=new.phone, document=new.document, birthday=new.birthday))
+    personal = told if isinstance(told, Refusal) else fit_birthday(told, derive=True)
     if isinstance(personal, Refusal):
         return personal
     empty = SealedCustomer(
@@ -55,7 +57,8 @@ async def create_customer(
 
 def fields_of(personal: Personal) -> dict[str, Any]:
     """What the trail tells of a customer: which fields there are, nothing of what is in them."""
-    return {"fields": [str(field) for field in PersonalField if getattr(personal, field) is not None]}
+    fields = [str(field) for field in PersonalField if getattr(personal, field) is not None]
+    return {"fields": fields if personal.birthday is None else [*fields, "birthday"]}
 
 
 async def document_taken(pool: Pool, keyring: Keyring, row: SealedCustomer, personal: Personal) -> Refusal:

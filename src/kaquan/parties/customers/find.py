@@ -8,7 +8,7 @@ from kaquan.kit.outcomes import Refusal
 from kaquan.kit.paging import Page, cut_page
 from kaquan.parties.customers import store
 from kaquan.parties.customers.numbers import read_phone
-from kaquan.parties.customers.sealing import lookups_of, mask_row
+from kaquan.parties.customers.sealing import lookups_of, mask_row, month_day_of
 from kaquan.parties.customers.types import Attempt, Customer, CustomerSearch, LevelChange
 from kaquan.parties.outcomes import missing
 from kaquan.vault import Keyring
@@ -24,6 +24,12 @@ async def get_customers(pool: Pool, keyring: Keyring, *, book_id: int, ids: Sequ
     """The customers with these ids, masked, in one read; those that are not there are left out."""
     rows = await store.load_named(pool, book_id=book_id, ids=ids)
     return {row.id: mask_row(row, keyring) for row in rows}
+
+
+async def get_birthday(pool: Pool, *, book_id: int, id_: UUID) -> tuple[int, int] | None:
+    """Month and day of birth of a customer, if they are known."""
+    row = await store.load_customer(pool, book_id=book_id, id_=id_)
+    return None if row is None else month_day_of(row.birthday)
 
 
 async def find_customers(

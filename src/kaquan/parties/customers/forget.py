@@ -102,6 +102,8 @@ def plan_forgetting(row: SealedCustomer, retention: Retention | None, now: datet
         document_lookup=None,
         document_last4=None,
         level=IdentityLevel.NONE,
+        birthday=None,
+        segments=(),
         forgotten_at=now,
         retained_until=retention.until if keeps and retention is not None else None,
         retained_by=retention.rule if keeps and retention is not None else None,

@@ -3,6 +3,8 @@
 from typing import NamedTuple
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from kaquan.kit.db import Pool
 from kaquan.kit.outcomes import Refusal
 from kaquan.parties.customers import store
@@ -27,11 +29,13 @@ class Known(NamedTuple):
 async def hold_customer(
     pool: Pool, keyring: Keyring, *, book_id: int, id_: UUID, field: str = "customer_id"
 ) -> Known | Refusal:
-    """Who a customer is, for sealing it again: whoever calls this shows it to nobody without a line in the trail.
+    """Who a customer is, without their birthday, for sealing it again: whoever calls this shows it to nobody without a
+    line in the trail.
 
     Refused: ``not_found`` (``field``), also for one who is forgotten.
     """
     row = await store.load_customer(pool, book_id=book_id, id_=id_)
     if row is None or row.forgotten_at is not None:
         return missing("customer", field)
-    return Known(open_row(row, keyring), row.level, row.document_kind)
+    personal = replace(open_row(row, keyring), birthday=None)  # which no law asks to keep
+    return Known(personal, row.level, row.document_kind)

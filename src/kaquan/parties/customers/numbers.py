@@ -1,8 +1,10 @@
-"""Names, phones and documents in the one form in which they are kept and looked up."""
+"""Names, phones, documents and birthdays in the one form in which they are kept and looked up."""
 
 import unicodedata
+from calendar import monthrange
 
 import phonenumbers
+from msgspec.structs import replace
 from stdnum import numdb
 from stdnum.cn import ric, uscc
 from stdnum.exceptions import ValidationError
@@ -11,6 +13,8 @@ from kaquan.kit.outcomes import INVALID_FIELD, Refusal
 from kaquan.parties.customers.types import CustomerChange, Document, Personal
 from kaquan.parties.identity import DocumentKind
 from kaquan.parties.legal import given_fields
+
+_LEAP_YEAR = 2000
 
 HOME_REGION = "CN"
 """Where a phone number without a country code is."""
@@ -79,6 +83,37 @@ def is_resident_number(number: str) -> bool:
     return any("county" in found for _, found in numdb.get("cn/loc").info(number[:6]))
 
 
+def birthday_of(document: Document | None) -> tuple[int, int] | None:
+    """The month and day of birth that a resident identity number tells.
+
+    >>> birthday_of(Document(DocumentKind.RESIDENT_ID, "11010519491231002X"))
+    (12, 31)
+    """
+    if document is None or document.kind is not DocumentKind.RESIDENT_ID:
+        return None
+    return int(document.number[10:12]), int(document.number[12:14])
+
+
+def fit_birthday(personal: Personal, *, derive: bool) -> Personal | Refusal:
+    """With the birthday that its document tells, if ``derive`` and none was given.
+
+    Refused: ``invalid_field`` (birthday) where the document tells another one.
+    """
+    known = birthday_of(personal.document)
+    if known is None or personal.birthday == known:
+        return personal
+    if personal.birthday is None:
+        return replace(personal, birthday=known) if derive else personal
+    return INVALID_FIELD.refuse(
+        "birthday", allowed="must be that of the identity number", allowed_zh="应与身份证号码一致"
+    )
+
+
+def _is_day(birthday: tuple[int, int]) -> bool:
+    month, day = birthday
+    return 1 <= month <= 12 and 1 <= day <= monthrange(_LEAP_YEAR, month)[1]
+
+
 def read_personal(told: CustomerChange) -> Personal | Refusal:
     """What is given of ``told`` in its one form; what is not given is None. Refused: ``invalid_field``."""
     given = given_fields(told)
@@ -92,4 +127,9 @@ def read_personal(told: CustomerChange) -> Personal | Refusal:
     proved = None if document is None else read_document(document)
     if isinstance(proved, Refusal):
         return proved
-    return Personal(read_name, number, proved)
+    birthday = given.get("birthday")
+    if birthday is not None and not _is_day(birthday):
+        return INVALID_FIELD.refuse(
+            "birthday", allowed="must be a day of a year, such as 02-29", allowed_zh="应为真实日期，例如 02-29"
+        )
+    return Personal(read_name, number, proved, birthday)

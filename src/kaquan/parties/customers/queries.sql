@@ -1,15 +1,17 @@
 -- name: insert_customer
 INSERT INTO parties_customer (book_id, id, name, phone, document_kind, document, phone_lookup, phone_last4,
-  document_lookup, document_last4, level, created_at)
+  document_lookup, document_last4, level, created_at, birthday)
 VALUES (%(book_id)s, %(id)s, %(name)s, %(phone)s, %(document_kind)s, %(document)s, %(phone_lookup)s, %(phone_last4)s,
-  %(document_lookup)s, %(document_last4)s, %(level)s, %(created_at)s);
+  %(document_lookup)s, %(document_last4)s, %(level)s, %(created_at)s,
+  %(birthday)s);
 
 -- name: change_customer
 UPDATE parties_customer SET version = version + 1, name = %(name)s, phone = %(phone)s,
   document_kind = %(document_kind)s, document = %(document)s, phone_lookup = %(phone_lookup)s,
   phone_last4 = %(phone_last4)s, document_lookup = %(document_lookup)s, document_last4 = %(document_last4)s,
   level = %(level)s, forgotten_at = %(forgotten_at)s, retained_until = %(retained_until)s,
-  retained_by = %(retained_by)s
+  retained_by = %(retained_by)s, birthday = %(birthday)s,
+  segments = CASE WHEN %(forgotten_at)s::timestamptz IS NULL THEN segments ELSE '{}' END
 WHERE book_id = %(book_id)s AND id = %(id)s AND version = %(version)s;
 
 -- name: give_level
@@ -18,17 +20,17 @@ WHERE book_id = %(book_id)s AND id = %(id)s AND version = %(version)s;
 
 -- name: customer
 SELECT book_id, id, name, phone, document_kind, document, phone_lookup, phone_last4, document_lookup, document_last4, level,
-  created_at, forgotten_at, retained_until, retained_by, version
+  created_at, forgotten_at, retained_until, retained_by, version, birthday, segments
 FROM parties_customer WHERE book_id = %(book_id)s AND id = %(id)s;
 
 -- name: customers_named
 SELECT book_id, id, name, phone, document_kind, document, phone_lookup, phone_last4, document_lookup, document_last4, level,
-  created_at, forgotten_at, retained_until, retained_by, version
+  created_at, forgotten_at, retained_until, retained_by, version, birthday, segments
 FROM parties_customer WHERE book_id = %(book_id)s AND id = ANY (%(ids)s::uuid[]);
 
 -- name: customers_by_lookup
 SELECT book_id, id, name, phone, document_kind, document, phone_lookup, phone_last4, document_lookup, document_last4, level,
-  created_at, forgotten_at, retained_until, retained_by, version
+  created_at, forgotten_at, retained_until, retained_by, version, birthday, segments
 FROM parties_customer
 WHERE book_id = %(book_id)s
   AND phone_lookup = ANY (%(phone_lookups)s::uuid[])  -- if phone_lookups
@@ -37,13 +39,14 @@ ORDER BY id DESC LIMIT 200;
 
 -- name: customers
 SELECT book_id, id, name, phone, document_kind, document, phone_lookup, phone_last4, document_lookup, document_last4, level,
-  created_at, forgotten_at, retained_until, retained_by, version
+  created_at, forgotten_at, retained_until, retained_by, version, birthday, segments
 FROM parties_customer
 WHERE book_id = %(book_id)s
   AND id < %(after_id)s  -- if after_id
   AND created_at > %(created_after)s  -- if created_after
   AND created_at < %(created_before)s  -- if created_before
   AND level = %(level)s  -- if level
+  AND segments @> ARRAY[%(segment)s]::text[] AND segments <> '{}'  -- if segment
   AND (phone_last4 = ANY (%(phone_last4)s::uuid[]) OR document_last4 = ANY (%(document_last4)s::uuid[]))  -- if last4
 ORDER BY id DESC LIMIT %(limit)s;
 
@@ -53,7 +56,7 @@ WHERE book_id = %(book_id)s AND document_lookup = ANY (%(document_lookups)s::uui
 
 -- name: overdue
 SELECT book_id, id, name, phone, document_kind, document, phone_lookup, phone_last4, document_lookup, document_last4, level,
-  created_at, forgotten_at, retained_until, retained_by, version
+  created_at, forgotten_at, retained_until, retained_by, version, birthday, segments
 FROM parties_customer WHERE retained_until <= %(now)s ORDER BY retained_until LIMIT 200;
 
 -- name: openings_due
@@ -108,3 +111,15 @@ RETURNING subject, mismatches, pending, checks, day, claimed_at, version;
 -- name: known_customers
 SELECT id FROM parties_customer
 WHERE book_id = %(book_id)s AND id = ANY (%(ids)s::uuid[]) AND forgotten_at IS NULL;
+
+-- name: lock_segments
+SELECT id, segments, forgotten_at IS NOT NULL FROM parties_customer
+WHERE book_id = %(book_id)s AND id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: change_segments
+-- The version stays: nothing that a check or a correction is decided on has changed.
+UPDATE parties_customer SET segments = %(segments)s WHERE book_id = %(book_id)s AND id = %(id)s;
+
+-- name: segments
+SELECT segment, count(*) FROM parties_customer, unnest(segments) AS segment
+WHERE book_id = %(book_id)s AND segments <> '{}' GROUP BY segment ORDER BY segment LIMIT %(limit)s;

@@ -25,6 +25,7 @@ def seal_into(row: SealedCustomer, personal: Personal, keyring: Keyring) -> Seal
         phone_last4=_lookup(keyring, row.book_id, "phone_last4", personal.phone and personal.phone[-4:]),
         document_lookup=_lookup(keyring, row.book_id, "document", number),
         document_last4=_lookup(keyring, row.book_id, "document_last4", number and number[-4:]),
+        birthday=None if personal.birthday is None else personal.birthday[0] * 100 + personal.birthday[1],
     )
 
 
@@ -35,7 +36,17 @@ def open_row(row: SealedCustomer, keyring: Keyring) -> Personal:
         name=_open(keyring, row.id, "name", row.name),
         phone=_open(keyring, row.id, "phone", row.phone),
         document=None if number is None or row.document_kind is None else Document(row.document_kind, number),
+        birthday=month_day_of(row.birthday),
     )
+
+
+def month_day_of(birthday: int | None) -> tuple[int, int] | None:
+    """A birthday as it is kept, MMDD, in two.
+
+    >>> month_day_of(229)
+    (2, 29)
+    """
+    return None if birthday is None else divmod(birthday, 100)
 
 
 def mask_row(row: SealedCustomer, keyring: Keyring) -> Customer:
@@ -53,6 +64,8 @@ def mask_row(row: SealedCustomer, keyring: Keyring) -> Customer:
         forgotten_at=row.forgotten_at,
         retained_until=row.retained_until,
         retained_by=row.retained_by,
+        birthday_masked=None if personal.birthday is None else f"{personal.birthday[0]:02}-**",
+        segments=row.segments,
     )
 
 

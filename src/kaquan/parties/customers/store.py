@@ -1,8 +1,8 @@
 """The tables of customers and their identity: the only file of this part that sees a cursor."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -10,7 +10,14 @@ from msgspec.structs import asdict, replace
 
 from kaquan.kit.db import Connection, Pool, constraint_of, given, load_queries
 from kaquan.parties.customers.attempts import Guard, fresh_guard
-from kaquan.parties.customers.types import Attempt, CustomerSearch, LevelChange, LevelReason, SealedCustomer
+from kaquan.parties.customers.types import (
+    Attempt,
+    CustomerSearch,
+    LevelChange,
+    LevelReason,
+    SealedCustomer,
+    Segment,
+)
 from kaquan.parties.identity import CheckResult, DocumentKind, IdentityLevel
 from kaquan.parties.trail import Action, write_action
 
@@ -231,7 +238,7 @@ async def _read(pool: Pool, query: str, params: dict[str, Any]) -> list[tuple[An
 def _customer(row: Sequence[Any]) -> SealedCustomer:
     book_id, id_, name, phone, kind, document = row[:6]
     phone_lookup, phone_last4, document_lookup, document_last4, level, created_at = row[6:12]
-    forgotten_at, retained_until, retained_by, version = row[12:]
+    forgotten_at, retained_until, retained_by, version, birthday, segments = row[12:]
     return SealedCustomer(
         book_id,
         id_,
@@ -249,6 +256,8 @@ def _customer(row: Sequence[Any]) -> SealedCustomer:
         retained_until,
         retained_by,
         version,
+        birthday,
+        tuple(segments),
     )
 
 
@@ -261,3 +270,46 @@ async def load_known(pool: Pool, *, book_id: int, ids: Sequence[UUID]) -> set[UU
     async with pool.connection() as connection:
         cursor = await connection.execute(_QUERIES["known_customers"], {"book_id": book_id, "ids": list(ids)})
         return {id_ for (id_,) in await cursor.fetchall()}
+
+
+class NotLabelled(NamedTuple):
+    """Nothing was changed: this customer is not there, or is forgotten, or would have too many segments."""
+
+    id: UUID
+    why: str
+
+
+async def post_segments(
+    pool: Pool,
+    *,
+    book_id: int,
+    ids: Sequence[UUID],
+    after: Callable[[frozenset[str]], frozenset[str]],
+    most: int,
+    action: Callable[[UUID, list[str], list[str]], Action],
+) -> list[UUID] | NotLabelled:
+    """Change the segments of all of these customers or of none, each with its line; those that differ now."""
+    async with pool.connection() as connection, connection.transaction():
+        cursor = await connection.execute(_QUERIES["lock_segments"], {"book_id": book_id, "ids": list(ids)})
+        found = {id_: (frozenset(segments), is_forgotten) for id_, segments, is_forgotten in await cursor.fetchall()}
+        changes: list[tuple[UUID, list[str], list[str]]] = []
+        for id_ in ids:
+            if id_ not in found:
+                return NotLabelled(id_, "missing")
+            before, is_forgotten = found[id_]
+            if is_forgotten:
+                return NotLabelled(id_, "forgotten")
+            now = after(before)
+            if len(now) > most:
+                return NotLabelled(id_, "too_many")
+            if now != before:
+                changes.append((id_, sorted(before), sorted(now)))
+        for id_, was, is_ in changes:
+            await connection.execute(_QUERIES["change_segments"], {"book_id": book_id, "id": id_, "segments": is_})
+            await write_action(connection, action(id_, was, is_))
+    return [id_ for id_, _, _ in changes]
+
+
+async def load_segments(pool: Pool, *, book_id: int, limit: int) -> list[Segment]:
+    """The first of the labels that customers of a book have, by name."""
+    return [Segment(*row) for row in await _read(pool, "segments", {"book_id": book_id, "limit": limit})]

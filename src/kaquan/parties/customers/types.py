@@ -31,11 +31,13 @@ class Document(msgspec.Struct, frozen=True):
 
 
 class Personal(msgspec.Struct, frozen=True):
-    """What a customer's record holds in clear; ``phone`` is in E.164. It leaves no trace in a ``repr``."""
+    """What a customer's record holds in clear; ``phone`` is in E.164, ``birthday`` month and day. It leaves no trace
+    in a ``repr``."""
 
     name: str | None = None
     phone: str | None = None
     document: Document | None = None
+    birthday: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         return "Personal(...)"
@@ -51,6 +53,7 @@ class CustomerChange(msgspec.Struct, frozen=True, kw_only=True):
     name: str | UnsetType | None = UNSET
     phone: str | UnsetType | None = UNSET
     document: Document | UnsetType | None = UNSET
+    birthday: tuple[int, int] | UnsetType | None = UNSET
 
     def __repr__(self) -> str:
         return "CustomerChange(...)"
@@ -75,6 +78,9 @@ class SealedCustomer(msgspec.Struct, frozen=True):
     retained_until: datetime | None = None
     retained_by: str | None = None
     version: int = 1
+    birthday: int | None = None
+    """As MMDD."""
+    segments: tuple[str, ...] = ()
 
 
 class Customer(msgspec.Struct, frozen=True):
@@ -91,6 +97,9 @@ class Customer(msgspec.Struct, frozen=True):
     forgotten_at: datetime | None
     retained_until: datetime | None
     retained_by: str | None
+    birthday_masked: str | None = None
+    segments: tuple[str, ...] = ()
+    """What operators label them with, sorted."""
 
 
 class CustomerSearch(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +111,14 @@ class CustomerSearch(msgspec.Struct, frozen=True, kw_only=True):
     created_before: datetime | None = None
     level: IdentityLevel | None = None
     last4: str | None = None
+    segment: str | None = None
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """A label, and how many customers of a book have it."""
+
+    name: str
+    customers: int
 
 
 class LevelReason(StrEnum):

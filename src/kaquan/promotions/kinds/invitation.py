@@ -81,4 +81,5 @@ KIND = LoadKind(
     effects=effects,
     rebate_bp=lambda params: None,
     gives_points=lambda params: bool(params.inviter_points or params.invited_points),
+    asks_first=True,
 )
