@@ -2320,8 +2320,12 @@ CREATE TABLE parties_customer (
     retained_by text,
     version integer DEFAULT 1 NOT NULL,
     openings_erased_at timestamp with time zone,
+    birthday smallint,
+    segments text[] DEFAULT '{}'::text[] NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT parties_customer_birthday CHECK ((((birthday >= 101) AND (birthday <= 1231)) AND ((mod((birthday)::integer, 100) >= 1) AND (mod((birthday)::integer, 100) <= 31)))),
     CONSTRAINT parties_customer_document_kind CHECK ((document_kind = ANY (ARRAY['resident_id'::text, 'social_credit_code'::text]))),
     CONSTRAINT parties_customer_erased CHECK (((forgotten_at IS NULL) OR (retained_until IS NOT NULL) OR ((name IS NULL) AND (phone IS NULL) AND (document IS NULL)))),
+    CONSTRAINT parties_customer_facts_erased CHECK (((forgotten_at IS NULL) OR ((birthday IS NULL) AND (segments = '{}'::text[])))),
     CONSTRAINT parties_customer_forgotten CHECK (((forgotten_at IS NULL) OR ((phone_lookup IS NULL) AND (phone_last4 IS NULL) AND (document_lookup IS NULL) AND (document_last4 IS NULL) AND (level = 'none'::text)))),
     CONSTRAINT parties_customer_level CHECK ((level = ANY (ARRAY['none'::text, 'contact'::text, 'document'::text, 'four_factors'::text, 'four_factors_face'::text]))),
     CONSTRAINT parties_customer_retained CHECK ((((retained_until IS NULL) = (retained_by IS NULL)) AND ((retained_until IS NULL) OR (forgotten_at IS NOT NULL)))),
@@ -2333,6 +2337,10 @@ COMMENT ON TABLE parties_customer IS 'A person or an organisation. name, phone a
 COMMENT ON COLUMN parties_customer.retained_by IS 'The rule that asks to keep what a forgotten customer''s record still holds';
 
 COMMENT ON COLUMN parties_customer.openings_erased_at IS 'When the private fields of the transactions of somebody forgotten were erased; null while they are there';
+
+COMMENT ON COLUMN parties_customer.birthday IS 'Month and day as MMDD: no year, for offers need none';
+
+COMMENT ON COLUMN parties_customer.segments IS 'Labels that operators gave, sorted, each once';
 
 CREATE TABLE parties_funder (
     book_id integer NOT NULL,
@@ -2459,12 +2467,15 @@ CREATE TABLE parties_store (
     latitude_udeg integer,
     longitude_udeg integer,
     version integer DEFAULT 1 NOT NULL,
+    district text COLLATE pg_catalog."C",
     CONSTRAINT parties_store_latitude CHECK (((latitude_udeg >= '-90000000'::integer) AND (latitude_udeg <= 90000000))),
     CONSTRAINT parties_store_longitude CHECK (((longitude_udeg >= '-180000000'::integer) AND (longitude_udeg <= 180000000))),
     CONSTRAINT parties_store_whole_place CHECK (((latitude_udeg IS NULL) = (longitude_udeg IS NULL)))
 );
 
 COMMENT ON COLUMN parties_store.latitude_udeg IS 'Millionths of a degree, WGS 84, north positive';
+
+COMMENT ON COLUMN parties_store.district IS 'Where it is, in the words that offers use';
 
 CREATE TABLE parties_tenant (
     id uuid NOT NULL,
@@ -3755,6 +3766,8 @@ CREATE INDEX parties_customer_by_phone ON parties_customer USING btree (book_id,
 
 CREATE INDEX parties_customer_by_phone_last4 ON parties_customer USING btree (book_id, phone_last4, id) WHERE (phone_last4 IS NOT NULL);
 
+CREATE INDEX parties_customer_by_segment ON parties_customer USING gin (segments) WHERE (segments <> '{}'::text[]);
+
 CREATE INDEX parties_customer_openings ON parties_customer USING btree (forgotten_at) WHERE ((forgotten_at IS NOT NULL) AND (retained_until IS NULL) AND (openings_erased_at IS NULL));
 
 CREATE INDEX parties_customer_retained_until ON parties_customer USING btree (retained_until) WHERE (retained_until IS NOT NULL);
@@ -4195,6 +4208,8 @@ GRANT UPDATE(retained_until) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(retained_by) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(version) ON TABLE parties_customer TO kaquan_app;
 GRANT UPDATE(openings_erased_at) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(birthday) ON TABLE parties_customer TO kaquan_app;
+GRANT UPDATE(segments) ON TABLE parties_customer TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_funder TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_identity_attempt TO kaquan_app;
 GRANT UPDATE(result) ON TABLE parties_identity_attempt TO kaquan_app;
@@ -4242,6 +4257,7 @@ GRANT UPDATE(trade) ON TABLE parties_store TO kaquan_app;
 GRANT UPDATE(latitude_udeg) ON TABLE parties_store TO kaquan_app;
 GRANT UPDATE(longitude_udeg) ON TABLE parties_store TO kaquan_app;
 GRANT UPDATE(version) ON TABLE parties_store TO kaquan_app;
+GRANT UPDATE(district) ON TABLE parties_store TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_tenant TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE parties_terminal TO kaquan_app;
 GRANT UPDATE(status) ON TABLE parties_terminal TO kaquan_app;
