@@ -31,7 +31,16 @@ from kaquan.payments.points import PointsBook
 from kaquan.payments.price import check_basket
 from kaquan.payments.quote import Quote, VoucherUse
 from kaquan.payments.read import PaymentSearch, get_payment, get_pricing, list_payments, read_budget
+from kaquan.payments.shadow import Fate, price_seen
+from kaquan.payments.shadow_report import (
+    ShadowReport,
+    ShadowSearch,
+    ShadowStore,
+    list_shadow_payments,
+    report_shadow,
+)
 from kaquan.payments.simulate import MAX_SIMULATED, asks_first, over_whole_time, report_of, simulate
+from kaquan.payments.store import ShadowRow
 from kaquan.payments.timeline import TimelineItem, read_timeline
 from kaquan.payments.types import (
     Capture,
@@ -56,6 +65,7 @@ __all__ = [
     "Capture",
     "Command",
     "Desk",
+    "Fate",
     "History",
     "Holder",
     "Hours",
@@ -87,6 +97,10 @@ __all__ = [
     "Receipt",
     "Refund",
     "Request",
+    "ShadowReport",
+    "ShadowRow",
+    "ShadowSearch",
+    "ShadowStore",
     "Spend",
     "Standing",
     "TimelineItem",
@@ -108,14 +122,17 @@ __all__ = [
     "list_limits",
     "list_payments",
     "list_place_rules",
+    "list_shadow_payments",
     "list_standings",
     "measure_effect",
     "over_whole_time",
+    "price_seen",
     "read_baskets",
     "read_budget",
     "read_kept",
     "read_part",
     "read_timeline",
     "report_of",
+    "report_shadow",
     "simulate",
 ]

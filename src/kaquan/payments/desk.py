@@ -61,7 +61,7 @@ from kaquan.payments.types import (
 )
 from kaquan.payments.void import plan_void
 from kaquan.points import IssuerAccounts, TermsVersion
-from kaquan.promotions import EMPTY, CompiledCampaigns, Holder
+from kaquan.promotions import EMPTY, CompiledCampaigns, Holder, Watch, Watching, no_watch
 
 _log = structlog.get_logger(__name__)
 
@@ -107,6 +107,8 @@ class Known(NamedTuple):
     """Whether any rule wants to know where a card was last."""
     version: Callable[[int], int]
     refresh: Callable[[], Any]
+    shadows: Watching = no_watch
+    """Drafts that run beside the payments with an issuer's cards."""
 
 
 def _id_of(decision: Plan | Refusal) -> UUID | None:
@@ -155,7 +157,7 @@ class Desk:
         self._points_accounts: dict[tuple[int, UUID], IssuerAccounts] = {}
         self._templates = Templates(pool)
         self._told: set[tuple[UUID, int]] = set()
-        self._firsts: dict[UUID, tuple[CompiledCampaigns, bool, bool]] = {}
+        self._firsts: dict[UUID, tuple[CompiledCampaigns, bool, bool, Watch | None]] = {}
         self._idle: list[Connection] = []
         self._running: set[tuple[int, UUID]] = set()
         self._stagger_s = 0.0005 * (1 + self._ids.new().int % 7)
@@ -405,7 +407,7 @@ class Desk:
         """Post; what payments give and take back besides value is written in the same commit."""
         if not items:
             return []
-        if not any(plan is not None and (plan.gives_besides) for plan in plans):
+        if not any(plan is not None and (plan.gives_besides or plan.seen is not None) for plan in plans):
             return await store.post(connection, items, plans, slot=work.slot, recorded_at=work.now, reserved=reserved)
         async with connection.transaction():
             statuses = await store.post(
@@ -423,7 +425,21 @@ class Desk:
             ):
                 statuses = [STALE] * len(items)
                 raise Rollback
+            await self._keep_seen(connection, work, done)
         return statuses
+
+    async def _keep_seen(self, connection: Connection, work: "_Work", done: Sequence[Plan]) -> None:
+        """Keep what payments were priced by for the drafts that run beside them. No payment fails by that."""
+        seen = [plan for plan in done if plan.seen is not None]
+        if not seen:
+            return
+        try:
+            async with connection.transaction():
+                await store.insert_seen(connection, seen, slot=work.slot, at=work.now)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            _log.error("payments were not seen by drafts", exc_info=error, count=len(seen))
 
     async def _load_vouchers(
         self, connection: Connection, asked: list[tuple[int, Request]]
@@ -587,13 +603,15 @@ class Desk:
         """Whether an offer asks if it is the first purchase (load) of a card."""
         programme = self._known.programme(card.book_id, card.programme_id, card.terms_version)
         campaigns = EMPTY if programme is None else self._known.campaigns(card.book_id, programme.issuer_id)
-        if programme is None or not campaigns:
+        watch = None if programme is None else self._known.shadows(card.book_id, programme.issuer_id)
+        if programme is None or not (campaigns or watch):
             return False
         known = self._firsts.get(programme.issuer_id)
-        if known is None or known[0] is not campaigns:
-            bought = any(one.conditions.first_purchase for one in campaigns.offers if not one.is_for_loads)
-            loaded = any(one.is_for_loads for one in campaigns.offers)
-            known = self._firsts[programme.issuer_id] = (campaigns, bought, loaded)
+        if known is None or known[0] is not campaigns or known[3] is not watch:
+            offers = campaigns.offers if watch is None else (*campaigns.offers, *watch.drafts.offers)
+            bought = any(one.conditions.first_purchase for one in offers if not one.is_for_loads)
+            loaded = any(one.is_for_loads for one in offers)
+            known = self._firsts[programme.issuer_id] = (campaigns, bought, loaded, watch)
         return known[2] if is_load else known[1]
 
     async def _find_accounts(
@@ -677,9 +695,10 @@ class Desk:
                 limits = self._known.limits(request.book_id, programme.id, Movement.SPEND, registered)
                 place_rules = self._known.place_rules(request.book_id, programme.id, registered)
                 campaigns = self._known.campaigns(request.book_id, programme.issuer_id)
-                if campaigns or command.lines or command.voucher_ids or command.outside or command.points:
+                watch = self._watch(work, request.book_id, programme.issuer_id)
+                if campaigns or command.lines or command.voucher_ids or command.outside or command.points or watch:
                     holder = Holder(card.id, card.customer_id, bought_before=(Spend, card.id) not in work.new_holders)
-                    offers = OfferFacts(campaigns, holder, slot, work.vouchers, exhausted)
+                    offers = OfferFacts(campaigns, holder, slot, work.vouchers, exhausted, watch=watch)
             elif isinstance(command, Refund) and payment is not None and payment.kept is not None:
                 terminal_id = payment.payment.terminal_id
                 place = None if terminal_id is None else self._known.place(request.book_id, terminal_id)
@@ -696,10 +715,11 @@ class Desk:
                     fees = self._accounts[AccountName(slot, programme.issuer_id, FEES, programme.currency)]
                 limits = self._known.limits(request.book_id, programme.id, Movement.LOAD, card.customer_id is not None)
                 campaigns = self._known.campaigns(request.book_id, programme.issuer_id)
-                if campaigns:
+                watch = self._watch(work, request.book_id, programme.issuer_id)
+                if campaigns or watch:
                     first = (Load, card.id) in work.new_holders
                     holder = Holder(card.id, card.customer_id)
-                    offers = OfferFacts(campaigns, holder, slot, exhausted=exhausted, is_first_load=first)
+                    offers = OfferFacts(campaigns, holder, slot, exhausted=exhausted, is_first_load=first, watch=watch)
         known = Facts(
             work.now,
             self._ids.new_near(target),
@@ -716,6 +736,11 @@ class Desk:
             self._accounts,
         )
         return known, command
+
+    def _watch(self, work: "_Work", book_id: int, issuer_id: UUID) -> Watch | None:
+        """The drafts that run beside a payment now."""
+        watch = self._known.shadows(book_id, issuer_id)
+        return None if watch is None or watch.until <= work.now else watch
 
     async def _first_answers(
         self, connection: Connection, slot: int, asked: list[tuple[int, Request]]

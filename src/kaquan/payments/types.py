@@ -24,6 +24,7 @@ from kaquan.promotions import (
     Holder,
     Line,
     OutsideOffer,
+    Watch,
 )
 from kaquan.vouchers import HeldBy, Template, Voucher
 
@@ -298,6 +299,8 @@ class OfferFacts(NamedTuple):
     """Of a refund: what the store of the payment deals in."""
     is_first_load: bool = False
     """Of a load: whether the card was never loaded before; told only where an offer asks."""
+    watch: Watch | None = None
+    """The drafts that run beside it; None: none."""
 
 
 class VoucherFacts(NamedTuple):
@@ -396,6 +399,8 @@ class Plan(NamedTuple):
     """What it earns."""
     earning_was: Earning | None = None
     """Of a refund: the earning as it was, which becomes ``earning``."""
+    seen: bytes | None = None
+    """What it was priced by, where a draft runs beside it."""
 
     @property
     def gives_besides(self) -> bool:

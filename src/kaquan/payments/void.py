@@ -8,8 +8,9 @@ from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Posting
 from kaquan.payments.give import voucher_amounts
 from kaquan.payments.kept import PartKind, hash_kept, write_part
+from kaquan.payments.limits import Use
 from kaquan.payments.outcomes import AUTHORIZATION_NOT_OPEN
-from kaquan.payments.part import all_of, uncaptured
+from kaquan.payments.part import all_of, uncaptured, uses_back
 from kaquan.payments.plan import by_pocket, first_three, guards_of, known_payment, leg, returned_fen, spendable_fen
 from kaquan.payments.price import part_legs
 from kaquan.payments.types import Facts, PaymentStatus, Plan, Receipt, Unopened, Void
@@ -17,7 +18,7 @@ from kaquan.payments.types import Facts, PaymentStatus, Plan, Receipt, Unopened,
 
 def plan_void(facts: Facts, command: Void) -> Plan | Unopened | Refusal:
     """Decide a void or an expiry. What was captured stays captured. Where nothing was, the offers of the payment were
-    not used: budgets get their uses back.
+    not used: budgets get their uses back, as each says.
 
     Refused with ``not_found`` or ``authorization_not_open``.
     """
@@ -36,12 +37,14 @@ def plan_void(facts: Facts, command: Void) -> Plan | Unopened | Refusal:
         version=payment.version + 1,
     )
     legs = [leg(Effect.RELEASE, first_three(spent), spent.reserved_fen) for spent in found.legs if spent.reserved_fen]
-    kept, gives_back = None, False
+    kept = None
+    back: tuple[Use, ...] = ()
     returns: tuple[tuple[UUID, int], ...] = ()
     if found.kept is not None:
         gives_back = not any(part.what is PartKind.CAPTURE for part in found.parts)
         part = all_of(found.kept, uncaptured(found.kept, found.parts), what=PartKind.VOID)
         kept = write_part(part._replace(gives_back=gives_back))
+        back = uses_back(found.kept, part.shares, part.grants, everything=gives_back)
         funded = part_legs(facts, found, Effect.RELEASE, part.shares)
         if isinstance(funded, Unopened):
             return funded
@@ -66,5 +69,5 @@ def plan_void(facts: Facts, command: Void) -> Plan | Unopened | Refusal:
         kept=kept,
         original_id=None if kept is None else payment.id,
         returns=returns,
-        gives_back=tuple(one.use for one in found.kept.uses) if found.kept is not None and gives_back else (),
+        gives_back=back,
     )

@@ -9,7 +9,7 @@ It posts nothing, counts no budget and knows no voucher's row: the rooms above d
 
 from kaquan.promotions import kinds
 from kaquan.promotions.campaign_book import CampaignBook
-from kaquan.promotions.campaigns import CampaignSearch, CampaignStatus, CampaignVersion, KeptCampaign
+from kaquan.promotions.campaigns import CampaignSearch, CampaignStatus, CampaignVersion, KeptCampaign, Shadow
 from kaquan.promotions.check import check_campaign, check_offer, check_rules
 from kaquan.promotions.compile import (
     EMPTY,
@@ -46,6 +46,20 @@ from kaquan.promotions.refund import (
 )
 from kaquan.promotions.replay import Budgets, Change, Reach, Replayer, Tally, run_beside
 from kaquan.promotions.replay_report import BudgetEnd, CampaignReplay, ReplayReport, make_report
+from kaquan.promotions.shadow import (
+    MAX_SHADOWS,
+    Past,
+    ShadowBook,
+    Watch,
+    Watching,
+    end_shadow,
+    get_shadow,
+    get_shadowed,
+    load_past,
+    load_shadows,
+    no_watch,
+    start_shadow,
+)
 from kaquan.promotions.terms import (
     NO_POLICY,
     Base,
@@ -66,6 +80,7 @@ from kaquan.promotions.terms import (
 from kaquan.promotions.types import (
     Applied,
     Basket,
+    BudgetReturn,
     BudgetUse,
     Funder,
     FunderKind,
@@ -86,6 +101,7 @@ from kaquan.promotions.types import (
 __all__ = [
     "DAY_CAP_ID",
     "EMPTY",
+    "MAX_SHADOWS",
     "NO_POLICY",
     "Applied",
     "Base",
@@ -96,6 +112,7 @@ __all__ = [
     "BudgetEnd",
     "BudgetMetric",
     "BudgetPeriod",
+    "BudgetReturn",
     "BudgetScope",
     "BudgetUse",
     "Budgets",
@@ -129,17 +146,22 @@ __all__ = [
     "Offer",
     "OnReturn",
     "OutsideOffer",
+    "Past",
     "Pricing",
     "Reach",
     "RefundPricing",
     "ReplayReport",
     "Replayer",
+    "Shadow",
+    "ShadowBook",
     "Share",
     "Skipped",
     "Stacking",
     "StackingPolicy",
     "Tally",
     "VoucherInHand",
+    "Watch",
+    "Watching",
     "basket_left",
     "change_campaign",
     "change_policy",
@@ -151,11 +173,14 @@ __all__ = [
     "compile_offer",
     "create_campaign",
     "end_campaign",
+    "end_shadow",
     "estimate_effect",
     "find_broken_rules",
     "find_kinds",
     "get_campaign",
     "get_policy",
+    "get_shadow",
+    "get_shadowed",
     "get_version",
     "is_in_control",
     "keep_pricing",
@@ -163,7 +188,10 @@ __all__ = [
     "list_campaigns",
     "list_in_force",
     "list_versions",
+    "load_past",
+    "load_shadows",
     "make_report",
+    "no_watch",
     "price_basket",
     "price_load",
     "price_refund",
@@ -174,4 +202,5 @@ __all__ = [
     "refuse_file",
     "run_beside",
     "show_terms",
+    "start_shadow",
 ]

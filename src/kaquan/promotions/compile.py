@@ -34,7 +34,7 @@ from kaquan.promotions.terms import (
     Offer,
     StackingPolicy,
 )
-from kaquan.promotions.types import Basket, Funder, Line, LoadFacts, OnReturn
+from kaquan.promotions.types import Basket, BudgetReturn, Funder, Line, LoadFacts, OnReturn
 
 MAX_PLACES = 20_000
 """How many places of a day are remembered."""
@@ -53,6 +53,7 @@ class CompiledBudget(NamedTuple):
     period: BudgetPeriod
     max_fen: int | None
     max_count: int | None
+    on_return: BudgetReturn
 
 
 class CompiledOffer(msgspec.Struct, frozen=True, eq=False):
@@ -279,6 +280,7 @@ def compile_budgets(campaign_id: UUID, terms: CampaignTerms) -> tuple[CompiledBu
             budget.period,
             budget.maximum if budget.metric is BudgetMetric.AMOUNT else None,
             budget.maximum if budget.metric is BudgetMetric.COUNT else None,
+            budget.on_return,
         )
         for budget in terms.budgets
     )

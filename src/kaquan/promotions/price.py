@@ -383,10 +383,12 @@ class _Pricer:
             given_fen = left.pop(offer.campaign_id.int, None)
             if given_fen is None:
                 continue
-            for id_, scope, period, max_fen, max_count in offer.budgets:
+            for id_, scope, period, max_fen, max_count, back in offer.budgets:
                 subject_id = None if scope is BudgetScope.ALL else self._subject(scope)
                 own = scope is BudgetScope.HOLDER or scope is BudgetScope.CARD
-                uses.append(BudgetUse(id_, offer.campaign_id, subject_id, period, given_fen, max_fen, max_count, own))
+                uses.append(
+                    BudgetUse(id_, offer.campaign_id, subject_id, period, given_fen, max_fen, max_count, own, back)
+                )
         most_fen = self.compiled.policy.max_day_fen
         if most_fen is not None and result.discount_fen:
             uses.append(

@@ -44,6 +44,7 @@ from kaquan.doors.http.programme_ends import ProgrammeEndController
 from kaquan.doors.http.quotes import QuoteController
 from kaquan.doors.http.request import ApiRequest
 from kaquan.doors.http.sales import SALE_CONTROLLERS
+from kaquan.doors.http.shadows import ShadowController
 from kaquan.doors.http.simulations import SIMULATION_CONTROLLERS
 from kaquan.doors.http.staff import STAFF_CONTROLLERS
 from kaquan.doors.http.stores import StoreController
@@ -80,6 +81,7 @@ CONTROLLERS: list[type[Controller]] = [
     *LIMIT_CONTROLLERS,
     *CAMPAIGN_CONTROLLERS,
     *SIMULATION_CONTROLLERS,
+    ShadowController,
     *LEDGER_CONTROLLERS,
     LogController,
     EvidenceController,
