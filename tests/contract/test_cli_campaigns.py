@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from kaquan.doors.cli.commands.replay import replay
 from kaquan.doors.cli.entry import app
 from kaquan.doors.cli.failures import CommandError
+from kaquan.kit.ids import Prefix, show_id
 from kaquan.policy import house_template
 
 
@@ -80,7 +81,8 @@ async def test_a_book_is_replayed_by_two_processes(database: str, tmp_path: Path
     before = await town.count("ledger_entry")
     offer = {"name": "满减", "kind": "amount_off", "params": {"tiers": [[10_000, 1_000]]}}
     budget = {"name": "三次", "metric": "count", "maximum": 3}
-    path = file(tmp_path, offers=[offer], budgets=[budget], control_bp=0)
+    issuer = show_id(Prefix.ISSUER, town.issuer.id)
+    path = file(tmp_path, issuer_id=issuer, offers=[offer], budgets=[budget], control_bp=0)
     now = datetime.now(UTC)
     days = [f"--from={now - timedelta(days=1):%Y-%m-%d}", f"--to={now + timedelta(days=1):%Y-%m-%d}"]
     env = environment(tmp_path, database)
@@ -92,6 +94,10 @@ async def test_a_book_is_replayed_by_two_processes(database: str, tmp_path: Path
     assert (report["baskets"], campaign["baskets"], campaign["by_funder"]) == (4, 3, {"issuer": 30_00})
     assert [end["budget"] for end in report["ended"]] == ["三次"]
     assert await town.count("ledger_entry") == before
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"issuer_id": "iss_" + "0" * 32}), "utf-8")
+    stranger = await asyncio.to_thread(run_command, *words[:-1], env=env)
+    assert stranger.returncode != 0
+    assert "issuer" in stranger.stderr
     unknown = ["replay", "--book", "nobody", "--campaign", str(path), *days]
     refused = await asyncio.to_thread(run_command, *unknown, env=env)
     assert refused.returncode != 0

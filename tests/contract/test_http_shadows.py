@@ -78,8 +78,8 @@ async def test_a_draft_beside_live_traffic_tells_what_it_would_have_done_and_not
     assert started.status_code == 201, started.text
     assert (started.json()["number"], started.json()["running"]) == (1, True)
     for card, fen, shop in ((one, 100_00, 0), (one, 99_99, 0), (two, 200_00, 1), (two, 100_00, 1), (one, 100_00, 0)):
-        told = await market.town.ask(Spend(card, fen, market.town.places[shop], market.clock.now()))
-        assert (told.status, told.body["amount_fen"]) == (201, fen)  # nothing is taken off
+        answer = await market.town.ask(Spend(card, fen, market.town.places[shop], market.clock.now()))
+        assert (answer.status, answer.body["amount_fen"]) == (201, fen)  # nothing is taken off
     assert (await report(market, campaign))["waiting"] == 5
     before = await moved(market)
     assert await price(market) == 5
@@ -89,14 +89,14 @@ async def test_a_draft_beside_live_traffic_tells_what_it_would_have_done_and_not
     assert (told["purchases"], told["applied"], told["over_budget"], told["discount_fen"]) == (5, 3, 1, 30_00)
     assert (told["amount_fen"], told["holders"], told["winners"], told["won_fen"]) == (599_99, 2, 3, 30_00)
     merchants = [show_id(Prefix.MERCHANT, place.merchant_id) for place in market.town.places]
-    by_funder = {(one["day"], one["funder_id"]): one["discount_fen"] for one in told["by_day"]}
+    by_funder = {(day["day"], day["funder_id"]): day["discount_fen"] for day in told["by_day"]}
     issuer = show_id(Prefix.ISSUER, market.town.issuer.id)
     assert by_funder == {
         ("2026-03-02", issuer): 22_50, ("2026-03-02", merchants[0]): 2_50, ("2026-03-02", merchants[1]): 5_00,
     }  # fmt: skip
     stores = [show_id(Prefix.STORE, place.store_id) for place in market.town.places]
-    assert {one["store_id"]: one["payments"] for one in told["by_store"]} == {stores[0]: 1, stores[1]: 2}
-    assert {(one["why"], one["count"]) for one in told["skipped"]} == {
+    assert {store["store_id"]: store["payments"] for store in told["by_store"]} == {stores[0]: 1, stores[1]: 2}
+    assert {(skip["why"], skip["count"]) for skip in told["skipped"]} == {
         ("offer_below_threshold", 1), ("offer_budget_exhausted", 1),
     }  # fmt: skip
     (used,) = told["budgets"]
@@ -125,8 +125,8 @@ async def test_it_is_priced_beside_what_runs_in_place_of_its_own_version(market:
     assert (await start(market, own, 2)).status_code == 201
     paid = []
     for fen in (100_00, 200_00):
-        told = await market.town.ask(Spend(card, fen, market.town.places[0], market.clock.now()))
-        paid.append(told.body["amount_fen"])
+        answer = await market.town.ask(Spend(card, fen, market.town.places[0], market.clock.now()))
+        paid.append(answer.body["amount_fen"])
     assert paid == [90_00, 194_00]  # its own version once, then the other
     # what runs changes before the worker comes: it was priced beside what ran then
     half = {"name": "五折", "kind": "percent_off", "params": {"off_bp": 5_000}}
@@ -145,8 +145,8 @@ async def test_loads_and_control_groups_are_seen(market: Market) -> None:
     campaign = await draft(market, load, control_bp=5_000)
     await start(market, campaign)
     for card in cards:
-        told = await market.town.ask(Load(card, 500_00, 0, market.clock.now()))
-        assert told.status == 201
+        answer = await market.town.ask(Load(card, 500_00, 0, market.clock.now()))
+        assert answer.status == 201
     await price(market)
     told = await report(market, campaign)
     assert (told["loads"], told["purchases"], told["applied"] + told["held_back"]) == (6, 0, 6)
@@ -220,7 +220,7 @@ async def test_a_payment_does_not_fail_where_it_cannot_be_seen(market: Market, m
         raise RuntimeError("no room")
 
     monkeypatch.setattr("kaquan.payments.store.insert_seen", fail)
-    told = await market.town.ask(Spend(card, 100_00, market.town.places[0], market.clock.now(), lines=lines(100_00)))
-    assert (told.status, told.body["amount_fen"]) == (201, 100_00)
+    answer = await market.town.ask(Spend(card, 100_00, market.town.places[0], market.clock.now(), lines=lines(100_00)))
+    assert (answer.status, answer.body["amount_fen"]) == (201, 100_00)
     assert await market.town.count("payments_seen") == 0
     assert await market.town.available_fen(card) == 400_00

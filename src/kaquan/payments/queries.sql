@@ -126,9 +126,11 @@ WHERE EXISTS (
 -- How many payments were recorded in a time: no more than are asked for are counted.
 SELECT count(*) FROM (
   SELECT FROM payments_payment AS p
+  JOIN cards_card AS c ON c.slot = p.slot AND c.id = p.card_id  -- if programme_ids
   WHERE p.slot = %(slot)s AND p.id >= %(from_id)s AND p.id < %(until_id)s AND p.book_id = %(book_id)s
     AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed')
     AND p.created_at >= %(since)s AND p.created_at < %(until)s
+    AND c.programme_id = ANY (%(programme_ids)s::uuid[])  -- if programme_ids
   LIMIT %(limit)s
 ) AS counted;
 
@@ -142,6 +144,7 @@ JOIN cards_card AS c ON c.slot = p.slot AND c.id = p.card_id
 WHERE p.slot = %(slot)s AND p.id >= %(from_id)s AND p.id < %(until_id)s AND p.book_id = %(book_id)s
   AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed')
   AND p.created_at >= %(since)s AND p.created_at < %(until)s
+  AND c.programme_id = ANY (%(programme_ids)s::uuid[])  -- if programme_ids
   AND NOT (p.refunded_fen > 0 AND p.refunded_fen = p.captured_fen)
 ORDER BY p.id LIMIT %(limit)s;
 

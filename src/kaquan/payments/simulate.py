@@ -24,6 +24,7 @@ from kaquan.promotions import (
     Tally,
     compile_campaigns,
     find_kinds,
+    for_issuers,
     make_report,
     run_beside,
 )
@@ -35,9 +36,9 @@ MAX_SIMULATED = 20_000
 
 ASSUMPTIONS = (
     "Every holder buys what was bought; no uplift is assumed.",
-    "Purchases are those recorded in this time, at list price, with the lines that the till told; without lines a "
-    "purchase is one line of no named goods. What was voided or given back whole is left out, what was given back in "
-    "part counts whole, an authorization as it was asked for.",
+    "Purchases are those recorded in this time with cards of the drafts' issuers, at list price, with the lines that "
+    "the till told; without lines a purchase is one line of no named goods. What was voided or given back whole is left "
+    "out, what was given back in part counts whole, an authorization as it was asked for.",
     "Cards, places and programmes are as they are now; segments, tiers and birthdays of holders are not known.",
     "Vouchers that were redeemed then are not; what the store or a bank took off then still comes off.",
     "Running campaigns are the published versions of now, each within its own time; campaigns that somebody has ended "
@@ -65,6 +66,8 @@ async def simulate(
     """
     if whole_time:
         drafts = [over_whole_time(draft) for draft in drafts]
+    if history.issuers is not None:
+        drafts, running = for_issuers(drafts, history.issuers), for_issuers(running, history.issuers)
     if (refused := await check_size(history, maximum=maximum)) is not None:
         return refused
     both = compile_campaigns(run_beside(running, drafts), policy)

@@ -13,6 +13,7 @@ from kaquan.kit.db import (
     Params,
     Pool,
     bytes_field,
+    given,
     load_queries,
     number_field,
     rows_literal,
@@ -343,7 +344,7 @@ async def count_purchases(connection: Connection, params: Params, *, slots: Sequ
     count = 0
     for slot in slots:
         asked = {**params, "slot": slot, "limit": limit + 1 - count}
-        row = await (await connection.execute(_SQL["count_purchases"], asked)).fetchone()
+        row = await (await connection.execute(given(_SQL["count_purchases"], asked), asked)).fetchone()
         assert row is not None
         count += row[0]
         if count > limit:

@@ -30,6 +30,7 @@ from kaquan.promotions.publish import (
     Hand,
     change_campaign,
     change_policy,
+    check_terms,
     create_campaign,
     end_campaign,
     find_broken_rules,
@@ -44,7 +45,7 @@ from kaquan.promotions.refund import (
     price_refund,
     price_refund_of,
 )
-from kaquan.promotions.replay import Budgets, Change, Reach, Replayer, Tally, run_beside
+from kaquan.promotions.replay import Budgets, Change, Reach, Replayer, Tally, for_issuers, run_beside
 from kaquan.promotions.replay_report import BudgetEnd, CampaignReplay, ReplayReport, make_report
 from kaquan.promotions.shadow import (
     MAX_SHADOWS,
@@ -168,6 +169,7 @@ __all__ = [
     "check_campaign",
     "check_offer",
     "check_rules",
+    "check_terms",
     "compile_campaign",
     "compile_campaigns",
     "compile_offer",
@@ -177,6 +179,7 @@ __all__ = [
     "estimate_effect",
     "find_broken_rules",
     "find_kinds",
+    "for_issuers",
     "get_campaign",
     "get_policy",
     "get_shadow",
