@@ -4,7 +4,14 @@ Each verb is a pure planner over facts; the :class:`Desk` loads the facts of a b
 room never reaches a network, never reads a clock in a decision, and writes only through the ledger's posting call.
 """
 
+from kaquan.payments.budget_report import (
+    BudgetStanding,
+    BudgetUser,
+    list_budget_users,
+    report_budgets,
+)
 from kaquan.payments.budgets import Used, budget_key
+from kaquan.payments.costs import Cost, CostKind, report_costs, report_grants
 from kaquan.payments.desk import LANES, Desk, Known
 from kaquan.payments.history import History, check_size, read_baskets
 from kaquan.payments.kept import Kept, KeptPart, PartKind, read_kept, read_part
@@ -45,6 +52,7 @@ from kaquan.payments.timeline import TimelineItem, read_timeline
 from kaquan.payments.types import (
     Capture,
     Command,
+    Funding,
     Load,
     Payment,
     PaymentKind,
@@ -61,11 +69,16 @@ from kaquan.payments.types import (
 __all__ = [
     "LANES",
     "MAX_SIMULATED",
+    "BudgetStanding",
+    "BudgetUser",
     "CampaignEffect",
     "Capture",
     "Command",
+    "Cost",
+    "CostKind",
     "Desk",
     "Fate",
+    "Funding",
     "History",
     "Holder",
     "Hours",
@@ -119,6 +132,7 @@ __all__ = [
     "get_payment",
     "get_place_rule",
     "get_pricing",
+    "list_budget_users",
     "list_limits",
     "list_payments",
     "list_place_rules",
@@ -132,6 +146,9 @@ __all__ = [
     "read_kept",
     "read_part",
     "read_timeline",
+    "report_budgets",
+    "report_costs",
+    "report_grants",
     "report_of",
     "report_shadow",
     "simulate",

@@ -415,3 +415,45 @@ WHERE slot = %(slot)s AND book_id = %(book_id)s AND campaign_id = %(campaign_id)
   AND day = %(day)s  -- if day
   AND transaction_id < %(after_id)s  -- if after_id
 ORDER BY transaction_id DESC LIMIT %(limit)s;
+
+-- name: funders
+SELECT id, campaign_id, kind, party_id FROM payments_funder
+WHERE book_id = %(book_id)s
+  AND campaign_id = %(campaign_id)s  -- if campaign_id
+  AND party_id = %(party_id)s  -- if party_id
+ORDER BY id;
+
+-- name: granting
+-- Along the primary key; the bytes are searched for the campaign before they are read.
+SELECT k.transaction_id, k.kept, o.kept, p.kind::text, p.merchant_id
+FROM payments_pricing AS k
+LEFT JOIN payments_pricing AS o ON o.slot = k.slot AND o.transaction_id = k.original_id
+JOIN payments_payment AS p ON p.slot = k.slot AND p.id = coalesce(k.original_id, k.transaction_id)
+JOIN ledger_transaction AS t ON t.slot = k.slot AND t.id = k.transaction_id
+WHERE k.slot = %(slot)s AND k.transaction_id > %(after_id)s AND k.transaction_id < %(until_id)s
+  AND p.book_id = %(book_id)s AND t.recorded_at <= %(until)s
+  AND t.recorded_at > %(since)s  -- if since
+  AND position(%(campaign)s::bytea IN coalesce(o.kept, k.kept)) > 0
+  AND (position('"vouchers"'::bytea IN coalesce(o.kept, k.kept)) > 0
+       OR position('"points"'::bytea IN coalesce(o.kept, k.kept)) > 0)
+ORDER BY k.transaction_id LIMIT %(limit)s;
+
+-- name: budget_keys
+SELECT DISTINCT ON (u.key) u.key, u.is_shared, p.card_id, c.customer_id, p.store_id, p.merchant_id
+FROM payments_pricing AS k
+JOIN payments_payment AS p ON p.slot = k.slot AND p.id = k.transaction_id
+JOIN cards_card AS c ON c.slot = p.slot AND c.id = p.card_id
+CROSS JOIN LATERAL (
+  SELECT (use ->> 1)::uuid, (use ->> 3)::integer, (use ->> 4)::integer, (use ->> 5)::integer, (use ->> 6)::boolean
+  FROM json_array_elements(convert_from(k.kept, 'UTF8')::json -> 5) AS use WHERE use ->> 0 = %(budget)s
+) AS u (key, day, month, year, is_shared)
+WHERE k.slot = %(slot)s AND k.transaction_id >= %(from_id)s AND k.original_id IS NULL AND p.book_id = %(book_id)s
+  AND position(%(needle)s::bytea IN k.kept) > 0
+  AND u.day = %(day)s  -- if day
+  AND u.month = %(month)s  -- if month
+  AND u.year = %(year)s  -- if year
+ORDER BY u.key, k.transaction_id DESC;
+
+-- name: read_exhausted
+SELECT at FROM payments_exhausted
+WHERE budget_id = %(budget_id)s AND period = %(period)s AND book_id = %(book_id)s;

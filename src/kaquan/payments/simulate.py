@@ -37,8 +37,8 @@ MAX_SIMULATED = 20_000
 ASSUMPTIONS = (
     "Every holder buys what was bought; no uplift is assumed.",
     "Purchases are those recorded in this time with cards of the drafts' issuers, at list price, with the lines that "
-    "the till told; without lines a purchase is one line of no named goods. What was voided or given back whole is left "
-    "out, what was given back in part counts whole, an authorization as it was asked for.",
+    "the till told; without lines a purchase is one line of no named goods. What was voided or given back whole is "
+    "left out, what was given back in part counts whole, an authorization as it was asked for.",
     "Cards, places and programmes are as they are now; segments, tiers and birthdays of holders are not known.",
     "Vouchers that were redeemed then are not; what the store or a bank took off then still comes off.",
     "Running campaigns are the published versions of now, each within its own time; campaigns that somebody has ended "

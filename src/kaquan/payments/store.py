@@ -52,7 +52,7 @@ from kaquan.payments.types import (
     PocketFacts,
     SpentLeg,
 )
-from kaquan.promotions import Shadow
+from kaquan.promotions import FunderKind, Shadow
 from kaquan.promotions.replay import Key
 
 _SQL = load_queries(__package__)
@@ -467,6 +467,45 @@ async def end_instalment(connection: Connection, *, slot: int, id_: UUID, given_
     """Note that a bonus was given, or never will be; False if that was done."""
     params = {"slot": slot, "id": id_, "given_id": given_id, "at": at}
     return (await connection.execute(_SQL["end_instalment"], params)).rowcount == 1
+
+
+# --- what offers cost
+
+
+async def load_funders(
+    connection: Connection, *, book_id: int, campaign_id: UUID | None, party_id: UUID | None
+) -> list[Funding]:
+    """Who pays, or paid, for offers of a book: of one campaign (or voucher template), or one who pays."""
+    params = {"book_id": book_id, "campaign_id": campaign_id, "party_id": party_id}
+    return [
+        Funding(id_, campaign, FunderKind(kind), party)
+        for id_, campaign, kind, party in await list_rows(connection, _SQL["funders"], params)
+    ]
+
+
+async def load_granting(connection: Connection, params: Params) -> list[tuple[Any, ...]]:
+    """Pricings, and parts of them, in which a campaign grants vouchers or points, the oldest first: the transaction,
+    the bytes, those of the payment if it is a part, the payment's kind and merchant."""
+    return await list_rows(connection, _SQL["granting"], params)
+
+
+async def load_budget_keys(connection: Connection, params: Params) -> list[tuple[Any, ...]]:
+    """The counters that payments of a slot counted a budget in, each with a payment's card, person, store and
+    merchant."""
+    return await list_rows(connection, _SQL["budget_keys"], params)
+
+
+async def read_counters(connection: Connection, *, slot: int, keys: Sequence[UUID]) -> dict[UUID, Usage]:
+    """Counters of a slot, by their keys."""
+    cursor = await connection.execute(_SQL["read_usage"], {"slot": slot, "keys": list(keys)})
+    return {row[0]: Usage(*row[1:]) for row in await cursor.fetchall()}
+
+
+async def read_exhausted(connection: Connection, *, book_id: int, budget_id: UUID, period: int) -> datetime | None:
+    """When a budget was found to be used up."""
+    params = {"book_id": book_id, "budget_id": budget_id, "period": period}
+    row = await (await connection.execute(_SQL["read_exhausted"], params)).fetchone()
+    return None if row is None else row[0]
 
 
 # --- drafts beside live traffic

@@ -16,6 +16,7 @@ from kaquan.doors.http.adjustments import AdjustmentController
 from kaquan.doors.http.audit_trail import AuditTrailController
 from kaquan.doors.http.auth import guard, show_request_id
 from kaquan.doors.http.buyer_lists import BUYER_LIST_CONTROLLERS
+from kaquan.doors.http.campaign_costs import CAMPAIGN_COST_CONTROLLERS
 from kaquan.doors.http.campaigns import CAMPAIGN_CONTROLLERS
 from kaquan.doors.http.card_life import CARD_LIFE_CONTROLLERS
 from kaquan.doors.http.cards import CARD_CONTROLLERS
@@ -82,6 +83,7 @@ CONTROLLERS: list[type[Controller]] = [
     *CAMPAIGN_CONTROLLERS,
     *SIMULATION_CONTROLLERS,
     ShadowController,
+    *CAMPAIGN_COST_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     LogController,
     EvidenceController,

@@ -11,6 +11,7 @@ from msgspec.structs import force_setattr
 
 from kaquan import payments, promotions
 from kaquan.doors.http.answers import answer, answer_page
+from kaquan.doors.http.campaign_costs import FUNDER_PREFIXES
 from kaquan.doors.http.fields import CampaignId, Cursor, StoreId, TransactionId, uuid_of
 from kaquan.doors.http.operation import operation
 from kaquan.doors.http.paging import Moment, in_utc
@@ -28,11 +29,6 @@ from kaquan.promotions import outcomes as refused
 
 MAX_NUMBER = 2**31 - 1
 
-_PREFIXES = {
-    FunderKind.ISSUER: Prefix.ISSUER,
-    FunderKind.MERCHANT: Prefix.MERCHANT,
-    FunderKind.PARTY: Prefix.FUNDER,
-}
 _SUBJECTS = {BudgetScope.STORE: Prefix.STORE, BudgetScope.MERCHANT: Prefix.MERCHANT, BudgetScope.CARD: Prefix.CARD}
 
 
@@ -199,7 +195,7 @@ def _show_report(report: ShadowReport, now: datetime) -> ShadowReportView:
         report.waiting,
         *report.sums,
         [
-            ShadowFundingView(one.day, kind, show_id(_PREFIXES[kind], one.party_id), one.discount_fen)
+            ShadowFundingView(one.day, kind, show_id(FUNDER_PREFIXES[kind], one.party_id), one.discount_fen)
             for one in report.days
             for kind in (FunderKind(one.kind),)
         ],
