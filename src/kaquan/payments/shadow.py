@@ -32,6 +32,7 @@ from kaquan.promotions import (
     Pricing,
     Shadow,
     Share,
+    Skipped,
     VoucherInHand,
     compile_campaigns,
     get_shadowed,
@@ -73,6 +74,8 @@ class Shadowed(NamedTuple):
     """What it would have counted in the draft's budgets."""
     lacking: tuple[Key, ...]
     """The draft's budgets that left no room."""
+    skipped: tuple[Skipped, ...]
+    """The draft's offers that would not have applied."""
 
 
 def price_shadow(
@@ -103,7 +106,14 @@ def price_shadow(
         fate = Fate.OVER_BUDGET
     elif draft_id in pricing.held_back:
         fate = Fate.HELD_BACK
-    return Shadowed(pricing, fate, uses, tuple(lacking))
+    skipped = tuple(one for one in pricing.skipped if one.campaign_id == draft_id)
+    if DAY_CAP_ID in over:
+        skipped = tuple(
+            Skipped(draft_id, offer.name, None, OFFER_LIMIT_REACHED.code)
+            for offer in compiled.offers
+            if offer.campaign_id == draft_id and offer.is_for_loads is isinstance(at, LoadFacts)
+        )
+    return Shadowed(pricing, fate, uses, tuple(lacking), skipped)
 
 
 def _price(
@@ -124,15 +134,12 @@ def _fits(use: BudgetUse, fen: int, count: int) -> bool:
     )
 
 
-def tell_row(shadow: Shadow, found: store.SeenRow, seen: Seen, shadowed: Shadowed, *, capped: bool) -> ShadowRow:
-    """What is written of it. Pure. ``capped``: the holder had no discount any more that day."""
+def tell_row(shadow: Shadow, found: store.SeenRow, seen: Seen, shadowed: Shadowed) -> ShadowRow:
+    """What is written of it. Pure."""
     id_, pricing = shadow.campaign_id, shadowed.pricing
     given = dict(sum_given(pricing.applied, pricing.grants))
     gave = dict(seen.gave)
     funders = _sum_funders(seen, [share for share in pricing.shares if share.campaign_id == id_])
-    skipped = [(one.offer, one.why) for one in pricing.skipped if one.campaign_id == id_ and one.voucher_id is None]
-    if capped:
-        skipped = [(one, OFFER_LIMIT_REACHED.code) for one in sorted({offer for offer, _ in skipped}) or ("",)]
     return ShadowRow(
         slot=found.slot,
         book_id=shadow.book_id,
@@ -161,8 +168,8 @@ def tell_row(shadow: Shadow, found: store.SeenRow, seen: Seen, shadowed: Shadowe
         funder_kinds=[kind for kind, _ in funders],
         funder_ids=[party for _, party in funders],
         funder_fen=list(funders.values()),
-        offers=[offer for offer, _ in skipped],
-        whys=[why for _, why in skipped],
+        offers=[one.offer for one in shadowed.skipped],
+        whys=[one.why for one in shadowed.skipped],
     )
 
 
@@ -257,7 +264,7 @@ class _Teller:
         for key in shadowed.lacking:
             ended.setdefault(key, row.recorded_at)
             used.setdefault(key, (0, 0))
-        return tell_row(shadow, row, seen, shadowed, capped=DAY_CAP_ID in exhausted)
+        return tell_row(shadow, row, seen, shadowed)
 
     def _beside(self, draft: Campaign, at: datetime, past: Past, issuer_id: UUID) -> CompiledCampaigns:
         running, policy = past.at(at, issuer_id)
