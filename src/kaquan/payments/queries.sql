@@ -349,8 +349,9 @@ VALUES (%(slot)s, %(book_id)s, %(campaign_id)s, %(number)s, %(transaction_id)s, 
 ON CONFLICT DO NOTHING;
 
 -- name: shadow_used
-SELECT budget_id, subject_id, period, used_fen, used_count, exhausted_at FROM payments_shadow_budget
-WHERE book_id = %(book_id)s AND campaign_id = %(campaign_id)s AND number = %(number)s;
+SELECT budget_id, subject_id, period, used_fen, used_count FROM payments_shadow_budget
+WHERE book_id = %(book_id)s AND campaign_id = %(campaign_id)s AND number = %(number)s
+  AND subject_id = ANY (%(subjects)s::uuid[]);
 
 -- name: write_shadow_used
 INSERT INTO payments_shadow_budget AS b

@@ -35,9 +35,8 @@ from kaquan.promotions import (
     Skipped,
     VoucherInHand,
     compile_campaigns,
-    get_shadowed,
     load_past,
-    load_shadows,
+    load_shadowed,
     price_basket,
     run_beside,
 )
@@ -198,16 +197,17 @@ async def price_seen(pool: Pool, *, slots: Sequence[int]) -> int:
         if book_id is None:
             return done
         async with pool.connection() as connection, connection.transaction():
-            done += await _Teller(pool, templates, book_id).tell(connection, slots=slots)
+            done += await _Teller(templates, book_id).tell(connection, slots=slots)
 
 
 class _Teller:
     """One commit's work on a book: what is compiled and counted once for all of its payments."""
 
-    def __init__(self, pool: Pool, templates: Templates, book_id: int) -> None:
-        self._pool, self._templates, self._book_id = pool, templates, book_id
+    def __init__(self, templates: Templates, book_id: int) -> None:
+        self._templates, self._book_id = templates, book_id
         self._compiled: dict[tuple[UUID, int, tuple[tuple[UUID, int], ...], int], CompiledCampaigns] = {}
         self._used: dict[tuple[UUID, int], dict[Key, tuple[int, int]]] = {}
+        self._changed: dict[tuple[UUID, int], set[Key]] = {}
         self._ended: dict[tuple[UUID, int], dict[Key, datetime]] = {}
 
     async def tell(self, connection: Connection, *, slots: Sequence[int]) -> int:
@@ -215,21 +215,18 @@ class _Teller:
         rows = await store.load_seen(connection, book_id=self._book_id, slots=slots, limit=CHUNK)
         if not rows:
             return 0
-        shadows = [
-            one
-            for one in await load_shadows(connection, book_id=self._book_id)
-            if any(one.is_on(row.recorded_at) for row in rows)
-        ]
-        drafts = {}
+        seen_all = [read_seen(row.seen) for row in rows]
+        times = [row.recorded_at for row in rows]
+        found = await load_shadowed(connection, book_id=self._book_id, since=min(times), until=max(times))
+        shadows = [shadow for shadow, _ in found]
+        drafts = {(shadow.campaign_id, shadow.number): over_whole_time(draft) for shadow, draft in found}
+        subjects = sorted({id_ for seen in seen_all for id_ in _subjects(seen)})
         for shadow in shadows:
-            version = await get_shadowed(self._pool, shadow)
-            draft = over_whole_time(Campaign(shadow.campaign_id, shadow.version, version.terms))
-            drafts[shadow.campaign_id, shadow.number] = draft
-            self._used[shadow.campaign_id, shadow.number] = await store.load_shadow_used(connection, shadow)
+            used = await store.load_shadow_used(connection, shadow, subjects=subjects)
+            self._used[shadow.campaign_id, shadow.number] = used
         past = await load_past(connection, book_id=self._book_id)
         told: list[ShadowRow] = []
-        for row in rows:
-            seen = read_seen(row.seen)
+        for row, seen in zip(rows, seen_all, strict=True):
             on = [one for one in shadows if one.is_on(row.recorded_at)]
             on = [one for one in on if drafts[one.campaign_id, one.number].terms.issuer_id == seen.issuer_id]
             at = await self._facts(row, seen) if on else None
@@ -237,7 +234,7 @@ class _Teller:
                 assert at is not None
                 told.append(self._tell_one(shadow, drafts[shadow.campaign_id, shadow.number], row, seen, at, past))
         await store.insert_shadow_rows(connection, told)
-        await store.write_shadow_used(connection, self._uses(shadows))
+        await store.write_shadow_used(connection, self._uses())
         await store.delete_seen(connection, rows)
         return len(rows)
 
@@ -257,13 +254,16 @@ class _Teller:
             self._beside(draft, row.recorded_at, past, seen.issuer_id), draft.id, at,
             exhausted=exhausted, is_sold=seen.is_sold, used=used,
         )  # fmt: skip
+        changed = self._changed.setdefault(name, set())
         for key, use in shadowed.uses:
             fen, count = used.get(key, (0, 0))
             used[key] = (fen + use.amount_fen, count + 1)
+            changed.add(key)
         ended = self._ended.setdefault(name, {})
         for key in shadowed.lacking:
             ended.setdefault(key, row.recorded_at)
             used.setdefault(key, (0, 0))
+            changed.add(key)
         return tell_row(shadow, row, seen, shadowed)
 
     def _beside(self, draft: Campaign, at: datetime, past: Past, issuer_id: UUID) -> CompiledCampaigns:
@@ -275,12 +275,19 @@ class _Teller:
             known = self._compiled[name] = compile_campaigns(run_beside(running, [draft]), policy)
         return known
 
-    def _uses(self, shadows: Sequence[Shadow]) -> list[ShadowUse]:
+    def _uses(self) -> list[ShadowUse]:
+        """What has changed."""
         return [
             ShadowUse(
-                self._book_id, shadow.campaign_id, shadow.number, key.budget_id, key.subject_id or TOGETHER,
-                key.period, fen, count, self._ended.get((shadow.campaign_id, shadow.number), {}).get(key),
+                self._book_id, campaign_id, number, key.budget_id, key.subject_id or TOGETHER, key.period,
+                *self._used[campaign_id, number][key], self._ended.get((campaign_id, number), {}).get(key),
             )
-            for shadow in shadows
-            for key, (fen, count) in self._used[shadow.campaign_id, shadow.number].items()
+            for (campaign_id, number), keys in self._changed.items()
+            for key in sorted(keys, key=lambda key: (key.budget_id.int, (key.subject_id or TOGETHER).int, key.period))
         ]  # fmt: skip
+
+
+def _subjects(seen: Seen) -> tuple[UUID, ...]:
+    """Whose parts of budgets a payment may count in."""
+    places = [id_ for id_ in (seen.store_id, seen.merchant_id) if id_ is not None]
+    return (TOGETHER, seen.holder.id, seen.holder.card_id, *places)

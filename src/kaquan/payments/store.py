@@ -603,12 +603,14 @@ async def insert_shadow_rows(connection: Connection, rows: Sequence[ShadowRow]) 
         await connection.cursor().executemany(_SQL["insert_shadow"], [row._asdict() for row in rows])
 
 
-async def load_shadow_used(connection: Connection, shadow: Shadow) -> dict[Key, tuple[int, int]]:
-    """What a draft has used of its budgets."""
-    cursor = await connection.execute(_SQL["shadow_used"], _of_shadow(shadow))
+async def load_shadow_used(
+    connection: Connection, shadow: Shadow, *, subjects: Sequence[UUID]
+) -> dict[Key, tuple[int, int]]:
+    """What a draft has used of its budgets, of these subjects' parts."""
+    cursor = await connection.execute(_SQL["shadow_used"], _of_shadow(shadow) | {"subjects": list(subjects)})
     return {
         Key(budget_id, subject_id if subject_id.int else None, period): (fen, count)
-        for budget_id, subject_id, period, fen, count, _ in await cursor.fetchall()
+        for budget_id, subject_id, period, fen, count in await cursor.fetchall()
     }
 
 

@@ -57,7 +57,7 @@ from kaquan.promotions.shadow import (
     get_shadow,
     get_shadowed,
     load_past,
-    load_shadows,
+    load_shadowed,
     no_watch,
     start_shadow,
 )
@@ -192,7 +192,7 @@ __all__ = [
     "list_in_force",
     "list_versions",
     "load_past",
-    "load_shadows",
+    "load_shadowed",
     "make_report",
     "no_watch",
     "price_basket",

@@ -77,6 +77,13 @@ WHERE book_id = %(book_id)s
   AND campaign_id = %(campaign_id)s -- if campaign_id
 ORDER BY campaign_id, number;
 
+-- name: shadowed
+SELECT s.book_id, s.campaign_id, s.number, s.version, s.started_at, s.until, s.started_by, s.ended_at, v.terms
+FROM promotions_shadow AS s
+JOIN promotions_version AS v ON v.book_id = s.book_id AND v.campaign_id = s.campaign_id AND v.version = s.version
+WHERE s.book_id = %(book_id)s AND s.started_at <= %(until)s AND least(s.until, s.ended_at) > %(since)s
+ORDER BY s.campaign_id, s.number;
+
 -- name: newest_draft
 SELECT v.version
 FROM promotions_campaign AS c

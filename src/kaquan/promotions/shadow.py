@@ -185,9 +185,11 @@ class ShadowBook:
         return 0 if known is None else known[0]
 
 
-async def load_shadows(connection: Connection, *, book_id: int) -> list[Shadow]:
-    """Every shadow that a book has had, in the order of their campaigns."""
-    return await store.load_shadows(connection, book_id=book_id)
+async def load_shadowed(
+    connection: Connection, *, book_id: int, since: datetime, until: datetime
+) -> list[tuple[Shadow, Campaign]]:
+    """The shadows of a book that ran at some time from ``since`` to ``until``, each with its draft."""
+    return await store.load_shadowed(connection, book_id=book_id, since=since, until=until)
 
 
 class Was(NamedTuple):

@@ -153,6 +153,15 @@ async def load_shadows(connection: Connection, *, book_id: int, campaign_id: UUI
     return [Shadow(*row) for row in await cursor.fetchall()]
 
 
+async def load_shadowed(
+    connection: Connection, *, book_id: int, since: datetime, until: datetime
+) -> list[tuple[Shadow, Campaign]]:
+    """Those that ran at some time from ``since`` to ``until``, each with its draft."""
+    params = {"book_id": book_id, "since": since, "until": until}
+    rows = await (await connection.execute(_QUERIES["shadowed"], params)).fetchall()
+    return [(Shadow(*row[:-1]), Campaign(row[1], row[3], read_stored(row[-1]))) for row in rows]
+
+
 async def is_newest_draft(connection: Connection, *, book_id: int, id_: UUID, version: int) -> bool:
     """Whether a version is the newest of a campaign that nobody ended, and not published."""
     params = {"book_id": book_id, "id": id_, "version": version}
