@@ -18,11 +18,9 @@ AUDIT = Audit(
 WITH root AS (
   SELECT k.slot, k.transaction_id, convert_from(k.kept, 'UTF8')::json AS kept FROM payments_pricing AS k
   WHERE k.original_id IS NULL
-), part AS (
-  SELECT k.slot, k.original_id, convert_from(k.kept, 'UTF8')::json AS kept FROM payments_pricing AS k
-  WHERE k.original_id IS NOT NULL
 ), back AS (
-  SELECT DISTINCT slot, original_id FROM part WHERE (kept ->> 5)::boolean
+  SELECT DISTINCT k.slot, k.original_id FROM payments_pricing AS k
+  WHERE k.original_id IS NOT NULL AND (convert_from(k.kept, 'UTF8')::json ->> 5)::boolean
 ), used AS (
   SELECT (u.use ->> 1)::uuid AS key,
          sum(CASE WHEN u.use ->> 7 = 'keep' OR (b.original_id IS NULL AND u.use ->> 7 IS NULL)
@@ -39,7 +37,8 @@ WITH root AS (
   LEFT JOIN LATERAL (
     SELECT coalesce(sum(g.fen) FILTER (WHERE k.kept ->> 1 = 'capture'), 0) AS captured,
            coalesce(sum(g.fen) FILTER (WHERE k.kept ->> 1 = 'refund'), 0) AS refunded
-    FROM part AS k
+    FROM payments_pricing AS q
+    CROSS JOIN LATERAL (SELECT convert_from(q.kept, 'UTF8')::json) AS k (kept)
     CROSS JOIN LATERAL (
       SELECT (s ->> 1)::bigint FROM json_array_elements(k.kept -> 3) AS s
       WHERE r.kept -> 2 -> (r.kept -> 3 -> (s ->> 0)::integer ->> 1)::integer ->> 0 = u.use ->> 8
@@ -48,7 +47,7 @@ WITH root AS (
       WHERE r.kept -> 4 -> (g ->> 0)::integer ->> 0 = u.use ->> 8
         AND r.kept -> 4 -> (g ->> 0)::integer ->> 2 <> 'points'
     ) AS g (fen)
-    WHERE u.use ->> 7 = 'share' AND k.slot = r.slot AND k.original_id = r.transaction_id
+    WHERE u.use ->> 7 = 'share' AND q.slot = r.slot AND q.original_id = r.transaction_id
   ) AS came ON true
   WHERE (u.use ->> 5)::integer = 0
   GROUP BY 1
