@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from tests.store.test_budget_returns import SLOTS
@@ -11,6 +12,7 @@ from tests.store.test_offers_vouchers import Shop
 from tests.town import HandClock, Town, audits_hold
 
 from kaquan.kit.outcomes import Refusal
+from kaquan.parties import Mode
 from kaquan.payments import ShadowReport, price_seen, report_shadow
 from kaquan.promotions import (
     Budget,
@@ -88,6 +90,22 @@ async def test_a_draft_sees_the_vouchers_that_were_in_hand(town: Town) -> None:
     # beside the draft 50.00 is left, for which the voucher is not good
     assert (report.sums.discount_fen, report.sums.others_fen, report.sums.gave_fen) == (50_00, 0, 20_00)
     assert (report.sums.winners, report.sums.won_fen) == (1, 30_00)
+
+
+async def test_a_book_that_cannot_be_priced_stops_no_other(town: Town) -> None:
+    app = town.apps[0]
+    made, started = await shadow(town, campaign(town, ten_off()))
+    card = await town.new_card(load_fen=900_00)
+    await buy(town, card, 100_00)
+    other = town.books[Mode.TEST].id
+    async with app.pool.connection() as connection:
+        query = "INSERT INTO payments_seen VALUES (%s, %s, %s, %s, '[]')"
+        slot = town.slot_of(card)
+        await connection.execute(query, (slot, UUID(int=1), other, app.clock.now()))
+        assert await price_seen(app.pool, slots=app.slots) == 2
+        assert (await told(town, made, started)).sums.applied == 1
+        assert await town.count(f"payments_seen WHERE book_id = {other}") == 1
+        await connection.execute("DELETE FROM payments_seen WHERE book_id = %s", (other,))
 
 
 async def test_a_book_without_a_shadow_keeps_nothing(town: Town) -> None:

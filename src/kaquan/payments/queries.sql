@@ -322,7 +322,8 @@ SELECT %(slot)s, id, book_id, %(at)s, seen
 FROM unnest(%(ids)s::uuid[], %(books)s::integer[], %(seen)s::bytea[]) AS s (id, book_id, seen);
 
 -- name: seen_book
-SELECT book_id FROM payments_seen WHERE slot = ANY (%(slots)s::smallint[]) ORDER BY slot, transaction_id LIMIT 1;
+SELECT book_id FROM payments_seen
+WHERE slot = ANY (%(slots)s::smallint[]) AND book_id <> ALL (%(but)s::integer[]) ORDER BY slot, transaction_id LIMIT 1;
 
 -- name: hold_shadows
 SELECT number FROM promotions_shadow WHERE book_id = %(book_id)s ORDER BY campaign_id, number FOR NO KEY UPDATE;

@@ -11,7 +11,9 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from kaquan.kit.db import Connection, Pool
+import structlog
+
+from kaquan.kit.db import Connection, Pool, is_outage
 from kaquan.payments import store
 from kaquan.payments.price import price_sold
 from kaquan.payments.redeem import Templates
@@ -42,6 +44,8 @@ from kaquan.promotions import (
 )
 from kaquan.promotions.outcomes import OFFER_LIMIT_REACHED
 from kaquan.promotions.replay import Key, key_of
+
+_log = structlog.get_logger(__name__)
 
 CHUNK = 500
 """Payments that are priced and written in one commit."""
@@ -188,16 +192,24 @@ def _sum_funders(seen: Seen, shares: Sequence[Share]) -> dict[tuple[str, UUID], 
 
 async def price_seen(pool: Pool, *, slots: Sequence[int]) -> int:
     """Price what was kept with the drafts that ran beside it, the oldest first; how many payments. For the worker: any
-    number at once, since each holds the shadows of a book while it works on them."""
+    number at once, since each holds the shadows of a book while it works on them. A book that fails stops no other, and
+    is tried again by the next run."""
     done = 0
     templates = Templates(pool)
+    failed: list[int] = []
     while True:
         async with pool.connection() as connection:
-            book_id = await store.find_seen_book(connection, slots=slots)
+            book_id = await store.find_seen_book(connection, slots=slots, but=failed)
         if book_id is None:
             return done
-        async with pool.connection() as connection, connection.transaction():
-            done += await _Teller(templates, book_id).tell(connection, slots=slots)
+        try:
+            async with pool.connection() as connection, connection.transaction():
+                done += await _Teller(templates, book_id).tell(connection, slots=slots)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            _log.error("payments could not be priced with drafts", exc_info=error, book=book_id)
+            failed.append(book_id)
 
 
 class _Teller:

@@ -574,9 +574,9 @@ async def insert_seen(connection: Connection, plans: Sequence[Plan], *, slot: in
     await connection.execute(_SQL["insert_seen"], params)
 
 
-async def find_seen_book(connection: Connection, *, slots: Sequence[int]) -> int | None:
-    """A book of which something is kept, the oldest first."""
-    row = await (await connection.execute(_SQL["seen_book"], {"slots": list(slots)})).fetchone()
+async def find_seen_book(connection: Connection, *, slots: Sequence[int], but: Sequence[int]) -> int | None:
+    """A book of which something is kept, none of ``but``."""
+    row = await (await connection.execute(_SQL["seen_book"], {"slots": list(slots), "but": list(but)})).fetchone()
     return None if row is None else row[0]
 
 
