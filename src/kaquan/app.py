@@ -18,7 +18,7 @@ from kaquan.parties import Directory, Place, customers
 from kaquan.parties.identity import IdentityProvider, default_rules, find_providers
 from kaquan.payments import LANES, Desk, Known, LimitBook, PointsBook
 from kaquan.policy import Policy
-from kaquan.promotions import CampaignBook
+from kaquan.promotions import CampaignBook, ShadowBook
 from kaquan.settings import Settings, SettingsError
 from kaquan.vault import Keyring, KeyringError
 
@@ -54,6 +54,7 @@ class App:
         self.programmes = Programmes(pool, rules=self.policy.rules)
         self.limits = LimitBook(pool)
         self.campaigns = CampaignBook(pool)
+        self.shadows = ShadowBook(pool)
         self.points = PointsBook(pool)
         self.finder = CardFinder(pool, keyring, slots)
         self.refund_rules: RulesOf = refund_rules(pool, self.policy)
@@ -72,6 +73,7 @@ class App:
                 self.limits.tracks_places,
                 self._version,
                 self.refresh,
+                self.shadows.get,
             ),
             max_batch=settings.max_batch,
             max_queue=settings.max_queue,
@@ -147,6 +149,7 @@ class App:
         await self.programmes.refresh()
         await self.limits.refresh()
         await self.campaigns.refresh()
+        await self.shadows.refresh()
         await self.points.refresh()
 
     async def _refresh_for_ever(self) -> None:
@@ -171,7 +174,9 @@ class App:
 
     def _version(self, book_id: int) -> int:
         # any copy may have been refreshed without the others
-        copies = (self.directory, self.programmes, self.limits, self.campaigns, self.points, self.policy)
+        copies = (
+            self.directory, self.programmes, self.limits, self.campaigns, self.shadows, self.points, self.policy,
+        )  # fmt: skip
         return min(copy.version(book_id) for copy in copies)
 
 

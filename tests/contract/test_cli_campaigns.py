@@ -10,13 +10,19 @@ import pytest
 from tests.contract.command import run as run_command
 from tests.contract.test_cli import environment
 from tests.store.test_offers import buy
-from tests.town import HandClock, Town
+from tests.town import HandClock, Town, keyring_file
 from typer.testing import CliRunner
 
 from kaquan.doors.cli.commands.replay import replay
 from kaquan.doors.cli.entry import app
 from kaquan.doors.cli.failures import CommandError
+from kaquan.kit.clock import SystemClock
+from kaquan.kit.ids import Prefix, show_id
+from kaquan.kit.outcomes import Refusal
+from kaquan.parties import IssuedKey, Mode, Scope, issue_key
+from kaquan.payments import price_seen
 from kaquan.policy import house_template
+from kaquan.promotions import CampaignTerms, Hand, create_campaign, read_campaign
 
 
 def file(folder: Path, **told: Any) -> Path:
@@ -80,7 +86,8 @@ async def test_a_book_is_replayed_by_two_processes(database: str, tmp_path: Path
     before = await town.count("ledger_entry")
     offer = {"name": "满减", "kind": "amount_off", "params": {"tiers": [[10_000, 1_000]]}}
     budget = {"name": "三次", "metric": "count", "maximum": 3}
-    path = file(tmp_path, offers=[offer], budgets=[budget], control_bp=0)
+    issuer = show_id(Prefix.ISSUER, town.issuer.id)
+    path = file(tmp_path, issuer_id=issuer, offers=[offer], budgets=[budget], control_bp=0)
     now = datetime.now(UTC)
     days = [f"--from={now - timedelta(days=1):%Y-%m-%d}", f"--to={now + timedelta(days=1):%Y-%m-%d}"]
     env = environment(tmp_path, database)
@@ -92,8 +99,54 @@ async def test_a_book_is_replayed_by_two_processes(database: str, tmp_path: Path
     assert (report["baskets"], campaign["baskets"], campaign["by_funder"]) == (4, 3, {"issuer": 30_00})
     assert [end["budget"] for end in report["ended"]] == ["三次"]
     assert await town.count("ledger_entry") == before
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"issuer_id": "iss_" + "0" * 32}), "utf-8")
+    stranger = await asyncio.to_thread(run_command, *words[:-1], env=env)
+    assert stranger.returncode != 0
+    assert "issuer" in stranger.stderr
     unknown = ["replay", "--book", "nobody", "--campaign", str(path), *days]
     refused = await asyncio.to_thread(run_command, *unknown, env=env)
     assert refused.returncode != 0
     assert "nobody" in refused.stderr
+    await town.close()
+
+
+async def test_a_draft_runs_beside_live_traffic_by_command(database: str, tmp_path: Path) -> None:
+    town = await Town.found(database, clock=SystemClock())
+    process = town.apps[0]
+    made = await issue_key(
+        process.pool, process.clock, process.ids, book=town.books[Mode.LIVE], name="cli", scopes=list(Scope)
+    )
+    assert isinstance(made, IssuedKey)
+    keyring_file(tmp_path / "keyring.json")
+    env = {**environment(tmp_path, database), "KAQUAN_OPERATOR_TOKEN": made.token}
+    now = datetime.now(UTC)
+    offer = {"name": "满减", "kind": "amount_off", "params": {"tiers": [[10_000, 1_000]]}}
+    ends = {"starts_at": f"{now:%Y-%m-%dT00:00:00}", "ends_at": f"{now + timedelta(days=30):%Y-%m-%dT00:00:00}"}
+    path = file(tmp_path, issuer_id=show_id(Prefix.ISSUER, town.issuer.id), offers=[offer], control_bp=0, **ends)
+    terms = read_campaign(path.read_bytes())
+    assert isinstance(terms, CampaignTerms)
+    draft = await create_campaign(process.pool, Hand(process.clock, town.ids), book_id=town.book_id, terms=terms)
+    assert not isinstance(draft, Refusal)
+    id_ = show_id(Prefix.CAMPAIGN, draft.id)
+
+    async def ask(*words: str) -> tuple[int, str]:
+        done = await asyncio.to_thread(run_command, "campaigns", "shadow", *words, env=env)
+        return done.returncode, done.stdout + done.stderr
+
+    until = f"--until={now + timedelta(days=3):%Y-%m-%d}"
+    code, said = await ask("start", id_, "--version", "1", until)
+    assert (code, "runs until" in said) == (0, True), said
+    again, why = await ask("start", id_, "--version", "1", until)
+    assert again != 0
+    assert "beside live traffic" in why
+    await process.refresh()
+    card = await town.new_card(load_fen=500_00)
+    await buy(town, card, 100_00)
+    assert await price_seen(process.pool, slots=process.slots) == 2
+    code, said = await ask("report", id_)
+    assert (code, "1 would have applied" in said, "10.00" in said) == (0, True, True), said
+    code, said = await ask("payments", id_, "--fate", "applied", "--json")
+    assert (code, [row["discount_fen"] for row in json.loads(said)]) == (0, [10_00]), said
+    code, said = await ask("end", id_, "--json")
+    assert (code, json.loads(said)["running"]) == (0, False)
     await town.close()

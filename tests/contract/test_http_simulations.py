@@ -178,8 +178,8 @@ async def test_files_are_checked_and_books_are_apart(market: Market) -> None:
     body = {"from": "2026-01-01T00:00:00Z", "to": "2027-01-01T00:00:00Z"}
     elsewhere = await market.other.post("/v1/simulations", json={**body, "campaign_ids": [there]})
     problem(elsewhere, 404, "not_found", "campaign_ids[0]")
-    empty = await market.other.post("/v1/simulations", json={**body, "campaigns": [market.file()]})
-    assert (empty.status_code, empty.json()["baskets"]) == (200, 0)
+    strange = await market.other.post("/v1/simulations", json={**body, "campaigns": [market.file()]})
+    problem(strange, 404, "not_found", "campaigns[0].issuer_id")
     problem(await market.other.get(f"/v1/campaigns/{there}/effect", params=body), 404, "not_found", "id")
 
 
@@ -259,3 +259,37 @@ async def test_an_effect_that_cannot_be_told_says_why(market: Market) -> None:
     refused = await market.client.get(f"/v1/campaigns/{draft}/effect", params=_week(begin))
     problem(refused, 409, "campaign_not_in_state")
     problem(await market.client.get(f"/v1/campaigns/{few}/effect"), 400, "invalid_field", "from")
+
+
+async def test_only_purchases_with_cards_of_the_drafts_issuers_are_looked_at(market: Market) -> None:
+    town, app = market.town, market.town.apps[0]
+    card = await town.new_card(load_fen=900_00)
+    await market.buy(card, 100_00)
+    made = await market.client.post("/v1/issuers", json={"code": "two", "name": "另一家", "time_zone": "Asia/Shanghai"})
+    assert made.status_code == 201, made.text
+    other = {"issuer_id": made.json()["id"], "code": "TWO"}
+    report = (await market.simulate(market.file(**other))).json()
+    assert (report["baskets"], report["drafts_fen"]) == (0, 0)
+    # beside a draft of the other issuer it is for the cards of its own
+    report = (await market.simulate(market.file(), market.file(**other))).json()
+    assert (report["baskets"], [one["discount_fen"] for one in report["campaigns"]]) == (1, [10_00, 0])
+    assert app.programmes.of_issuer(town.book_id, uuid_of(other["issuer_id"])) == frozenset()
+
+
+async def test_a_draft_that_could_not_be_published_is_refused_with_its_rule(market: Market) -> None:
+    packet = {
+        "name": "红包",
+        "kind": "red_packet",
+        "params": {"from_fen": 10**10, "least_fen": 1, "most_fen": 50_001_00},
+    }
+    before = await market.rows()
+    refused = await market.simulate(market.file(), market.file(packet, packet | {"name": "又"}, code="FEB"))
+    told = refused.json()
+    assert (refused.status_code, told["code"]) == (409, "campaign_breaks_rule")
+    assert [one["field"] for one in (told, *told["also"])] == [f"campaigns[1].offers[{n}].params" for n in (0, 1)]
+    assert "CN-PROMO-01" in told["detail"]
+    wrong = await market.simulate(market.file(ends_at="2020-01-01T00:00:00"))
+    assert [one["field"] for one in wrong.json()["also"]] == ["campaigns[0].ends_at"]
+    nobody = show_id(Prefix.ISSUER, UUID(int=7))
+    problem(await market.simulate(market.file(issuer_id=nobody)), 404, "not_found", "campaigns[0].issuer_id")
+    assert await market.rows() == before

@@ -1,4 +1,5 @@
-"""On a real database: whatever offers, baskets and parts, a refund of everything brings every book back.
+"""On a real database: whatever offers, baskets and parts, a refund of everything brings every book back, and budgets as
+far as they say.
 
 Random campaigns, baskets, captures and refunds, by amounts and by lines; audits hold all the way.
 """
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.store.test_budget_returns import EVERY, all_used
 from tests.store.test_offers import BANK, balances, buy, campaign, put_in_force
 from tests.town import HandClock, Town, audits_hold
 
@@ -103,13 +105,17 @@ async def test_a_refund_of_everything_brings_every_book_back(town: Town, databas
 
     async def run(made: list[Offer], amounts: list[int], numbers: list[int]) -> None:
         chance = Chance(numbers)
-        put_in_force(town, campaign(town, *made))
+        spring = campaign(town, *made, budgets=tuple(EVERY.values()))
+        put_in_force(town, spring)
         with_outside, authorize = sum(amounts) > 1 and chance.coin(), chance.coin()
         outside = (OutsideOffer("店庆", "", chance.fen(sum(amounts) - 1)),) if with_outside else ()
         told = await buy(town, card, *amounts, outside=outside, authorize=authorize)
         assert told.status == 201, told
         pricing = told.body["pricing"]
         assert pricing["payable_fen"] == told.body["amount_fen"]
+        given_fen = sum(amounts) - sum(one.amount_fen for one in outside) - pricing["payable_fen"]
+        counted = (given_fen, 1 if given_fen else 0)
+        assert set((await all_used(town, spring)).values()) == {counted}
         assert sum(line["payable_fen"] for line in pricing["lines"]) == pricing["payable_fen"]
         assert min(line["payable_fen"] for line in pricing["lines"]) >= 0
         left_fen = told.body["amount_fen"]
@@ -126,6 +132,7 @@ async def test_a_refund_of_everything_brings_every_book_back(town: Town, databas
                 assert (await town.void(told.payment_id)).status == 200
         await give_back(town, chance, told.payment_id, lines, left_fen)
         assert await balances(town) == before
+        assert await all_used(town, spring) == {"whole": (0, 0), "share": (0, 0), "keep": counted}
 
     loop = asyncio.get_running_loop()
 

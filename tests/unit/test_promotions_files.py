@@ -105,6 +105,10 @@ def test_every_fault_is_told_with_its_field() -> None:
          "offers[0].conditions.starts_at"),
         ({"offers": [offer() | {"conditions": {"ends_at": "2026-05-01T01:00:00Z"}}]}, "offers[0].conditions.ends_at"),
         ({"offers": [offer() | {"conditions": {"ends_at": "2026-05-01T00:00:00"}}]}, "offers[0].conditions.ends_at"),
+        ({"offers": [offer() | {"conditions": {"starts_at": "2026-05-01T12:00:00", "ends_at": "2026-05-01T11:00:00"}}]},
+         "offers[0].conditions.ends_at"),
+        ({"budgets": [{"name": "a", "metric": "count", "maximum": 1, "on_return": "share"}]}, "budgets[0].on_return"),
+        ({"budgets": [{"name": "a", "metric": "amount", "maximum": 1, "on_return": "none"}]}, "budgets[0].on_return"),
         ({"offers": [offer() | {"conditions": {"goods": {"skus": ["a"], "except_skus": ["a"]}}}]},
          "offers[0].conditions.goods.except_skus"),
         ({"offers": [offer() | {"conditions": {"segments": ["a", " b"]}}]}, "offers[0].conditions.segments"),
@@ -146,6 +150,20 @@ def test_a_rebate_is_held_to_the_ceiling_of_the_house() -> None:
     assert broken(offer("gift_vouchers", tiers=[[300_00, gift]])) == [
         ("offers[0].params.tiers[0][1].valid_days", "HOUSE-VOUCHER-90")
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("presale", {"off_bp": 801, "from_fen": 100_00}),
+        ("monthly_return", {"from_fen": 100_00, "return_bp": 801, "months": 12}),
+        ("red_packet", {"from_fen": 100_00, "least_fen": 1, "most_fen": 8_01}),
+        ("load_bonus", {"tiers": [[100_00, 8_00], [200_00, 16_01]]}),
+    ],
+)
+def test_every_kind_of_rebate_is_held_to_the_ceiling(kind: str, params: dict[str, Any]) -> None:
+    assert broken(offer(kind, **params)) == [("offers[0].params", "HOUSE-REBATE-8")]
+    assert broken(offer(kind, **params), rules=RuleBook(released_law())) == []
 
 
 def test_a_prize_by_chance_is_held_to_the_ceiling_of_law() -> None:

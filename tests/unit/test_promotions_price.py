@@ -31,6 +31,7 @@ from kaquan.promotions import (
     Budget,
     BudgetMetric,
     BudgetPeriod,
+    BudgetReturn,
     BudgetScope,
     BudgetUse,
     CompiledCampaigns,
@@ -192,8 +193,8 @@ def test_what_applies_is_counted_in_the_budgets_of_its_campaign_once() -> None:
     book = compiled(off(stacking=group("")), percent(stacking=group("")), budgets=BUDGETS)
     pricing = price_basket(book, basket(200_00))
     amount, count = pricing.uses
-    assert amount[1:] == (campaign().id, None, "total", 29_00, 1_000_00, None, False)
-    assert count[1:] == (campaign().id, PERSON, "day", 29_00, None, 2, True)
+    assert amount[1:] == (campaign().id, None, "total", 29_00, 1_000_00, None, False, BudgetReturn.WHOLE)
+    assert count[1:] == (campaign().id, PERSON, "day", 29_00, None, 2, True, BudgetReturn.WHOLE)
     assert isinstance(amount, BudgetUse)
     assert price_basket(book, basket(5, 4)).uses == ()
 

@@ -59,6 +59,12 @@ class Programmes:
         known = self._books.get(book_id)
         return None if known is None else known[1].get((programme_id, version))
 
+    def of_issuer(self, book_id: int, issuer_id: UUID) -> frozenset[UUID]:
+        """The programmes of an issuer of this book, as of the last refresh."""
+        known = self._books.get(book_id)
+        found = () if known is None else known[1].values()
+        return frozenset(programme.id for programme in found if programme.issuer_id == issuer_id)
+
     def version(self, book_id: int) -> int:
         """The version of the book whose programmes are known; 0 for a book that no refresh has seen."""
         known = self._books.get(book_id)

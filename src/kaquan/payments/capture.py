@@ -8,12 +8,13 @@ from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Posting
 from kaquan.payments.give import voucher_amounts, vouchers_of
 from kaquan.payments.kept import PartKind, hash_kept, write_part
+from kaquan.payments.limits import Use
 from kaquan.payments.outcomes import (
     AUTHORIZATION_EXPIRED,
     AUTHORIZATION_NOT_OPEN,
     CAPTURE_EXCEEDS_AUTHORIZATION,
 )
-from kaquan.payments.part import after, minus, nets_of, part_of_money, uncaptured
+from kaquan.payments.part import after, minus, nets_of, part_of_money, uncaptured, uses_back
 from kaquan.payments.plan import (
     by_pocket,
     fill,
@@ -74,6 +75,7 @@ def plan_capture(facts: Facts, command: Capture) -> Plan | Unopened | Refusal:
     gifts: Ends = ()
     nets: list[int] = []
     move = NO_MOVE
+    back: tuple[Use, ...] = ()
     if found.kept is not None:
         left = uncaptured(found.kept, found.parts)
         part = part_of_money(found.kept, left, amount_fen, what=PartKind.CAPTURE)
@@ -101,6 +103,8 @@ def plan_capture(facts: Facts, command: Capture) -> Plan | Unopened | Refusal:
                 return funded
             legs += funded
         returns = voucher_amounts(found.kept, rest)
+        if done:
+            back = uses_back(found.kept, rest, after(found.kept, left, part).some_grants, everything=False)
         gives = vouchers_of(found.kept.grants, part.grants, card=card, programme=programme, payment_id=payment.id)
     earned = None
     if facts.points is not None:
@@ -147,4 +151,5 @@ def plan_capture(facts: Facts, command: Capture) -> Plan | Unopened | Refusal:
         returns=returns,
         gives=gives,
         earnings=() if earned is None else ((None, earned[1]),),
+        gives_back=back,
     )

@@ -63,7 +63,7 @@ from kaquan.payments.types import (
 )
 from kaquan.payments.void import plan_void
 from kaquan.points import IssuerAccounts, TermsVersion, asks_birthday, terms_at
-from kaquan.promotions import EMPTY, Asks, CompiledCampaigns, Holder, join_asks
+from kaquan.promotions import EMPTY, Asks, CompiledCampaigns, Holder, Watch, Watching, join_asks, no_watch
 
 _log = structlog.get_logger(__name__)
 
@@ -109,6 +109,8 @@ class Known(NamedTuple):
     """Whether any rule wants to know where a card was last."""
     version: Callable[[int], int]
     refresh: Callable[[], Any]
+    shadows: Watching = no_watch
+    """Drafts that run beside the payments with an issuer's cards."""
 
 
 _UNASKED = HolderFacts()
@@ -420,7 +422,7 @@ class Desk:
         """Post; what payments give and take back besides value is written in the same commit."""
         if not items:
             return []
-        if not any(plan is not None and (plan.gives_besides) for plan in plans):
+        if not any(plan is not None and (plan.gives_besides or plan.seen is not None) for plan in plans):
             return await store.post(connection, items, plans, slot=work.slot, recorded_at=work.now, reserved=reserved)
         async with connection.transaction():
             statuses = await store.post(
@@ -438,7 +440,21 @@ class Desk:
             ):
                 statuses = [STALE] * len(items)
                 raise Rollback
+            await self._keep_seen(connection, work, done)
         return statuses
+
+    async def _keep_seen(self, connection: Connection, work: "_Work", done: Sequence[Plan]) -> None:
+        """Keep what payments were priced by for the drafts that run beside them. No payment fails by that."""
+        seen = [plan for plan in done if plan.seen is not None]
+        if not seen:
+            return
+        try:
+            async with connection.transaction():
+                await store.insert_seen(connection, seen, slot=work.slot, at=work.now)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            _log.error("payments were not seen by drafts", exc_info=error, count=len(seen))
 
     async def _load_vouchers(
         self, connection: Connection, asked: list[tuple[int, Request]]
@@ -625,15 +641,18 @@ class Desk:
         return await read_holders(connection, list(wanted.values()), slots=self._slots) if wanted else {}
 
     def _asks_of(self, card: CardFacts, command: Command, vouchers: Mapping[UUID, VoucherFacts]) -> Asks:
-        """What is asked of the holder of a card for a command."""
+        """What is asked of the holder of a card for a command, by drafts that run beside it too."""
         programme = self._known.programme(card.book_id, card.programme_id, card.terms_version)
         if programme is None or isinstance(command, Void | Refund):
             return Asks.NOTHING
+        campaigns = self._known.campaigns(card.book_id, programme.issuer_id)
+        watch = self._known.shadows(card.book_id, programme.issuer_id)
+        beside = EMPTY if watch is None else watch.drafts
         if isinstance(command, Load):
-            return self._known.campaigns(card.book_id, programme.issuer_id).asks_of_loads
+            return campaigns.asks_of_loads | beside.asks_of_loads
         asks = Asks.NOTHING
         if isinstance(command, Spend):
-            asks = self._known.campaigns(card.book_id, programme.issuer_id).asks_of_purchases
+            asks = campaigns.asks_of_purchases | beside.asks_of_purchases
             if command.voucher_ids:
                 asks |= join_asks(vouchers[id_].offer for id_ in command.voucher_ids if id_ in vouchers)
         return asks | Asks.BIRTHDAY if asks_birthday(self._known.points(card.book_id, programme.id)) else asks
@@ -719,9 +738,10 @@ class Desk:
                 limits = self._known.limits(request.book_id, programme.id, Movement.SPEND, registered)
                 place_rules = self._known.place_rules(request.book_id, programme.id, registered)
                 campaigns = self._known.campaigns(request.book_id, programme.issuer_id)
-                if campaigns or command.lines or command.voucher_ids or command.outside or command.points:
+                watch = self._watch(work, request.book_id, programme.issuer_id)
+                if campaigns or command.lines or command.voucher_ids or command.outside or command.points or watch:
                     holder = _holder_of(card, work.holders, collects=self._collects(work, card))
-                    offers = OfferFacts(campaigns, holder, slot, work.vouchers, exhausted)
+                    offers = OfferFacts(campaigns, holder, slot, work.vouchers, exhausted, watch=watch)
             elif isinstance(command, Refund) and payment is not None and payment.kept is not None:
                 campaigns = self._known.campaigns(request.book_id, programme.issuer_id)
                 offers = OfferFacts(campaigns, _holder_of(card, {}), slot)
@@ -736,10 +756,11 @@ class Desk:
                     fees = self._accounts[AccountName(slot, programme.issuer_id, FEES, programme.currency)]
                 limits = self._known.limits(request.book_id, programme.id, Movement.LOAD, card.customer_id is not None)
                 campaigns = self._known.campaigns(request.book_id, programme.issuer_id)
-                if campaigns:
+                watch = self._watch(work, request.book_id, programme.issuer_id)
+                if campaigns or watch:
                     first = not work.holders.get(card.id, _UNASKED).loaded_before
                     holder = _holder_of(card, work.holders, collects=self._collects(work, card))
-                    offers = OfferFacts(campaigns, holder, slot, exhausted=exhausted, is_first_load=first)
+                    offers = OfferFacts(campaigns, holder, slot, exhausted=exhausted, is_first_load=first, watch=watch)
         points = work.points.get(target)
         if points is not None and card is not None and (born := work.holders.get(card.id, _UNASKED).birthday):
             points = points._replace(birth_month=born[0])
@@ -760,6 +781,11 @@ class Desk:
             trade,
         )
         return known, command
+
+    def _watch(self, work: "_Work", book_id: int, issuer_id: UUID) -> Watch | None:
+        """The drafts that run beside a payment now."""
+        watch = self._known.shadows(book_id, issuer_id)
+        return None if watch is None or watch.until <= work.now else watch
 
     async def _first_answers(
         self, connection: Connection, slot: int, asked: list[tuple[int, Request]]

@@ -1,6 +1,6 @@
 """The purchases that a book has recorded, as they are priced: baskets, the oldest first, a chunk at a time."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -37,6 +37,8 @@ class History(NamedTuple):
     until: datetime
     programme: Callable[[int, UUID], Programme | None]
     place: Callable[[int, UUID], Place | None]
+    issuers: Mapping[UUID, frozenset[UUID]] | None = None
+    """Whose cards' purchases alone, with the programmes of each; None: those of the whole book."""
 
 
 async def check_size(history: History, *, maximum: int) -> Refusal | None:
@@ -54,6 +56,7 @@ def params_of(history: History) -> Params:
         "until": history.until,
         "from_id": first_id(history.since, margin=-MARGIN),
         "until_id": first_id(history.until, margin=MARGIN),
+        "programme_ids": None if history.issuers is None else sorted(set().union(*history.issuers.values())),
     }
 
 

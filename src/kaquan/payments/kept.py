@@ -8,16 +8,18 @@ The bytes are a JSON array in UTF-8 without spaces, whose SHA-256 is in the leaf
      [[line, offer, funder, party, share_bp, amount_fen], …],
      [[campaign, offer, kind, amount_fen, template, count, [due, …], [[funder, party, share_bp], …], card,
        on_return], …],
-     [[budget, key, amount_fen, day, month, year, shared], …],
+     [[budget, key, amount_fen, day, month, year, shared, on_return, campaign], …],
      [points, amount_fen, [[lot, points], …]]]
 
 That is lines, offers that applied, shares, grants, uses of budgets, and what points paid (null: nothing). ``offer`` of
-a share is a position in the second list. A capture, a void or a refund of such a payment keeps its part of it:
+a share is a position in the second list; a use whose ``on_return`` is ``whole`` ends before it. A capture, a void or a
+refund of such a payment keeps its part of it:
 
     ["kaquan-pricing-part/1", what, [[line, amount_fen, outside_fen], …], [[share, amount_fen], …],
      [[grant, amount_fen, count], …], gives_back, points_fen, points]
 
-``share`` and ``grant`` are positions in the lists of the payment; ``gives_back``: its uses are not counted any more.
+``share`` and ``grant`` are positions in the lists of the payment; ``gives_back``: all that was spent of it came
+back, and with that its uses, as far as their ``on_return`` says so.
 Ids are 32 lower-case hexadecimal digits, days are YYYY-MM-DD, what is missing is null.
 """
 
@@ -31,17 +33,20 @@ from uuid import UUID
 import msgspec
 
 from kaquan.payments.limits import Maxima, Use
-from kaquan.promotions import Applied, Funder, FunderKind, Grant, GrantKind, Line, OnReturn, Share
+from kaquan.promotions import Applied, BudgetReturn, Funder, FunderKind, Grant, GrantKind, Line, OnReturn, Share
 
 FORMAT = "kaquan-pricing/1"
 PART_FORMAT = "kaquan-pricing-part/1"
 
 
 class KeptUse(NamedTuple):
-    """What a payment counted in a budget."""
+    """What a payment counted in a budget, and what returns give back of that. ``campaign_id`` is the budget's; None:
+    nobody asks."""
 
     budget_id: UUID
     use: Use
+    on_return: BudgetReturn = BudgetReturn.WHOLE
+    campaign_id: UUID | None = None
 
 
 class KeptTender(NamedTuple):
@@ -101,7 +106,7 @@ class KeptPart(NamedTuple):
     grants: tuple[tuple[int, int, int], ...]
     """By position: how much, and how many vouchers."""
     gives_back: bool
-    """The uses of budgets are not counted any more."""
+    """All that was spent of the payment came back: its uses of budgets are not counted any more, save those to keep."""
     points_fen: int = 0
     """What comes back of what points paid."""
     points: int = 0
@@ -140,13 +145,16 @@ def write_kept(kept: Kept) -> bytes:
                 )
                 for one in kept.grants
             ],
-            [
-                (budget_id.hex, use.key.hex, use.amount_fen, use.day, use.month, use.year, use.is_shared)
-                for budget_id, use in kept.uses
-            ],
+            [_use(one) for one in kept.uses],
             kept.tender,
         )
     )  # fmt: skip
+
+
+def _use(one: KeptUse) -> tuple[object, ...]:
+    use = one.use
+    told = (one.budget_id.hex, use.key.hex, use.amount_fen, use.day, use.month, use.year, use.is_shared)
+    return told if one.on_return is BudgetReturn.WHOLE else (*told, one.on_return, _hex(one.campaign_id))
 
 
 def _funder(funder: Funder) -> tuple[str, str | None, int]:
@@ -177,8 +185,8 @@ def read_kept(kept: bytes) -> Kept:
             for campaign, offer, kind, fen, template, count, due, funders, card, on_return in grants
         ),
         tuple(
-            KeptUse(UUID(budget), Use(UUID(key), fen, day, month, year, Maxima(), shared))
-            for budget, key, fen, day, month, year, shared in uses
+            KeptUse(UUID(budget), Use(UUID(key), fen, day, month, year, Maxima(), shared), *_read_return(*how))
+            for budget, key, fen, day, month, year, shared, *how in uses
         ),
         None if tender is None else KeptTender(tender[0], tender[1], tuple((lot, n) for lot, n in tender[2])),
     )  # fmt: skip
@@ -186,6 +194,10 @@ def read_kept(kept: bytes) -> Kept:
 
 def _id(text: str | None) -> UUID | None:
     return None if text is None else UUID(text)
+
+
+def _read_return(on_return: str = BudgetReturn.WHOLE, campaign: str | None = None) -> tuple[BudgetReturn, UUID | None]:
+    return BudgetReturn(on_return), _id(campaign)
 
 
 def _read_funder(fields: Sequence[Any]) -> Funder:

@@ -123,6 +123,10 @@ class Maxima(NamedTuple):
     year_count: int | None = None
 
 
+AMOUNT_ALONE = Maxima(year_count=-1)
+"""Of a use that is given back: the amount comes back, the payment still counts."""
+
+
 class Use(NamedTuple):
     """A payment counts in the calendar periods of one subject."""
 

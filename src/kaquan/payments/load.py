@@ -11,7 +11,8 @@ from kaquan.payments.limits import moment_of
 from kaquan.payments.outcomes import BALANCE_CAP_EXCEEDED, POCKET_NOT_OFFERED
 from kaquan.payments.plan import count_uses, guards_of, guards_of_all, spendable_fen, too_early, usable_card
 from kaquan.payments.points import earn, gift_ends, points_left
-from kaquan.payments.price import Parties, bonus_sources, price_top_up, with_budgets
+from kaquan.payments.price import Parties, bonus_sources, load_of, price_top_up, with_budgets
+from kaquan.payments.seen import see_load
 from kaquan.payments.types import (
     Facts,
     Funding,
@@ -54,10 +55,19 @@ def plan_load(facts: Facts, command: Load) -> Plan | Unopened | Refusal:
     if command.pocket is Pocket.BONUS or command.pocket not in card.pockets:
         offered = ", ".join(pocket for pocket in card.pockets if pocket is not Pocket.BONUS)
         return POCKET_NOT_OFFERED.refuse("pocket", pocket=command.pocket.value, offered=offered)
-    priced = None
+    priced = seen = None
     if facts.offers is not None:
         moment = moment_of(occurred_at, programme.time_zone)
         priced = price_top_up(facts, facts.offers, command, occurred_at=occurred_at, moment=moment)
+        if (watch := facts.offers.watch) is not None:
+            seen = see_load(
+                load_of(facts, facts.offers, command, occurred_at=occurred_at),
+                priced,
+                issuer_id=programme.issuer_id,
+                drafts=watch.drafts,
+                exhausted=facts.offers.exhausted,
+                is_sold=command.sale_id is not None,
+            )
     paid_fen, bonus_fen = command.amount_fen, command.bonus_fen
     given: dict[Funding, int] = {}
     later: tuple[Instalment, ...] = ()
@@ -168,7 +178,8 @@ def plan_load(facts: Facts, command: Load) -> Plan | Unopened | Refusal:
         version=0,
     )
     if priced is None:
-        return Plan(posting, Receipt(payment, pockets, balance_fen, fee_fen=fee_fen), new=payment, uses=uses)
+        receipt = Receipt(payment, pockets, balance_fen, fee_fen=fee_fen)
+        return Plan(posting, receipt, new=payment, uses=uses, seen=seen)
     return Plan(
         posting,
         Receipt(
@@ -188,4 +199,5 @@ def plan_load(facts: Facts, command: Load) -> Plan | Unopened | Refusal:
         ),
         instalments=later,
         earnings=() if earned is None else ((None, earned[1]),),
+        seen=seen,
     )

@@ -6,9 +6,12 @@ comes out is written down by position, as it is kept.
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 from kaquan.payments.kept import Kept, KeptPart, PartKind
+from kaquan.payments.limits import AMOUNT_ALONE, Use
 from kaquan.promotions import (
+    BudgetReturn,
     Grant,
     GrantKind,
     KeptLine,
@@ -36,6 +39,13 @@ class Left(NamedTuple):
     @property
     def is_empty(self) -> bool:
         return not any(self.lines)
+
+    @property
+    def some_grants(self) -> tuple[tuple[int, int, int], ...]:
+        """The grants that are left, by position."""
+        return tuple(
+            (at, amount_fen, count) for at, (amount_fen, count) in enumerate(self.grants) if amount_fen or count
+        )
 
 
 def whole(kept: Kept) -> Left:
@@ -121,8 +131,7 @@ def all_of(kept: Kept, left: Left, *, what: PartKind) -> KeptPart:
         for line, line_fen, outside_fen in zip(kept.lines, left.lines, left.outside, strict=True)
         if line_fen
     )
-    grants = tuple((at, amount_fen, count) for at, (amount_fen, count) in enumerate(left.grants) if amount_fen or count)
-    return KeptPart(what, lines, _some(left.shares), grants, False, left.points[0])
+    return KeptPart(what, lines, _some(left.shares), left.some_grants, False, left.points[0])
 
 
 def is_all(left: Left, part: KeptPart) -> bool:
@@ -149,6 +158,38 @@ def after(kept: Kept, left: Left, part: KeptPart) -> Left:
     rest = Left(list(left.lines), list(left.outside), list(left.shares), list(left.grants), list(left.points))
     _add(kept, rest, part, -1)
     return rest
+
+
+def uses_back(
+    kept: Kept, shares: Iterable[tuple[int, int]], grants: Iterable[tuple[int, int, int]], *, everything: bool
+) -> tuple[Use, ...]:
+    """What uses of budgets give back for shares and grants (by position) that came back; ``everything``: no more of the
+    payment is spent or will be.
+
+    Of an amount never more comes back than was counted: parts of shares and grants sum to them (see
+    :mod:`kaquan.promotions.refund`), and what they were together is what was counted.
+    """
+    if all(one.on_return is BudgetReturn.WHOLE for one in kept.uses):
+        return tuple(one.use for one in kept.uses) if everything else ()
+    given: dict[UUID | None, int] = {}
+    for at, amount_fen in shares:
+        campaign_id = kept.shares[at].campaign_id
+        given[campaign_id] = given.get(campaign_id, 0) + amount_fen
+    for at, amount_fen, _ in grants:
+        grant = kept.grants[at]
+        if grant.kind is not GrantKind.POINTS:
+            given[grant.campaign_id] = given.get(grant.campaign_id, 0) + amount_fen
+    back = []
+    for one in kept.uses:
+        if one.on_return is BudgetReturn.SHARE:
+            fen = given.get(one.campaign_id, 0)
+            if everything:
+                back.append(one.use._replace(amount_fen=fen))
+            elif fen:
+                back.append(one.use._replace(amount_fen=fen, maxima=AMOUNT_ALONE))
+        elif one.on_return is BudgetReturn.WHOLE and everything:
+            back.append(one.use)
+    return tuple(back)
 
 
 def nets_of(kept: Kept, left: Left) -> list[int]:

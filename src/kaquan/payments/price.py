@@ -26,6 +26,7 @@ from kaquan.promotions import (
     DAY_CAP_ID,
     EMPTY,
     Basket,
+    BudgetReturn,
     BudgetUse,
     CompiledCampaigns,
     Funder,
@@ -135,14 +136,11 @@ def price_spend(
     return Priced(pricing, keep(basket, pricing, moment=moment))
 
 
-def price_top_up(
-    facts: Facts, offers: OfferFacts, command: Load, *, occurred_at: datetime, moment: Moment
-) -> Priced | None:
-    """What a top-up costs and brings with the offers that are in force; None if nothing has an effect. What was sold at
-    a price already has that price."""
+def load_of(facts: Facts, offers: OfferFacts, command: Load, *, occurred_at: datetime) -> LoadFacts:
+    """What is priced of a top-up."""
     place, programme = command.place, facts.programme
     assert programme is not None, "a card's programme is always known"
-    load = LoadFacts(
+    return LoadFacts(
         facts.transaction_id,
         local_time(occurred_at, programme.time_zone),
         programme.id,
@@ -155,15 +153,31 @@ def price_top_up(
         offers.is_first_load,
         command.invited_by,
     )
-    campaigns = EMPTY if DAY_CAP_ID in offers.exhausted else offers.campaigns
-    pricing = price_load(campaigns, load, exhausted=offers.exhausted)
-    if pricing.discount_fen and command.sale_id is not None:
+
+
+def price_sold(
+    campaigns: CompiledCampaigns, load: LoadFacts, *, exhausted: frozenset[UUID], is_sold: bool, explain: bool = False
+) -> LoadPricing:
+    """What a top-up costs and brings. ``is_sold``: its price was agreed to before, and no offer makes it less."""
+    pricing = price_load(campaigns, load, exhausted=exhausted, explain=explain)
+    if pricing.discount_fen and is_sold:
         cheaper = {(one.campaign_id, one.offer) for one in pricing.applied if one.discount_fen}
         others = [one for one in campaigns.offers if (one.campaign_id, one.name) not in cheaper]
-        pricing = price_load(CompiledCampaigns(others, campaigns.policy), load, exhausted=offers.exhausted)
+        pricing = price_load(CompiledCampaigns(others, campaigns.policy), load, exhausted=exhausted, explain=explain)
+    return pricing
+
+
+def price_top_up(
+    facts: Facts, offers: OfferFacts, command: Load, *, occurred_at: datetime, moment: Moment
+) -> Priced | None:
+    """What a top-up costs and brings with the offers that are in force; None if nothing has an effect. What was sold at
+    a price already has that price."""
+    load = load_of(facts, offers, command, occurred_at=occurred_at)
+    campaigns = EMPTY if DAY_CAP_ID in offers.exhausted else offers.campaigns
+    pricing = price_sold(campaigns, load, exhausted=offers.exhausted, is_sold=command.sale_id is not None)
     if not pricing.applied:
         return None
-    uses = tuple(KeptUse(use.budget_id, budget_use(use, moment, offers.holder.card_id)) for use in pricing.uses)
+    uses = keep_uses(pricing.uses, moment=moment, card_id=offers.holder.card_id)
     line = Line(1, "", _NO_GOODS, 1, command.amount_fen)
     return Priced(pricing, Kept((line,), (0,), pricing.applied, pricing.shares, pricing.grants, uses))
 
@@ -200,8 +214,18 @@ def keep(basket: Basket, pricing: Pricing, *, moment: Moment) -> Kept:
     lines = basket.lines
     outside_fen = sum(one.amount_fen for one in basket.outside)
     spread = allocate(outside_fen, [line.amount_fen for line in lines]) if outside_fen else [0] * len(lines)
-    uses = tuple(KeptUse(use.budget_id, budget_use(use, moment, basket.holder.card_id)) for use in pricing.uses)
+    uses = keep_uses(pricing.uses, moment=moment, card_id=basket.holder.card_id)
     return Kept(lines, tuple(spread), pricing.applied, pricing.shares, pricing.grants, uses)
+
+
+def keep_uses(uses: Iterable[BudgetUse], *, moment: Moment, card_id: UUID) -> tuple[KeptUse, ...]:
+    """What a payment counts in budgets, as it is kept with it."""
+    return tuple(
+        KeptUse(use.budget_id, budget_use(use, moment, card_id), use.on_return, use.campaign_id)
+        if use.on_return is not BudgetReturn.WHOLE
+        else KeptUse(use.budget_id, budget_use(use, moment, card_id))
+        for use in uses
+    )
 
 
 @lru_cache(maxsize=65_536)

@@ -154,9 +154,11 @@ CROSS JOIN LATERAL (
 -- How many payments were recorded in a time: no more than are asked for are counted.
 SELECT count(*) FROM (
   SELECT FROM payments_payment AS p
+  JOIN cards_card AS c ON c.slot = p.slot AND c.id = p.card_id  -- if programme_ids
   WHERE p.slot = %(slot)s AND p.id >= %(from_id)s AND p.id < %(until_id)s AND p.book_id = %(book_id)s
     AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed')
     AND p.created_at >= %(since)s AND p.created_at < %(until)s
+    AND c.programme_id = ANY (%(programme_ids)s::uuid[])  -- if programme_ids
   LIMIT %(limit)s
 ) AS counted;
 
@@ -170,6 +172,7 @@ JOIN cards_card AS c ON c.slot = p.slot AND c.id = p.card_id
 WHERE p.slot = %(slot)s AND p.id >= %(from_id)s AND p.id < %(until_id)s AND p.book_id = %(book_id)s
   AND p.kind IN ('purchase', 'authorization') AND p.status IN ('open', 'completed')
   AND p.created_at >= %(since)s AND p.created_at < %(until)s
+  AND c.programme_id = ANY (%(programme_ids)s::uuid[])  -- if programme_ids
   AND NOT (p.refunded_fen > 0 AND p.refunded_fen = p.captured_fen)
 ORDER BY p.id LIMIT %(limit)s;
 
@@ -354,3 +357,147 @@ ORDER BY e.transaction_id DESC LIMIT %(limit)s;
 -- name: erase_openings
 SELECT erased FROM payments_erase_openings_v1(
   %(slot)s::smallint, %(book_id)s, %(ids)s::uuid[], %(entries)s::bytea[], %(commitments)s::bytea[]);
+
+-- name: insert_seen
+INSERT INTO payments_seen (slot, transaction_id, book_id, recorded_at, seen)
+SELECT %(slot)s, id, book_id, %(at)s, seen
+FROM unnest(%(ids)s::uuid[], %(books)s::integer[], %(seen)s::bytea[]) AS s (id, book_id, seen);
+
+-- name: seen_book
+SELECT book_id FROM payments_seen
+WHERE slot = ANY (%(slots)s::smallint[]) AND book_id <> ALL (%(but)s::integer[]) ORDER BY slot, transaction_id LIMIT 1;
+
+-- name: hold_shadows
+SELECT number FROM promotions_shadow WHERE book_id = %(book_id)s ORDER BY campaign_id, number FOR NO KEY UPDATE;
+
+-- name: seen
+SELECT transaction_id, slot, recorded_at, seen FROM payments_seen
+WHERE slot = %(slot)s AND book_id = %(book_id)s ORDER BY transaction_id LIMIT %(limit)s;
+
+-- name: count_seen
+SELECT count(*) FROM payments_seen WHERE slot = ANY (%(slots)s::smallint[]) AND book_id = %(book_id)s;
+
+-- name: delete_seen
+DELETE FROM payments_seen AS s USING unnest(%(slots)s::smallint[], %(ids)s::uuid[]) AS gone (slot, id)
+WHERE s.slot = gone.slot AND s.transaction_id = gone.id;
+
+-- name: insert_shadow
+INSERT INTO payments_shadow (slot, book_id, campaign_id, number, transaction_id, recorded_at, day, is_load, store_id,
+                             holder_id, amount_fen, fate, discount_fen, granted_fen, points, others_fen, gave_own_fen,
+                             gave_fen, funder_kinds, funder_ids, funder_fen, offers, whys)
+VALUES (%(slot)s, %(book_id)s, %(campaign_id)s, %(number)s, %(transaction_id)s, %(recorded_at)s, %(day)s, %(is_load)s,
+        %(store_id)s, %(holder_id)s, %(amount_fen)s, %(fate)s, %(discount_fen)s, %(granted_fen)s, %(points)s,
+        %(others_fen)s, %(gave_own_fen)s, %(gave_fen)s, %(funder_kinds)s::text[], %(funder_ids)s::uuid[],
+        %(funder_fen)s::bigint[], %(offers)s::text[], %(whys)s::text[])
+ON CONFLICT DO NOTHING;
+
+-- name: shadow_used
+SELECT budget_id, subject_id, period, used_fen, used_count FROM payments_shadow_budget
+WHERE book_id = %(book_id)s AND campaign_id = %(campaign_id)s AND number = %(number)s
+  AND subject_id = ANY (%(subjects)s::uuid[]);
+
+-- name: write_shadow_used
+INSERT INTO payments_shadow_budget AS b
+  (book_id, campaign_id, number, budget_id, subject_id, period, used_fen, used_count, exhausted_at)
+VALUES (%(book_id)s, %(campaign_id)s, %(number)s, %(budget_id)s, %(subject_id)s, %(period)s, %(used_fen)s,
+        %(used_count)s, %(exhausted_at)s)
+ON CONFLICT (book_id, campaign_id, number, budget_id, subject_id, period) DO UPDATE
+SET used_fen = excluded.used_fen, used_count = excluded.used_count,
+    exhausted_at = coalesce(b.exhausted_at, excluded.exhausted_at);
+
+-- name: sum_shadow
+SELECT count(*) FILTER (WHERE NOT is_load), count(*) FILTER (WHERE is_load), coalesce(sum(amount_fen), 0)::bigint,
+       count(*) FILTER (WHERE fate = 'applied'), count(*) FILTER (WHERE fate = 'held_back'),
+       count(*) FILTER (WHERE fate = 'over_budget'), count(DISTINCT holder_id) FILTER (WHERE fate = 'applied'),
+       coalesce(sum(discount_fen), 0)::bigint, coalesce(sum(granted_fen), 0)::bigint, coalesce(sum(points), 0)::bigint,
+       coalesce(sum(others_fen), 0)::bigint, coalesce(sum(gave_own_fen), 0)::bigint, coalesce(sum(gave_fen), 0)::bigint,
+       count(*) FILTER (WHERE more > 0), coalesce(sum(more) FILTER (WHERE more > 0), 0)::bigint,
+       count(*) FILTER (WHERE more < 0), coalesce(-sum(more) FILTER (WHERE more < 0), 0)::bigint,
+       min(recorded_at), max(recorded_at), min(recorded_at) FILTER (WHERE fate = 'applied'),
+       max(recorded_at) FILTER (WHERE fate = 'applied')
+FROM (
+  SELECT *, discount_fen + granted_fen + others_fen - gave_own_fen - gave_fen AS more FROM payments_shadow
+  WHERE slot = ANY (%(slots)s::smallint[]) AND book_id = %(book_id)s AND campaign_id = %(campaign_id)s
+    AND number = %(number)s
+) AS s;
+
+-- name: sum_shadow_days
+SELECT s.day, f.kind, f.party_id, sum(f.fen)::bigint
+FROM payments_shadow AS s
+CROSS JOIN LATERAL unnest(s.funder_kinds, s.funder_ids, s.funder_fen) AS f (kind, party_id, fen)
+WHERE s.slot = ANY (%(slots)s::smallint[]) AND s.book_id = %(book_id)s AND s.campaign_id = %(campaign_id)s
+  AND s.number = %(number)s
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+
+-- name: sum_shadow_stores
+SELECT store_id, count(*), sum(discount_fen)::bigint, sum(granted_fen)::bigint
+FROM payments_shadow
+WHERE slot = ANY (%(slots)s::smallint[]) AND book_id = %(book_id)s AND campaign_id = %(campaign_id)s
+  AND number = %(number)s AND fate = 'applied'
+GROUP BY 1 ORDER BY 3 DESC, 4 DESC, 1;
+
+-- name: sum_shadow_skips
+SELECT o.offer, o.why, count(*)
+FROM payments_shadow AS s CROSS JOIN LATERAL unnest(s.offers, s.whys) AS o (offer, why)
+WHERE s.slot = ANY (%(slots)s::smallint[]) AND s.book_id = %(book_id)s AND s.campaign_id = %(campaign_id)s
+  AND s.number = %(number)s
+GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2;
+
+-- name: shadow_budgets
+SELECT budget_id, subject_id, period, used_fen, used_count, exhausted_at FROM payments_shadow_budget
+WHERE book_id = %(book_id)s AND campaign_id = %(campaign_id)s AND number = %(number)s
+ORDER BY exhausted_at NULLS LAST, used_fen DESC, used_count DESC, budget_id, subject_id, period LIMIT %(limit)s;
+
+-- name: shadow_rows
+SELECT slot, book_id, campaign_id, number, transaction_id, recorded_at, day, is_load, store_id, holder_id, amount_fen,
+       fate, discount_fen, granted_fen, points, others_fen, gave_own_fen, gave_fen, funder_kinds, funder_ids,
+       funder_fen, offers, whys
+FROM payments_shadow
+WHERE slot = %(slot)s AND book_id = %(book_id)s AND campaign_id = %(campaign_id)s AND number = %(number)s
+  AND fate = %(fate)s  -- if fate
+  AND %(why)s = ANY (whys)  -- if why
+  AND day = %(day)s  -- if day
+  AND transaction_id < %(after_id)s  -- if after_id
+ORDER BY transaction_id DESC LIMIT %(limit)s;
+
+-- name: funders
+SELECT id, campaign_id, kind, party_id FROM payments_funder
+WHERE book_id = %(book_id)s
+  AND campaign_id = %(campaign_id)s  -- if campaign_id
+  AND party_id = %(party_id)s  -- if party_id
+ORDER BY id;
+
+-- name: granting
+-- Along the primary key; the bytes are searched for the campaign before they are read.
+SELECT k.transaction_id, k.kept, o.kept, p.kind::text, p.merchant_id
+FROM payments_pricing AS k
+LEFT JOIN payments_pricing AS o ON o.slot = k.slot AND o.transaction_id = k.original_id
+JOIN payments_payment AS p ON p.slot = k.slot AND p.id = coalesce(k.original_id, k.transaction_id)
+JOIN ledger_transaction AS t ON t.slot = k.slot AND t.id = k.transaction_id
+WHERE k.slot = %(slot)s AND k.transaction_id > %(after_id)s AND k.transaction_id < %(until_id)s
+  AND p.book_id = %(book_id)s AND t.recorded_at <= %(until)s
+  AND t.recorded_at > %(since)s  -- if since
+  AND position(%(campaign)s::bytea IN coalesce(o.kept, k.kept)) > 0
+  AND (position('"vouchers"'::bytea IN coalesce(o.kept, k.kept)) > 0
+       OR position('"points"'::bytea IN coalesce(o.kept, k.kept)) > 0)
+ORDER BY k.transaction_id LIMIT %(limit)s;
+
+-- name: budget_keys
+SELECT DISTINCT ON (u.key) u.key, u.is_shared, p.card_id, c.customer_id, p.store_id, p.merchant_id
+FROM payments_pricing AS k
+JOIN payments_payment AS p ON p.slot = k.slot AND p.id = k.transaction_id
+JOIN cards_card AS c ON c.slot = p.slot AND c.id = p.card_id
+CROSS JOIN LATERAL (
+  SELECT (use ->> 1)::uuid, (use ->> 3)::integer, (use ->> 4)::integer, (use ->> 5)::integer, (use ->> 6)::boolean
+  FROM json_array_elements(convert_from(k.kept, 'UTF8')::json -> 5) AS use WHERE use ->> 0 = %(budget)s
+) AS u (key, day, month, year, is_shared)
+WHERE k.slot = %(slot)s AND k.transaction_id >= %(from_id)s AND k.original_id IS NULL AND p.book_id = %(book_id)s
+  AND position(%(needle)s::bytea IN k.kept) > 0
+  AND u.day = %(day)s  -- if day
+  AND u.month = %(month)s  -- if month
+  AND u.year = %(year)s  -- if year
+ORDER BY u.key, k.transaction_id DESC;
+
+-- name: read_exhausted
+SELECT at FROM payments_exhausted
+WHERE budget_id = %(budget_id)s AND period = %(period)s AND book_id = %(book_id)s;

@@ -13,8 +13,9 @@ from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Leg, Posting
 from kaquan.payments.give import voucher_amounts, vouchers_of
 from kaquan.payments.kept import Kept, KeptPart, PartKind, hash_kept, write_part
+from kaquan.payments.limits import Use
 from kaquan.payments.outcomes import LINES_NOT_KNOWN, NOT_REFUNDABLE, REFUND_EXCEEDS_LINE, REFUND_EXCEEDS_PAYMENT
-from kaquan.payments.part import Left, after, is_all, money_of, part_of_lines, part_of_money, unrefunded
+from kaquan.payments.part import Left, after, is_all, money_of, part_of_lines, part_of_money, unrefunded, uses_back
 from kaquan.payments.plan import (
     by_pocket,
     guards_of,
@@ -57,8 +58,9 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
     card is empty for ever: what is owed to its holder goes another way.
 
     Of a payment with offers everything goes back that belongs to the part: each funder gets back what it paid of it,
-    and when nothing is left, budgets get their uses back. Points that paid come back, points that were earned are
-    taken; where the programme says so, the worth of those that were spent is kept back of the money.
+    and budgets get their uses back as each says (:class:`kaquan.promotions.BudgetReturn`). Points that paid come back,
+    points that were earned are taken; where the programme says so, the worth of those that were spent is kept back of
+    the money.
 
     Refused with ``backdating_forbidden``, ``not_found``, ``card_closed``, ``not_refundable``,
     ``refund_exceeds_payment``, ``lines_not_known`` or ``refund_exceeds_line``.
@@ -92,7 +94,8 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
         amount_fen = money_of(part)
     if amount_fen > left_fen or (left.is_empty if left is not None else left_fen == 0):
         return REFUND_EXCEEDS_PAYMENT.refuse("amount_fen", left_fen=left_fen)
-    kept, gives_back = None, False
+    kept = None
+    back: tuple[Use, ...] = ()
     returns: tuple[tuple[UUID, int], ...] = ()
     revokes: tuple[Giving, ...] = ()
     parts = allocate(amount_fen, rooms)
@@ -108,6 +111,7 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
         gives_back = is_all(left, part) and payment.status is not PaymentStatus.OPEN
         part = part._replace(gives_back=gives_back)
         part = part._replace(points=points_of_part(found.kept, found.parts, part))
+        back = uses_back(found.kept, part.shares, part.grants, everything=gives_back)
         kept = write_part(part)
         funded = part_legs(facts, found, Effect.POST, part.shares, back=True)
         if isinstance(funded, Unopened):
@@ -179,7 +183,7 @@ def plan_refund(facts: Facts, command: Refund) -> Plan | Unopened | Refusal:
         returns=returns,
         revokes=revokes,
         earnings=points.earnings,
-        gives_back=tuple(one.use for one in found.kept.uses) if found.kept is not None and gives_back else (),
+        gives_back=back,
     )
 
 

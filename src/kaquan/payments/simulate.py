@@ -26,6 +26,7 @@ from kaquan.promotions import (
     Tally,
     compile_campaigns,
     find_kinds,
+    for_issuers,
     make_report,
     run_beside,
 )
@@ -37,9 +38,9 @@ MAX_SIMULATED = 20_000
 
 ASSUMPTIONS = (
     "Every holder buys what was bought; no uplift is assumed.",
-    "Purchases are those recorded in this time, at list price, with the lines that the till told; without lines a "
-    "purchase is one line of no named goods. What was voided or given back whole is left out, what was given back in "
-    "part counts whole, an authorization as it was asked for.",
+    "Purchases are those recorded in this time with cards of the drafts' issuers, at list price, with the lines that "
+    "the till told; without lines a purchase is one line of no named goods. What was voided or given back whole is "
+    "left out, what was given back in part counts whole, an authorization as it was asked for.",
     "Cards, places and programmes are as they are now, and so are birthdays, segments and tiers of holders; of a card "
     "that is not registered there is neither birthday nor segment. Who bought before is as it was then.",
     "Vouchers that were redeemed then are not; what the store or a bank took off then still comes off.",
@@ -68,6 +69,8 @@ async def simulate(
     """
     if whole_time:
         drafts = [over_whole_time(draft) for draft in drafts]
+    if history.issuers is not None:
+        drafts, running = for_issuers(drafts, history.issuers), for_issuers(running, history.issuers)
     if (refused := await check_size(history, maximum=maximum)) is not None:
         return refused
     both = compile_campaigns(run_beside(running, drafts), policy)

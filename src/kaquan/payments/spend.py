@@ -15,8 +15,9 @@ from kaquan.payments.part import nets_of, whole
 from kaquan.payments.places import LastPlace, PlaceRuleKind, judge_place
 from kaquan.payments.plan import by_pocket, count_uses, guards_of, spendable_fen, take, too_early, usable_card
 from kaquan.payments.points import bought_of, earn, gift_ends, join, pay_with_points, points_left, tender_leg
-from kaquan.payments.price import Parties, fund_legs, local_time, price_spend, sum_fundings, with_budgets
+from kaquan.payments.price import Parties, basket_of, fund_legs, local_time, price_spend, sum_fundings, with_budgets
 from kaquan.payments.redeem import redeeming, take_in_hand
+from kaquan.payments.seen import see_basket
 from kaquan.payments.types import Facts, Payment, PaymentKind, PaymentStatus, Plan, Receipt, Spend, Unopened
 from kaquan.points import Ends, Tender
 
@@ -49,7 +50,7 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
         refusal = judge_place(facts.place_rules, place, last=card.last_place, occurred_at=occurred_at, moment=moment)
         if refusal is not None:
             return refusal
-    priced, payable_fen = None, command.amount_fen
+    priced, payable_fen, seen = None, command.amount_fen, None
     if facts.offers is not None:
         vouchers = take_in_hand(facts.offers, command, card, now=facts.now) if command.voucher_ids else ()
         if isinstance(vouchers, Refusal):
@@ -58,6 +59,11 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
         priced = price_spend(facts, facts.offers, command, vouchers, occurred_at=occurred_at, moment=moment)
         if priced is not None:
             payable_fen = priced.pricing.payable_fen
+        if (watch := facts.offers.watch) is not None:
+            basket = basket_of(facts, facts.offers, command, vouchers, occurred_at=occurred_at)
+            seen = see_basket(
+                basket, priced, issuer_id=programme.issuer_id, drafts=watch.drafts, exhausted=facts.offers.exhausted
+            )
     tender: Tender | None = None
     if command.points:
         paid = pay_with_points(facts, command.points, payable_fen=payable_fen)
@@ -196,6 +202,7 @@ def plan_spend(facts: Facts, command: Spend) -> Plan | Unopened | Refusal:
             programme=programme,
             payment_id=facts.transaction_id,
         ),
+        seen=seen,
     )
 
 

@@ -1,7 +1,7 @@
 """The payments room's statements; see ``queries.sql`` and migration 0005."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from kaquan.kit.db import (
     Params,
     Pool,
     bytes_field,
+    given,
     load_queries,
     number_field,
     rows_literal,
@@ -51,7 +52,8 @@ from kaquan.payments.types import (
     PocketFacts,
     SpentLeg,
 )
-from kaquan.promotions import GrantKind
+from kaquan.promotions import FunderKind, GrantKind, Shadow
+from kaquan.promotions.replay import Key
 
 _SQL = load_queries(__package__)
 _POCKETS = {pocket.account_kind: pocket for pocket in Pocket}
@@ -358,7 +360,7 @@ async def count_purchases(connection: Connection, params: Params, *, slots: Sequ
     count = 0
     for slot in slots:
         asked = {**params, "slot": slot, "limit": limit + 1 - count}
-        row = await (await connection.execute(_SQL["count_purchases"], asked)).fetchone()
+        row = await (await connection.execute(given(_SQL["count_purchases"], asked), asked)).fetchone()
         assert row is not None
         count += row[0]
         if count > limit:
@@ -481,6 +483,213 @@ async def end_instalment(connection: Connection, *, slot: int, id_: UUID, given_
     """Note that a bonus was given, or never will be; False if that was done."""
     params = {"slot": slot, "id": id_, "given_id": given_id, "at": at}
     return (await connection.execute(_SQL["end_instalment"], params)).rowcount == 1
+
+
+# --- what offers cost
+
+
+async def load_funders(
+    connection: Connection, *, book_id: int, campaign_id: UUID | None, party_id: UUID | None
+) -> list[Funding]:
+    """Who pays, or paid, for offers of a book: of one campaign (or voucher template), or one who pays."""
+    params = {"book_id": book_id, "campaign_id": campaign_id, "party_id": party_id}
+    return [
+        Funding(id_, campaign, FunderKind(kind), party)
+        for id_, campaign, kind, party in await list_rows(connection, _SQL["funders"], params)
+    ]
+
+
+async def load_granting(connection: Connection, params: Params) -> list[tuple[Any, ...]]:
+    """Pricings, and parts of them, in which a campaign grants vouchers or points, the oldest first: the transaction,
+    the bytes, those of the payment if it is a part, the payment's kind and merchant."""
+    return await list_rows(connection, _SQL["granting"], params)
+
+
+async def load_budget_keys(connection: Connection, params: Params) -> list[tuple[Any, ...]]:
+    """The counters that payments of a slot counted a budget in, each with a payment's card, person, store and
+    merchant."""
+    return await list_rows(connection, _SQL["budget_keys"], params)
+
+
+async def read_counters(connection: Connection, *, slot: int, keys: Sequence[UUID]) -> dict[UUID, Usage]:
+    """Counters of a slot, by their keys."""
+    cursor = await connection.execute(_SQL["read_usage"], {"slot": slot, "keys": list(keys)})
+    return {row[0]: Usage(*row[1:]) for row in await cursor.fetchall()}
+
+
+async def read_exhausted(connection: Connection, *, book_id: int, budget_id: UUID, period: int) -> datetime | None:
+    """When a budget was found to be used up."""
+    params = {"book_id": book_id, "budget_id": budget_id, "period": period}
+    row = await (await connection.execute(_SQL["read_exhausted"], params)).fetchone()
+    return None if row is None else row[0]
+
+
+# --- drafts beside live traffic
+
+
+class SeenRow(NamedTuple):
+    """What a payment was priced by."""
+
+    transaction_id: UUID
+    slot: int
+    recorded_at: datetime
+    seen: bytes
+
+
+class ShadowRow(NamedTuple):
+    """What a draft would have done with a payment; see migration 0031."""
+
+    slot: int
+    book_id: int
+    campaign_id: UUID
+    number: int
+    transaction_id: UUID
+    recorded_at: datetime
+    day: date
+    is_load: bool
+    store_id: UUID | None
+    holder_id: UUID
+    amount_fen: int
+    fate: str
+    discount_fen: int
+    granted_fen: int
+    points: int
+    others_fen: int
+    gave_own_fen: int
+    gave_fen: int
+    funder_kinds: list[str]
+    funder_ids: list[UUID]
+    funder_fen: list[int]
+    offers: list[str]
+    whys: list[str]
+
+
+class ShadowUse(NamedTuple):
+    """What a draft would have used of a budget, or of a subject's part of it, in a period."""
+
+    book_id: int
+    campaign_id: UUID
+    number: int
+    budget_id: UUID
+    subject_id: UUID
+    period: str
+    used_fen: int
+    used_count: int
+    exhausted_at: datetime | None
+
+
+async def insert_seen(connection: Connection, plans: Sequence[Plan], *, slot: int, at: datetime) -> None:
+    """Keep what payments were priced by."""
+    params = {
+        "slot": slot,
+        "at": at,
+        "ids": [plan.posting.transaction_id for plan in plans],
+        "books": [plan.receipt.payment.book_id for plan in plans],
+        "seen": [plan.seen for plan in plans],
+    }
+    await connection.execute(_SQL["insert_seen"], params)
+
+
+async def find_seen_book(connection: Connection, *, slots: Sequence[int], but: Sequence[int]) -> int | None:
+    """A book of which something is kept, none of ``but``."""
+    row = await (await connection.execute(_SQL["seen_book"], {"slots": list(slots), "but": list(but)})).fetchone()
+    return None if row is None else row[0]
+
+
+async def hold_shadows(connection: Connection, *, book_id: int) -> None:
+    """Let nobody else price what is kept of a book until the end of the transaction."""
+    await connection.execute(_SQL["hold_shadows"], {"book_id": book_id})
+
+
+async def load_seen(connection: Connection, *, book_id: int, slots: Sequence[int], limit: int) -> list[SeenRow]:
+    """What is kept of a book, the oldest first."""
+    rows = await _first_rows(connection, _SQL["seen"], {"book_id": book_id}, slots, limit)
+    return [SeenRow(*row) for row in rows]
+
+
+async def delete_seen(connection: Connection, rows: Sequence[SeenRow]) -> None:
+    """Let go of what was priced."""
+    params = {"slots": [row.slot for row in rows], "ids": [row.transaction_id for row in rows]}
+    await connection.execute(_SQL["delete_seen"], params)
+
+
+async def insert_shadow_rows(connection: Connection, rows: Sequence[ShadowRow]) -> None:
+    """Write what drafts would have done."""
+    if rows:
+        await connection.cursor().executemany(_SQL["insert_shadow"], [row._asdict() for row in rows])
+
+
+async def load_shadow_used(
+    connection: Connection, shadow: Shadow, *, subjects: Sequence[UUID]
+) -> dict[Key, tuple[int, int]]:
+    """What a draft has used of its budgets, of these subjects' parts."""
+    cursor = await connection.execute(_SQL["shadow_used"], _of_shadow(shadow) | {"subjects": list(subjects)})
+    return {
+        Key(budget_id, subject_id if subject_id.int else None, period): (fen, count)
+        for budget_id, subject_id, period, fen, count in await cursor.fetchall()
+    }
+
+
+async def write_shadow_used(connection: Connection, uses: Sequence[ShadowUse]) -> None:
+    """Write what drafts have used by now; the moment at which a budget first left no room stays."""
+    if uses:
+        await connection.cursor().executemany(_SQL["write_shadow_used"], [use._asdict() for use in uses])
+
+
+async def sum_shadow(connection: Connection, shadow: Shadow, *, slots: Sequence[int]) -> tuple[Any, ...]:
+    """Sums over what a shadow has seen, in the order of ``ShadowSums``."""
+    params = _of_shadow(shadow) | {"slots": list(slots)}
+    row = await (await connection.execute(_SQL["sum_shadow"], params)).fetchone()
+    assert row is not None
+    return row
+
+
+async def sum_shadow_days(connection: Connection, shadow: Shadow, *, slots: Sequence[int]) -> list[tuple[Any, ...]]:
+    """By day and funder: day, kind, party, discount."""
+    params = _of_shadow(shadow) | {"slots": list(slots)}
+    return await (await connection.execute(_SQL["sum_shadow_days"], params)).fetchall()
+
+
+async def sum_shadow_stores(connection: Connection, shadow: Shadow, *, slots: Sequence[int]) -> list[tuple[Any, ...]]:
+    """By store, those with the most first: store, payments, discount, granted."""
+    params = _of_shadow(shadow) | {"slots": list(slots)}
+    return await (await connection.execute(_SQL["sum_shadow_stores"], params)).fetchall()
+
+
+async def sum_shadow_skips(connection: Connection, shadow: Shadow, *, slots: Sequence[int]) -> list[tuple[Any, ...]]:
+    """By offer and reason: offer, why, count."""
+    params = _of_shadow(shadow) | {"slots": list(slots)}
+    return await (await connection.execute(_SQL["sum_shadow_skips"], params)).fetchall()
+
+
+async def list_shadow_budgets(connection: Connection, shadow: Shadow, *, limit: int = 200) -> list[tuple[Any, ...]]:
+    """What would have been used of budgets, those that ended first: budget, subject, period, fen, count, since when."""
+    params = _of_shadow(shadow) | {"limit": limit}
+    return await (await connection.execute(_SQL["shadow_budgets"], params)).fetchall()
+
+
+async def count_seen(connection: Connection, shadow: Shadow, *, slots: Sequence[int]) -> int:
+    """How many payments of the book wait to be priced with drafts."""
+    params = {"book_id": shadow.book_id, "slots": list(slots)}
+    row = await (await connection.execute(_SQL["count_seen"], params)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def list_shadow_rows(
+    connection: Connection, shadow: Shadow, *, slots: Sequence[int], search: Params
+) -> list[ShadowRow]:
+    """What a draft would have done with payments, the newest first; one more than ``limit`` tells of a next page."""
+    limit = search["limit"] + 1
+    rows = []
+    for slot in slots:
+        params = {**_of_shadow(shadow), **search, "slot": slot, "limit": limit}
+        rows += [ShadowRow(*row) for row in await list_rows(connection, _SQL["shadow_rows"], params)]
+    return sorted(rows, key=lambda row: row.transaction_id, reverse=True)[:limit]
+
+
+def _of_shadow(shadow: Shadow) -> dict[str, object]:
+    return {"book_id": shadow.book_id, "campaign_id": shadow.campaign_id, "number": shadow.number}
 
 
 # --- limits

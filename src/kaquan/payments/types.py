@@ -25,6 +25,7 @@ from kaquan.promotions import (
     Holder,
     Line,
     OutsideOffer,
+    Watch,
 )
 from kaquan.vouchers import HeldBy, Template, Voucher
 
@@ -301,6 +302,8 @@ class OfferFacts(NamedTuple):
     """Budgets that are known to have nothing left for it."""
     is_first_load: bool = False
     """Of a load: whether the card (the person) was never loaded before; told only where an offer asks."""
+    watch: Watch | None = None
+    """The drafts that run beside it; None: none."""
 
 
 class HolderFacts(NamedTuple):
@@ -413,6 +416,8 @@ class Plan(NamedTuple):
     instalments: tuple[Instalment, ...] = ()
     earnings: tuple[tuple[Earning | None, Earning], ...] = ()
     """What it earns; of a refund: each earning as it was, and what becomes of it."""
+    seen: bytes | None = None
+    """What it was priced by, where a draft runs beside it."""
 
     @property
     def gives_besides(self) -> bool:

@@ -8,8 +8,9 @@ from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Effect, Posting
 from kaquan.payments.give import voucher_amounts
 from kaquan.payments.kept import PartKind, hash_kept, write_part
+from kaquan.payments.limits import Use
 from kaquan.payments.outcomes import AUTHORIZATION_NOT_OPEN
-from kaquan.payments.part import all_of, uncaptured
+from kaquan.payments.part import all_of, uncaptured, uses_back
 from kaquan.payments.plan import by_pocket, first_three, guards_of, known_payment, leg, returned_fen, spendable_fen
 from kaquan.payments.points import points_left, release_points
 from kaquan.payments.price import part_legs
@@ -19,7 +20,7 @@ from kaquan.points import NO_MOVE
 
 def plan_void(facts: Facts, command: Void) -> Plan | Unopened | Refusal:
     """Decide a void or an expiry. What was captured stays captured. Where nothing was, the offers of the payment were
-    not used: budgets get their uses back.
+    not used: budgets get their uses back, as each says.
 
     Refused with ``not_found`` or ``authorization_not_open``.
     """
@@ -38,7 +39,8 @@ def plan_void(facts: Facts, command: Void) -> Plan | Unopened | Refusal:
         version=payment.version + 1,
     )
     legs = [leg(Effect.RELEASE, first_three(spent), spent.reserved_fen) for spent in found.legs if spent.reserved_fen]
-    kept, gives_back, move = None, False, NO_MOVE
+    kept, move = None, NO_MOVE
+    back: tuple[Use, ...] = ()
     returns: tuple[tuple[UUID, int], ...] = ()
     if found.kept is not None:
         gives_back = not any(part.what is PartKind.CAPTURE for part in found.parts)
@@ -47,6 +49,7 @@ def plan_void(facts: Facts, command: Void) -> Plan | Unopened | Refusal:
         held = points_left(found.kept, found.parts, authorized=True).held
         part = part._replace(gives_back=gives_back, points=sum(held))
         kept = write_part(part)
+        back = uses_back(found.kept, part.shares, part.grants, everything=gives_back)
         released_points = release_points(facts, found, held, points_fen=part.points_fen)
         if isinstance(released_points, Unopened):
             return released_points
@@ -76,5 +79,5 @@ def plan_void(facts: Facts, command: Void) -> Plan | Unopened | Refusal:
         kept=kept,
         original_id=None if kept is None else payment.id,
         returns=returns,
-        gives_back=tuple(one.use for one in found.kept.uses) if found.kept is not None and gives_back else (),
+        gives_back=back,
     )

@@ -9,7 +9,7 @@ It posts nothing, counts no budget and knows no voucher's row: the rooms above d
 
 from kaquan.promotions import kinds
 from kaquan.promotions.campaign_book import CampaignBook
-from kaquan.promotions.campaigns import CampaignSearch, CampaignStatus, CampaignVersion, KeptCampaign
+from kaquan.promotions.campaigns import CampaignSearch, CampaignStatus, CampaignVersion, KeptCampaign, Shadow
 from kaquan.promotions.check import check_campaign, check_offer, check_rules
 from kaquan.promotions.compile import (
     EMPTY,
@@ -34,6 +34,7 @@ from kaquan.promotions.publish import (
     Hand,
     change_campaign,
     change_policy,
+    check_terms,
     create_campaign,
     end_campaign,
     find_broken_rules,
@@ -48,8 +49,22 @@ from kaquan.promotions.refund import (
     price_refund,
     price_refund_of,
 )
-from kaquan.promotions.replay import Budgets, Change, Reach, Replayer, Tally, run_beside
+from kaquan.promotions.replay import Budgets, Change, Reach, Replayer, Tally, for_issuers, run_beside
 from kaquan.promotions.replay_report import BudgetEnd, CampaignReplay, ReplayReport, make_report
+from kaquan.promotions.shadow import (
+    MAX_SHADOWS,
+    Past,
+    ShadowBook,
+    Watch,
+    Watching,
+    end_shadow,
+    get_shadow,
+    get_shadowed,
+    load_past,
+    load_shadowed,
+    no_watch,
+    start_shadow,
+)
 from kaquan.promotions.terms import (
     NO_POLICY,
     Base,
@@ -70,6 +85,7 @@ from kaquan.promotions.terms import (
 from kaquan.promotions.types import (
     Applied,
     Basket,
+    BudgetReturn,
     BudgetUse,
     Funder,
     FunderKind,
@@ -92,6 +108,7 @@ __all__ = [
     "EMPTY",
     "FIRST_LOAD_ID",
     "FIRST_PURCHASE_ID",
+    "MAX_SHADOWS",
     "NO_POLICY",
     "Applied",
     "Asks",
@@ -103,6 +120,7 @@ __all__ = [
     "BudgetEnd",
     "BudgetMetric",
     "BudgetPeriod",
+    "BudgetReturn",
     "BudgetScope",
     "BudgetUse",
     "Budgets",
@@ -136,33 +154,43 @@ __all__ = [
     "Offer",
     "OnReturn",
     "OutsideOffer",
+    "Past",
     "Pricing",
     "Reach",
     "RefundPricing",
     "ReplayReport",
     "Replayer",
+    "Shadow",
+    "ShadowBook",
     "Share",
     "Skipped",
     "Stacking",
     "StackingPolicy",
     "Tally",
     "VoucherInHand",
+    "Watch",
+    "Watching",
     "basket_left",
     "change_campaign",
     "change_policy",
     "check_campaign",
     "check_offer",
     "check_rules",
+    "check_terms",
     "compile_campaign",
     "compile_campaigns",
     "compile_offer",
     "create_campaign",
     "end_campaign",
+    "end_shadow",
     "estimate_effect",
     "find_broken_rules",
     "find_kinds",
+    "for_issuers",
     "get_campaign",
     "get_policy",
+    "get_shadow",
+    "get_shadowed",
     "get_version",
     "is_in_control",
     "join_asks",
@@ -171,7 +199,10 @@ __all__ = [
     "list_campaigns",
     "list_in_force",
     "list_versions",
+    "load_past",
+    "load_shadowed",
     "make_report",
+    "no_watch",
     "price_basket",
     "price_load",
     "price_refund",
@@ -182,4 +213,5 @@ __all__ = [
     "refuse_file",
     "run_beside",
     "show_terms",
+    "start_shadow",
 ]

@@ -68,6 +68,30 @@ class KeptCampaign(msgspec.Struct, frozen=True):
         return now.astimezone(ZoneInfo(self.time_zone)).replace(tzinfo=None)
 
 
+class Shadow(msgspec.Struct, frozen=True):
+    """A version of a campaign that runs beside live traffic from ``started_at`` until before ``ends_at``."""
+
+    book_id: int
+    campaign_id: UUID
+    number: int
+    """Of those of its campaign, from 1."""
+    version: int
+    started_at: datetime
+    until: datetime
+    started_by: str
+    ended_at: datetime | None
+    """When somebody ended it before its time, or its version was published."""
+
+    @property
+    def ends_at(self) -> datetime:
+        """When it is over."""
+        return self.until if self.ended_at is None else min(self.ended_at, self.until)
+
+    def is_on(self, at: datetime) -> bool:
+        """Whether it runs at a moment."""
+        return self.started_at <= at < self.ends_at
+
+
 class CampaignSearch(msgspec.Struct, frozen=True, kw_only=True):
     """What a list of campaigns is narrowed to; None does not narrow. Newest first, beginning after ``after_id``."""
 

@@ -11,9 +11,17 @@ from kaquan.kit.outcomes import INVALID_FIELD, Refusal
 from kaquan.policy import Metric, Question, RuleBook, is_weaker, show_demand, show_source, show_value
 from kaquan.promotions.kind import Fault, LoadKind, find_kinds
 from kaquan.promotions.outcomes import CAMPAIGN_BREAKS_RULE
-from kaquan.promotions.terms import Budget, CampaignTerms, Conditions, Offer, Stacking, StackingPolicy
+from kaquan.promotions.terms import (
+    Budget,
+    BudgetMetric,
+    CampaignTerms,
+    Conditions,
+    Offer,
+    Stacking,
+    StackingPolicy,
+)
 from kaquan.promotions.tiers import check_amount, check_count
-from kaquan.promotions.types import Funder, FunderKind
+from kaquan.promotions.types import BudgetReturn, Funder, FunderKind
 
 MAX_OFFERS = 50
 MAX_BUDGETS = 20
@@ -139,6 +147,10 @@ def _check_budgets(budgets: tuple[Budget, ...]) -> Iterator[Fault]:
     for place, budget in enumerate(budgets):
         yield from _check_name(f"budgets[{place}].name", budget.name)
         yield from check_amount(f"budgets[{place}].maximum", budget.maximum)
+        if budget.on_return is BudgetReturn.SHARE and budget.metric is not BudgetMetric.AMOUNT:
+            yield Fault(
+                f"budgets[{place}].on_return", "share is for budgets of amounts", "share 仅适用于金额预算（amount）"
+            )
 
 
 def _check_conditions(told: Conditions) -> Iterator[Fault]:

@@ -36,7 +36,7 @@ from kaquan.promotions.terms import (
     Offer,
     StackingPolicy,
 )
-from kaquan.promotions.types import Basket, Funder, Line, LoadFacts, OnReturn
+from kaquan.promotions.types import Basket, BudgetReturn, Funder, Line, LoadFacts, OnReturn
 
 MAX_PLACES = 20_000
 """How many places of a day are remembered."""
@@ -71,6 +71,7 @@ class CompiledBudget(NamedTuple):
     max_fen: int | None
     """Where ``is_points``, points."""
     max_count: int | None
+    on_return: BudgetReturn = BudgetReturn.WHOLE
     is_points: bool = False
 
 
@@ -353,6 +354,7 @@ def compile_budgets(campaign_id: UUID, terms: CampaignTerms) -> tuple[CompiledBu
             budget.period,
             None if budget.metric is BudgetMetric.COUNT else budget.maximum,
             budget.maximum if budget.metric is BudgetMetric.COUNT else None,
+            budget.on_return,
             budget.metric is BudgetMetric.POINTS,
         )
         for budget in terms.budgets

@@ -19,6 +19,20 @@ CAMPAIGN_CHANGED = outcome(
     "campaign_changed", http=409, iso="12",
     en="The campaign has version {version} by now.", zh="活动已有新版本 {version}。",
 )  # fmt: skip
+SHADOW_RUNNING = outcome(
+    "shadow_running", http=409, iso="12",
+    en="Version {version} of the campaign runs beside live traffic until {until}, as its shadow {number}.",
+    zh="活动第 {version} 版正在影子运行（第 {number} 次），至 {until} 止。",
+)  # fmt: skip
+TOO_MANY_SHADOWS = outcome(
+    "too_many_shadows", http=409, iso="12",
+    en="At most {maximum} drafts run beside live traffic at once; end another one first.",
+    zh="同时影子运行的草案最多 {maximum} 个，请先结束其他草案。",
+)  # fmt: skip
+NO_SHADOW = outcome(
+    "no_shadow", http=404, iso="25",
+    en="No version of the campaign runs, or ran, beside live traffic.", zh="该活动没有影子运行。",
+)  # fmt: skip
 
 
 def _why(code: str, en: str, zh: str) -> Outcome:

@@ -417,11 +417,13 @@ class _Pricer:
             if given_fen is None:
                 continue
             given_points = result.points.get(offer.campaign_id.int, 0)
-            for id_, scope, period, max_fen, max_count, is_points in offer.budgets:
+            for id_, scope, period, max_fen, max_count, back, is_points in offer.budgets:
                 subject_id = None if scope is BudgetScope.ALL else self._subject(scope)
                 own = scope is BudgetScope.HOLDER or scope is BudgetScope.CARD
                 amount = given_points if is_points else given_fen
-                uses.append(BudgetUse(id_, offer.campaign_id, subject_id, period, amount, max_fen, max_count, own))
+                uses.append(
+                    BudgetUse(id_, offer.campaign_id, subject_id, period, amount, max_fen, max_count, own, back)
+                )
         most_fen = self.compiled.policy.max_day_fen
         if most_fen is not None and result.discount_fen:
             uses.append(

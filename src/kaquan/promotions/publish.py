@@ -47,7 +47,7 @@ async def create_campaign(
     Refused: ``campaign_file_wrong`` with every fault in ``also``, ``not_found`` (issuer_id), ``campaign_breaks_rule``,
     ``already_exists`` (code).
     """
-    issuer = await _check(pool, book_id, terms, rules)
+    issuer = await check_terms(pool, book_id, terms, rules)
     if isinstance(issuer, Refusal):
         return issuer
     at = hand.clock.now()
@@ -98,7 +98,7 @@ async def change_campaign(
         return _not_in_state(CampaignStatus.ENDED, "draft, scheduled, live")
     if terms == before.newest.terms:
         return before
-    issuer = await _check(pool, book_id, terms, rules)
+    issuer = await check_terms(pool, book_id, terms, rules)
     if isinstance(issuer, Refusal):
         return issuer
     version = CampaignVersion(before.newest.version + 1, terms, hand.clock.now(), hand.name)
@@ -140,14 +140,18 @@ async def publish_campaign(
         return _not_in_state(before.status_at(now), "draft")
     if newest.terms.ends_at <= before.local(now):
         return INVALID_FIELD.refuse("ends_at", allowed="must not be over", allowed_zh="活动时间不得已过")
-    issuer = await _check(pool, book_id, newest.terms, rules)
+    issuer = await check_terms(pool, book_id, newest.terms, rules)
     if isinstance(issuer, Refusal):
         return issuer
     published = replace(newest, published_at=now, published_by=hand.name, approval_id=approval_id)
     after = replace(before, newest=published, published=published)
 
     async def write(connection: Connection) -> bool:
-        return await store.publish_version(connection, before, at=now, by=hand.name, approval_id=approval_id)
+        if not await store.publish_version(connection, before, at=now, by=hand.name, approval_id=approval_id):
+            return False
+        # what is in force is no draft any more
+        await store.end_shadows(connection, book_id=book_id, id_=id_, at=now, version=version)
+        return True
 
     refused = await _together(pool, hand, _Deed("campaign.published", after, {"version": version}), write, approve)
     return after if refused is None else refused
@@ -169,7 +173,10 @@ async def end_campaign(
     after = replace(before, ended_at=at)
 
     async def write(connection: Connection) -> bool:
-        return await store.end_campaign(connection, book_id=book_id, id_=id_, at=at)
+        if not await store.end_campaign(connection, book_id=book_id, id_=id_, at=at):
+            return False
+        await store.end_shadows(connection, book_id=book_id, id_=id_, at=at)
+        return True
 
     refused = await _together(pool, hand, _Deed("campaign.ended", after, {}), write, approve)
     return after if refused is None else refused
@@ -281,8 +288,9 @@ async def find_broken_rules(
     return check_rules(rules or released_book(), terms, jurisdiction=place, on=on)
 
 
-async def _check(pool: Pool, book_id: int, terms: CampaignTerms, rules: RuleBook | None) -> Issuer | Refusal:
-    """The issuer, if the terms may be."""
+async def check_terms(pool: Pool, book_id: int, terms: CampaignTerms, rules: RuleBook | None) -> Issuer | Refusal:
+    """The issuer, if the terms may be: what makes no sense is ``campaign_file_wrong``, what law or house forbids
+    ``campaign_breaks_rule``, with every fault in ``also``."""
     if faults := check_campaign(terms):
         return refuse_file(faults)
     if broken := await find_broken_rules(pool, book_id=book_id, terms=terms, rules=rules):

@@ -63,3 +63,55 @@ ORDER BY book_id, version DESC;
 
 -- name: policy
 SELECT version, policy FROM promotions_policy WHERE book_id = %(book_id)s ORDER BY version DESC LIMIT 1;
+
+-- name: policy_past
+SELECT made_at, policy FROM promotions_policy WHERE book_id = %(book_id)s ORDER BY version;
+
+-- name: lock_book
+UPDATE parties_book SET version = version + 1 WHERE id = %(book_id)s;
+
+-- name: shadows
+SELECT book_id, campaign_id, number, version, started_at, until, started_by, ended_at
+FROM promotions_shadow
+WHERE book_id = %(book_id)s
+  AND campaign_id = %(campaign_id)s -- if campaign_id
+ORDER BY campaign_id, number;
+
+-- name: shadowed
+SELECT s.book_id, s.campaign_id, s.number, s.version, s.started_at, s.until, s.started_by, s.ended_at, v.terms
+FROM promotions_shadow AS s
+JOIN promotions_version AS v ON v.book_id = s.book_id AND v.campaign_id = s.campaign_id AND v.version = s.version
+WHERE s.book_id = %(book_id)s AND s.started_at <= %(until)s AND least(s.until, s.ended_at) > %(since)s
+ORDER BY s.campaign_id, s.number;
+
+-- name: newest_draft
+SELECT v.version
+FROM promotions_campaign AS c
+JOIN promotions_version AS v ON v.book_id = c.book_id AND v.campaign_id = c.id AND v.version = %(version)s
+WHERE c.book_id = %(book_id)s AND c.id = %(id)s AND c.ended_at IS NULL AND v.published_at IS NULL
+  AND NOT EXISTS (SELECT FROM promotions_version n
+                  WHERE n.book_id = v.book_id AND n.campaign_id = v.campaign_id AND n.version > v.version);
+
+-- name: insert_shadow
+INSERT INTO promotions_shadow (book_id, campaign_id, number, version, started_at, until, started_by)
+VALUES (%(book_id)s, %(campaign_id)s, %(number)s, %(version)s, %(started_at)s, %(until)s, %(started_by)s);
+
+-- name: end_shadows
+UPDATE promotions_shadow SET ended_at = %(at)s
+WHERE book_id = %(book_id)s AND campaign_id = %(id)s AND ended_at IS NULL AND until > %(at)s
+  AND version = %(version)s -- if version
+RETURNING book_id, campaign_id, number, version, started_at, until, started_by, ended_at;
+
+-- name: watched
+SELECT s.book_id, s.until, s.campaign_id, s.version, v.terms
+FROM promotions_shadow AS s
+JOIN promotions_version AS v ON v.book_id = s.book_id AND v.campaign_id = s.campaign_id AND v.version = s.version
+WHERE s.book_id = ANY (%(book_ids)s::int[]) AND s.ended_at IS NULL
+ORDER BY s.campaign_id;
+
+-- name: published
+SELECT c.id, v.version, v.terms, v.published_at, c.ended_at
+FROM promotions_campaign AS c
+JOIN promotions_version AS v ON v.book_id = c.book_id AND v.campaign_id = c.id AND v.published_at IS NOT NULL
+WHERE c.book_id = %(book_id)s
+ORDER BY c.id, v.version DESC;

@@ -9,7 +9,7 @@ ends at the first basket that does not fit, and the chunk is priced again. So th
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
@@ -17,6 +17,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from kaquan.promotions.compile import EMPTY, CompiledBudget, CompiledCampaigns
 from kaquan.promotions.price import DAY_CAP_ID, price_basket
@@ -318,6 +319,22 @@ def run_beside(running: Iterable[Campaign], drafts: Sequence[Campaign]) -> list[
     """The drafts with what runs anyway; a draft of a running campaign takes the place of what is in force of it."""
     own = {draft.id for draft in drafts}
     return [*(one for one in running if one.id not in own), *drafts]
+
+
+def for_issuers(campaigns: Iterable[Campaign], programmes: Mapping[UUID, frozenset[UUID]]) -> list[Campaign]:
+    """The campaigns of these issuers, every offer for the cards of its issuer's programmes alone, as it is live."""
+    found = []
+    for campaign in campaigns:
+        own = programmes.get(campaign.terms.issuer_id)
+        if own is None:
+            continue
+        offers = []
+        for offer in campaign.terms.offers:
+            wanted = offer.conditions.programme_ids
+            if here := (own & wanted if wanted else own):
+                offers.append(replace(offer, conditions=replace(offer.conditions, programme_ids=here)))
+        found.append(replace(campaign, terms=replace(campaign.terms, offers=tuple(offers))))
+    return found
 
 
 def by_chunks(baskets: Sequence[Basket], days: int = 7) -> list[list[Basket]]:

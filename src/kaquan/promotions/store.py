@@ -10,7 +10,7 @@ import psycopg
 from msgspec.structs import asdict
 
 from kaquan.kit.db import Connection, Pool, constraint_of, given, load_queries
-from kaquan.promotions.campaigns import CampaignSearch, CampaignVersion, KeptCampaign
+from kaquan.promotions.campaigns import CampaignSearch, CampaignVersion, KeptCampaign, Shadow
 from kaquan.promotions.kind import find_kinds
 from kaquan.promotions.terms import NO_POLICY, Campaign, CampaignTerms, StackingPolicy
 
@@ -139,6 +139,72 @@ async def load_policy(pool: Pool, book_id: int) -> tuple[int, StackingPolicy]:
     async with pool.connection() as connection:
         row = await (await connection.execute(_QUERIES["policy"], {"book_id": book_id})).fetchone()
     return (0, NO_POLICY) if row is None else (row[0], msgspec.convert(row[1], StackingPolicy))
+
+
+async def lock_book(connection: Connection, *, book_id: int) -> None:
+    """Let nobody else change what is kept of a book until the end of the transaction; its version moves."""
+    await connection.execute(_QUERIES["lock_book"], {"book_id": book_id})
+
+
+async def load_shadows(connection: Connection, *, book_id: int, campaign_id: UUID | None = None) -> list[Shadow]:
+    """Those of a book, or of one of its campaigns, the oldest first."""
+    params = {"book_id": book_id, "campaign_id": campaign_id}
+    cursor = await connection.execute(given(_QUERIES["shadows"], params), params)
+    return [Shadow(*row) for row in await cursor.fetchall()]
+
+
+async def load_shadowed(
+    connection: Connection, *, book_id: int, since: datetime, until: datetime
+) -> list[tuple[Shadow, Campaign]]:
+    """Those that ran at some time from ``since`` to ``until``, each with its draft."""
+    params = {"book_id": book_id, "since": since, "until": until}
+    rows = await (await connection.execute(_QUERIES["shadowed"], params)).fetchall()
+    return [(Shadow(*row[:-1]), Campaign(row[1], row[3], read_stored(row[-1]))) for row in rows]
+
+
+async def is_newest_draft(connection: Connection, *, book_id: int, id_: UUID, version: int) -> bool:
+    """Whether a version is the newest of a campaign that nobody ended, and not published."""
+    params = {"book_id": book_id, "id": id_, "version": version}
+    return await (await connection.execute(_QUERIES["newest_draft"], params)).fetchone() is not None
+
+
+async def insert_shadow(connection: Connection, shadow: Shadow) -> None:
+    """Write a shadow."""
+    await connection.execute(_QUERIES["insert_shadow"], asdict(shadow))
+
+
+async def end_shadows(
+    connection: Connection, *, book_id: int, id_: UUID, at: datetime, version: int | None = None
+) -> list[Shadow]:
+    """End those of a campaign (of one of its versions) that run; those that were ended now."""
+    params = {"book_id": book_id, "id": id_, "at": at, "version": version}
+    cursor = await connection.execute(given(_QUERIES["end_shadows"], params), params)
+    return [Shadow(*row) for row in await cursor.fetchall()]
+
+
+async def load_watched(pool: Pool, book_ids: Sequence[int]) -> list[tuple[int, datetime, Campaign]]:
+    """The shadows of these books that nobody ended: the book, until when, and the draft."""
+    async with pool.connection() as connection:
+        rows = await (await connection.execute(_QUERIES["watched"], {"book_ids": list(book_ids)})).fetchall()
+    return [
+        (book_id, until, Campaign(id_, version, read_stored(terms))) for book_id, until, id_, version, terms in rows
+    ]
+
+
+async def load_published(connection: Connection, *, book_id: int) -> list[tuple[Campaign, datetime, datetime | None]]:
+    """Every version that was published, with when that was and when its campaign was ended: those of a campaign
+    together, the newest first."""
+    rows = await (await connection.execute(_QUERIES["published"], {"book_id": book_id})).fetchall()
+    return [
+        (Campaign(id_, version, read_stored(terms)), published_at, ended_at)
+        for id_, version, terms, published_at, ended_at in rows
+    ]
+
+
+async def load_policy_past(connection: Connection, *, book_id: int) -> list[tuple[datetime, StackingPolicy]]:
+    """Every stacking policy of a book with when it was made, the oldest first."""
+    rows = await (await connection.execute(_QUERIES["policy_past"], {"book_id": book_id})).fetchall()
+    return [(made_at, msgspec.convert(policy, StackingPolicy)) for made_at, policy in rows]
 
 
 def _version(row: tuple[Any, ...]) -> CampaignVersion:

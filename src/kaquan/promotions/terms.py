@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from kaquan.promotions.types import Funder, FunderKind, OnReturn
+from kaquan.promotions.types import BudgetReturn, Funder, FunderKind, OnReturn
 
 ISSUER_ALONE = (Funder(FunderKind.ISSUER, None, 10_000),)
 
@@ -157,7 +157,8 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The most that a campaign gives: minor units of discounts and grants together, points, or payments that it applied
     to.
 
-    A payment that would go beyond it is made without the campaign: an offer is given whole or not at all.
+    A payment that would go beyond it is made without the campaign: an offer is given whole or not at all. What was
+    counted under one policy of returns is given back under that one, whatever the next version says.
     """
 
     name: str
@@ -165,6 +166,7 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     maximum: int
     scope: BudgetScope = BudgetScope.ALL
     period: BudgetPeriod = BudgetPeriod.TOTAL
+    on_return: BudgetReturn = BudgetReturn.WHOLE
 
 
 class CampaignTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -121,6 +121,18 @@ class OnReturn(StrEnum):
     """What was granted stays with the holder. A discount cannot be kept: it comes back as with ``share``."""
 
 
+class BudgetReturn(StrEnum):
+    """What a refund, a void or an expired authorization gives back of a use."""
+
+    WHOLE = "whole"
+    """Nothing for a part; all of it when everything came back."""
+    SHARE = "share"
+    """Of an amount what came back of discounts and grants, part by part; the payment itself counts until everything
+    came back."""
+    KEEP = "keep"
+    """Nothing, ever: what was used once stays used."""
+
+
 class FunderKind(StrEnum):
     """Who pays for a discount."""
 
@@ -193,6 +205,7 @@ class BudgetUse(NamedTuple):
     max_count: int | None
     is_of_holder: bool = False
     """Whether ``subject_id`` is a holder or a card: nobody else uses this part of the budget."""
+    on_return: BudgetReturn = BudgetReturn.WHOLE
 
 
 class Applied(NamedTuple):

@@ -22,11 +22,34 @@ WITH root AS (
   SELECT DISTINCT k.slot, k.original_id FROM payments_pricing AS k
   WHERE k.original_id IS NOT NULL AND (convert_from(k.kept, 'UTF8')::json ->> 5)::boolean
 ), used AS (
-  SELECT (u.use ->> 1)::uuid AS key, sum((u.use ->> 2)::bigint) AS fen, count(*) AS uses
+  SELECT (u.use ->> 1)::uuid AS key,
+         sum(CASE WHEN u.use ->> 7 = 'keep' OR (b.original_id IS NULL AND u.use ->> 7 IS NULL)
+                    THEN (u.use ->> 2)::bigint
+                  WHEN u.use ->> 7 = 'share' AND p.kind = 'authorization' AND p.status <> 'open' THEN came.captured
+                  WHEN u.use ->> 7 = 'share' THEN (u.use ->> 2)::bigint
+                  ELSE 0 END
+             - CASE WHEN u.use ->> 7 = 'share' THEN came.refunded ELSE 0 END) AS fen,
+         count(*) FILTER (WHERE u.use ->> 7 = 'keep' OR b.original_id IS NULL) AS uses
   FROM root AS r
   CROSS JOIN LATERAL json_array_elements(r.kept -> 5) AS u (use)
   LEFT JOIN back AS b ON b.slot = r.slot AND b.original_id = r.transaction_id
-  WHERE b.original_id IS NULL AND (u.use ->> 5)::integer = 0
+  LEFT JOIN payments_payment AS p ON p.slot = r.slot AND p.id = r.transaction_id
+  LEFT JOIN LATERAL (
+    SELECT coalesce(sum(g.fen) FILTER (WHERE k.kept ->> 1 = 'capture'), 0) AS captured,
+           coalesce(sum(g.fen) FILTER (WHERE k.kept ->> 1 = 'refund'), 0) AS refunded
+    FROM payments_pricing AS q
+    CROSS JOIN LATERAL (SELECT convert_from(q.kept, 'UTF8')::json) AS k (kept)
+    CROSS JOIN LATERAL (
+      SELECT (s ->> 1)::bigint FROM json_array_elements(k.kept -> 3) AS s
+      WHERE r.kept -> 2 -> (r.kept -> 3 -> (s ->> 0)::integer ->> 1)::integer ->> 0 = u.use ->> 8
+      UNION ALL
+      SELECT (g ->> 1)::bigint FROM json_array_elements(k.kept -> 4) AS g
+      WHERE r.kept -> 4 -> (g ->> 0)::integer ->> 0 = u.use ->> 8
+        AND r.kept -> 4 -> (g ->> 0)::integer ->> 2 <> 'points'
+    ) AS g (fen)
+    WHERE u.use ->> 7 = 'share' AND q.slot = r.slot AND q.original_id = r.transaction_id
+  ) AS came ON true
+  WHERE (u.use ->> 5)::integer = 0
   GROUP BY 1
 ), reserved AS (
   SELECT u.key, sum(u.amount_fen) AS fen, count(*) AS uses

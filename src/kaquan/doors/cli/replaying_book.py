@@ -9,6 +9,7 @@ from kaquan.doors.cli.demo.replaying import replay_baskets
 from kaquan.doors.cli.failures import CommandError
 from kaquan.doors.cli.prepare import settings_of_command, with_pool
 from kaquan.kit.db import Pool
+from kaquan.kit.outcomes import Refusal
 from kaquan.parties import Directory, Mode, get_tenant
 from kaquan.payments import History, asks_of, check_size, over_whole_time, read_baskets, report_of
 from kaquan.policy import Policy
@@ -17,7 +18,9 @@ from kaquan.promotions import (
     Campaign,
     ReplayReport,
     StackingPolicy,
+    check_terms,
     compile_campaigns,
+    for_issuers,
     get_policy,
     list_in_force,
 )
@@ -40,12 +43,14 @@ def replay_book(
 ) -> ReplayReport:
     """What ``drafts`` would have given on these days (UTC) beside ``others`` and what is in force in the book.
 
-    Raises CommandError for a tenant that is not there and for more purchases than are kept in memory.
+    Raises CommandError for a tenant that is not there, drafts that could not be published, and for more
+    purchases than are kept in memory.
     """
+    files = drafts
     if whole_time:
         drafts = [over_whole_time(draft) for draft in drafts]
 
-    async def read(pool: Pool) -> tuple[History, list[Basket], list[Campaign], StackingPolicy]:
+    async def read(pool: Pool) -> tuple[History, list[Basket], list[Campaign], list[Campaign], StackingPolicy]:
         there = await get_tenant(pool, tenant)
         if there is None:
             raise CommandError(f"There is no tenant {tenant}. / 没有这个租户。")
@@ -54,6 +59,13 @@ def replay_book(
         programmes = Programmes(pool, rules=policy.rules)
         for copy in (directory, policy, programmes):
             await copy.refresh()
+        for draft in files:
+            rules = policy.rules(book_id, draft.terms.issuer_id)
+            if isinstance(wrong := await check_terms(pool, book_id, draft.terms, rules), Refusal):
+                said = [wrong, *wrong.details.get("also", ())]
+                raise CommandError(
+                    "\n".join(f"{draft.terms.code}: {one.message('en')} / {one.message('zh')}" for one in said)
+                )
         history = History(
             pool,
             await read_slots_of(pool),
@@ -62,16 +74,19 @@ def replay_book(
             datetime.combine(min(days[1], _LAST) + timedelta(days=1), time(), UTC),
             programmes.get,
             lambda book, terminal: directory.book(book).places.get(terminal),
+            {draft.terms.issuer_id: programmes.of_issuer(book_id, draft.terms.issuer_id) for draft in drafts},
         )
         if (refused := await check_size(history, maximum=MAX_PURCHASES)) is not None:
             raise CommandError(f"{refused.message('en')} / {refused.message('zh')}")
-        running = [*await list_in_force(pool, book_id=book_id), *others]
+        assert history.issuers is not None
+        running = for_issuers([*await list_in_force(pool, book_id=book_id), *others], history.issuers)
+        asked = for_issuers(drafts, history.issuers)
         baskets: list[Basket] = []
         async for chunk in read_baskets(history, asks=asks_of(compile_campaigns((*drafts, *running)))):
             baskets += chunk
-        return history, baskets, running, await get_policy(pool, book_id=book_id)
+        return history, baskets, asked, running, await get_policy(pool, book_id=book_id)
 
-    history, baskets, running, policy = with_pool(settings_of_command(), read)
+    history, baskets, drafts, running, policy = with_pool(settings_of_command(), read)
     tally, ended = replay_baskets(
         lambda share: [basket for basket in baskets if basket.holder.id.int % share[1] == share[0]],
         drafts,

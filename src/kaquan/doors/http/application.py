@@ -16,6 +16,7 @@ from kaquan.doors.http.adjustments import AdjustmentController
 from kaquan.doors.http.audit_trail import AuditTrailController
 from kaquan.doors.http.auth import guard, show_request_id
 from kaquan.doors.http.buyer_lists import BUYER_LIST_CONTROLLERS
+from kaquan.doors.http.campaign_costs import CAMPAIGN_COST_CONTROLLERS
 from kaquan.doors.http.campaigns import CAMPAIGN_CONTROLLERS
 from kaquan.doors.http.card_life import CARD_LIFE_CONTROLLERS
 from kaquan.doors.http.cards import CARD_CONTROLLERS
@@ -44,6 +45,7 @@ from kaquan.doors.http.programme_ends import ProgrammeEndController
 from kaquan.doors.http.quotes import QuoteController
 from kaquan.doors.http.request import ApiRequest
 from kaquan.doors.http.sales import SALE_CONTROLLERS
+from kaquan.doors.http.shadows import ShadowController
 from kaquan.doors.http.simulations import SIMULATION_CONTROLLERS
 from kaquan.doors.http.staff import STAFF_CONTROLLERS
 from kaquan.doors.http.stores import StoreController
@@ -80,6 +82,8 @@ CONTROLLERS: list[type[Controller]] = [
     *LIMIT_CONTROLLERS,
     *CAMPAIGN_CONTROLLERS,
     *SIMULATION_CONTROLLERS,
+    ShadowController,
+    *CAMPAIGN_COST_CONTROLLERS,
     *LEDGER_CONTROLLERS,
     LogController,
     EvidenceController,

@@ -9,7 +9,7 @@ import msgspec
 from litestar import Controller, get, post
 from litestar.response import Response
 from msgspec import Meta
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from kaquan import promotions
 from kaquan.app import App
@@ -25,7 +25,7 @@ from kaquan.kit.outcomes import BUSY, INVALID_FIELD, NOT_FOUND, Refusal
 from kaquan.parties import Scope
 from kaquan.payments import CampaignEffect, History, measure_effect, simulate
 from kaquan.payments.outcomes import TOO_MANY_PURCHASES
-from kaquan.promotions import Campaign, ReplayReport, read_terms, refuse_file
+from kaquan.promotions import Campaign, CampaignTerms, ReplayReport, read_terms, refuse_file
 from kaquan.promotions import outcomes as refused
 
 MAX_DRAFTS = 20
@@ -53,7 +53,7 @@ Ranged = TypeVar("Ranged", "NewSimulation", "EffectQuery")
 
 
 class NewSimulation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Drafts over the purchases that were recorded from ``from`` until before ``to``.
+    """Drafts over the purchases that were recorded from ``from`` until before ``to`` with cards of their issuers.
 
     ``campaign_ids``: the newest versions of campaigns that are written; ``campaigns``: files, which are checked and not
     stored. ``whole_time``: as if the drafts had been in force all that time; false: within their own dates.
@@ -136,10 +136,12 @@ async def _drafts(app: App, book_id: int, asked: NewSimulation, files: list[Any]
         if isinstance(found, Refusal):
             raise RefusedError(NOT_FOUND.refuse(f"campaign_ids[{place}]", what="campaign"))
         drafts.append(Campaign(found.id, found.newest.version, found.newest.terms))
+        await _check(app, book_id, found.newest.terms, f"campaign_ids[{place}]")
     for place, file in enumerate(files):
         read = read_terms(file)
         if isinstance(read, list):
-            raise RefusedError(refuse_file(read))
+            raise RefusedError(_within(f"campaigns[{place}]", refuse_file(read)))
+        await _check(app, book_id, read, f"campaigns[{place}]")
         # not stored: of the same file the same control group and the same red packets
         drafts.append(Campaign(UUID(int=1 + place), 1, read))
     if not 1 <= len(drafts) <= MAX_DRAFTS or len({draft.id for draft in drafts}) < len(drafts):
@@ -151,6 +153,21 @@ async def _drafts(app: App, book_id: int, asked: NewSimulation, files: list[Any]
             )
         )
     return drafts
+
+
+async def _check(app: App, book_id: int, terms: CampaignTerms, field: str) -> None:
+    """Whether a draft could be published, by the rules of now. Raises RefusedError with all of its faults."""
+    rules = app.policy.rules(book_id, terms.issuer_id)
+    checked = await promotions.check_terms(app.pool, book_id, terms, rules)
+    if isinstance(checked, Refusal):
+        raise RefusedError(_within(field, checked))
+
+
+def _within(field: str, refusal: Refusal) -> Refusal:
+    """A refusal of a draft, and all that is wrong besides, as one of the body that it is in."""
+    also = tuple(_within(field, one) for one in refusal.details.get("also", ()))
+    inner = None if refusal.field is None else f"{field}.{refusal.field}"
+    return replace(refusal, field=inner, details={**refusal.details, "also": also} if also else refusal.details)
 
 
 def _show(found: CampaignEffect) -> EffectView:
@@ -192,7 +209,13 @@ class SimulationController(Controller):
             Scope.CAMPAIGNS_READ,
             body=NewSimulation,
             answer=ReplayReport,
-            refusals=[NOT_FOUND, refused.CAMPAIGN_FILE_WRONG, TOO_MANY_PURCHASES, BUSY],
+            refusals=[
+                NOT_FOUND,
+                refused.CAMPAIGN_FILE_WRONG,
+                refused.CAMPAIGN_BREAKS_RULE,
+                TOO_MANY_PURCHASES,
+                BUSY,
+            ],
         )
     )
     async def simulate(self, request: ApiRequest) -> Response[bytes]:
@@ -210,6 +233,10 @@ class SimulationController(Controller):
             return problem_response(BUSY.refuse())
         async with self._turn:
             await app.refresh()
+            issuers = {one.terms.issuer_id for one in drafts}
+            history = history._replace(
+                issuers={issuer_id: app.programmes.of_issuer(book_id, issuer_id) for issuer_id in issuers}
+            )
             running = await promotions.list_in_force(app.pool, book_id=book_id)
             policy = await promotions.get_policy(app.pool, book_id=book_id)
             report = await simulate(history, drafts, running, policy, whole_time=asked.whole_time)

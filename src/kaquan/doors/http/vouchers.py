@@ -1148,7 +1148,7 @@ class VoucherReportController(Controller):
         )
 
 
-def write_sheet(names: Iterable[str], rows: Iterable[list[Any]], form: ReportForm) -> bytes:
+def write_sheet(names: Iterable[str], rows: Iterable[list[Any]], form: ReportForm, *, title: str = "vouchers") -> bytes:
     """A table as a file for a spreadsheet: CSV in UTF-8 with the mark that Excel looks for, or .xlsx."""
     lines = [list(names), *rows]
     if form is ReportForm.CSV:
@@ -1156,7 +1156,7 @@ def write_sheet(names: Iterable[str], rows: Iterable[list[Any]], form: ReportFor
         csv.writer(text).writerows([["" if cell is None else _plain(cell) for cell in line] for line in lines])
         return text.getvalue().encode("utf-8-sig")
     book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet("vouchers")
+    sheet = book.create_sheet(title)
     for line in lines:
         sheet.append([_plain(cell) for cell in line])
     file = io.BytesIO()

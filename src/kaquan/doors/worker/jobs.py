@@ -41,6 +41,7 @@ from kaquan.ledger import forget_answers, take_checkpoints
 from kaquan.notices.courier import send_due
 from kaquan.parties.customers import erase_retained
 from kaquan.parties.staff import expire_approvals
+from kaquan.payments import price_seen
 from kaquan.payments.erase import erase_openings
 from kaquan.payments.expire import expire_overdue
 from kaquan.payments.instalments import give_instalments
@@ -190,6 +191,10 @@ def jobs_of(app: App, connection: PsycopgConnector) -> Jobs:
     @periodic(EVERY_15_SECONDS)
     async def settle_voucher_locks() -> int:
         return await sweep(app.pool, app.clock, app.ids, slots=app.slots)
+
+    @periodic(EVERY_5_SECONDS)
+    async def price_seen_payments() -> int:
+        return await price_seen(app.pool, slots=app.slots)
 
     @periodic(EVERY_MINUTE)
     async def give_promised_bonuses() -> int:

@@ -1,14 +1,17 @@
-"""``kaquan campaigns``: campaign files checked without a database, and the kinds of offers."""
+"""``kaquan campaigns``: campaign files checked without a database, the kinds of offers, drafts beside live traffic."""
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
 
+from kaquan.doors.cli.asking import TOKEN_VARIABLE, Desk, at_the_desk
 from kaquan.doors.cli.failures import CommandError
 from kaquan.doors.cli.output import AsJson, print_json
 from kaquan.kit.outcomes import Refusal
+from kaquan.payments import Fate
 from kaquan.policy import (
     LAW_JURISDICTION,
     FileFormat,
@@ -82,6 +85,91 @@ def kinds(as_json: AsJson = False) -> None:
         return
     for one in found:
         print(f"{one.name:16}  {one.prices:8}  {one.en} / {one.zh}")
+
+
+shadow_app = typer.Typer(
+    help=f"Drafts beside live traffic; your key is read from {TOKEN_VARIABLE}. 影子运行", no_args_is_help=True
+)
+campaign_app.add_typer(shadow_app, name="shadow")
+
+CampaignId = Annotated[str, typer.Argument(metavar="ID", help="camp_… of the campaign.")]
+Number = Annotated[int | None, typer.Option(min=1, help="Which of its shadows; the newest without it.")]
+
+
+@shadow_app.command("start")
+def start_shadow(
+    campaign: CampaignId,
+    version: Annotated[int, typer.Option(min=1, help="The newest version, a draft.")],
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"], help="Until when, UTC.")],
+    as_json: AsJson = False,
+) -> None:
+    """Let a draft run beside live traffic: it is recorded what it would have done, and nothing moves. 开始影子运行"""
+    body = {"version": version, "until": until.replace(tzinfo=UTC)}
+    _print_shadow(at_the_desk(lambda desk: desk.ask("POST", _shadow(campaign), body)), as_json=as_json)
+
+
+@shadow_app.command("end")
+def end_shadow(campaign: CampaignId, as_json: AsJson = False) -> None:
+    """End it before its time; what it found is kept. 结束影子运行"""
+    _print_shadow(at_the_desk(lambda desk: desk.ask("DELETE", _shadow(campaign))), as_json=as_json)
+
+
+@shadow_app.command("report")
+def report_shadow(campaign: CampaignId, number: Number = None, as_json: AsJson = False) -> None:
+    """What the draft would have done so far. 影子运行报告"""
+    told = at_the_desk(lambda desk: desk.ask("GET", _shadow(campaign), number=number))
+    if as_json:
+        print_json(told)
+        return
+    _print_shadow(told["shadow"], as_json=False)
+    print(
+        f"{told['purchases']:,} purchases 消费, {told['loads']:,} top-ups 充值: {told['applied']:,} would have applied "
+        f"适用, {told['held_back']:,} of control groups 对照组, {told['over_budget']:,} without budget 预算不足; "
+        f"discount 优惠 {told['discount_fen'] / 100:,.2f}, granted 赠送 {told['granted_fen'] / 100:,.2f}; "
+        f"{told['waiting']:,} wait 待处理"
+    )
+    for day in told["by_day"]:
+        print(f"{day['day']}  {day['funder_kind']:8}  {day['funder_id']}  {day['discount_fen'] / 100:,.2f}")
+    for skip in told["skipped"]:
+        print(f"{skip['count']:,} × {skip['offer']}: {skip['why']}")
+    for budget in told["budgets"]:
+        if budget["exhausted_at"] is not None:
+            print(f"{budget['name']} {budget['when']}: used up 用尽 {budget['exhausted_at']}")
+
+
+@shadow_app.command("payments")
+def list_shadow_payments(
+    campaign: CampaignId,
+    number: Number = None,
+    fate: Annotated[Fate | None, typer.Option(help="Only those of which this became.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every payment that the draft has seen, the newest first. 影子运行明细"""
+
+    async def read(desk: Desk) -> list[Any]:
+        return [one async for one in desk.pages(f"{_shadow(campaign)}/transactions", number=number, fate=fate)]
+
+    rows = at_the_desk(read)
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        whys = ", ".join(f"{one['offer']}: {one['why']}" for one in row["skipped"])
+        given, amount = (row["discount_fen"] + row["granted_fen"]) / 100, row["amount_fen"] / 100
+        print(f"{row['transaction_id']}  {row['fate']:11}  {given:,.2f} of {amount:,.2f}  {whys}")
+
+
+def _shadow(campaign: str) -> str:
+    return f"/v1/campaigns/{campaign}/shadow"
+
+
+def _print_shadow(told: Any, *, as_json: bool) -> None:
+    if as_json:
+        print_json(told)
+    else:
+        state = "runs until 运行至" if told["running"] else "was over 已结束于"
+        name = f"{told['campaign_id']} version {told['version']}, shadow {told['number']}"
+        print(f"{name} {state} {told['ends_at']}")
 
 
 def _rules(house: Path | None) -> RuleBook:
