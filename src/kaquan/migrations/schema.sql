@@ -1,4 +1,4 @@
--- The schema at revision 0028, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0033, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -3072,6 +3072,14 @@ COMMENT ON COLUMN sales_sale.expires_at IS 'When it ends if nothing of it is pai
 
 COMMENT ON COLUMN sales_sale.review IS 'The buyer is on a list that asks for it: pending until two have looked';
 
+CREATE TABLE schema_floor (
+    row_id boolean DEFAULT true NOT NULL,
+    revision text NOT NULL,
+    CONSTRAINT schema_floor_one CHECK (row_id)
+);
+
+COMMENT ON COLUMN schema_floor.revision IS 'the oldest revision whose release may serve on this schema';
+
 CREATE TABLE vouchers_batch (
     book_id integer NOT NULL,
     id uuid NOT NULL,
@@ -3634,6 +3642,9 @@ ALTER TABLE ONLY sales_sale
 
 ALTER TABLE ONLY sales_sale
     ADD CONSTRAINT sales_sale_pkey PRIMARY KEY (book_id, id);
+
+ALTER TABLE ONLY schema_floor
+    ADD CONSTRAINT schema_floor_pkey PRIMARY KEY (row_id);
 
 ALTER TABLE ONLY vouchers_batch
     ADD CONSTRAINT vouchers_batch_name UNIQUE (book_id, name);
@@ -4311,6 +4322,7 @@ GRANT UPDATE(end_reason) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(end_key_hash) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(version) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(review) ON TABLE sales_sale TO kaquan_app;
+GRANT SELECT ON TABLE schema_floor TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE vouchers_batch TO kaquan_app;
 GRANT UPDATE(voucher_count) ON TABLE vouchers_batch TO kaquan_app;
 GRANT UPDATE(issued_count) ON TABLE vouchers_batch TO kaquan_app;

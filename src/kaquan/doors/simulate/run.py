@@ -145,6 +145,8 @@ class _Run:
             await self.office.pause()
             self.office.struck(blow)
             await self.ground.strike(blow)
+        self.report.checks["migrations"] = self.ground.release.number
+        self.report.checks["migrations_run_again"] = self.ground.migrated_again
 
     async def _audit(self) -> None:
         """Every audit, the log's too."""
