@@ -4,7 +4,7 @@
 needs to find it. ``schema.sql`` is the readable result, kept equal to the revisions by a test.
 
 A release serves on the schema of its own revision, and on a newer one whose floor (``schema_floor``) is not above its
-own: so the schema is migrated first, while the processes of the release before go on, and these are replaced one by one.
+own: so the schema is migrated first, while the processes of the release before go on; these are replaced one by one.
 
 Alembic is loaded by who migrates: it takes longer to load than most commands take to run.
 """
@@ -101,7 +101,7 @@ def judge_schema(found: Schema) -> None:
     if is_newer(found):
         raise SchemaError(
             f"The database is at schema revision {found.revision} and asks for a release of revision {found.floor} or "
-            f"later; this one is of {newest_revision()}: use a newer release of kaquan. / 数据库由更新的版本升级，请使用新版本。"
+            f"later; this one is of {newest_revision()}: use a newer release of kaquan. / 数据库已由更新的版本升级。"
         )
     raise SchemaError(
         f"The database is at schema revision {found.revision or 'none'} and this release needs {newest_revision()}; "

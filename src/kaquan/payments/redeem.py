@@ -11,8 +11,6 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-import msgspec
-
 from kaquan.cards import SYSTEM
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Connection, Pool
@@ -24,7 +22,7 @@ from kaquan.payments.give import voucher_amounts
 from kaquan.payments.kept import Kept, PartKind
 from kaquan.payments.types import CardFacts, OfferFacts, Plan, Redeeming, Spend, VoucherFacts
 from kaquan.points import change_earning, keep_earnings
-from kaquan.promotions import CompiledOffer, Offer, Stacking, VoucherInHand, compile_offer, find_kinds
+from kaquan.promotions import CompiledOffer, VoucherInHand
 from kaquan.vouchers import (
     LOCK_FOR,
     Ask,
@@ -34,6 +32,7 @@ from kaquan.vouchers import (
     Telling,
     Template,
     check_use,
+    compile_template,
     issue_grants,
     load_all_templates,
     lock_vouchers,
@@ -44,49 +43,33 @@ from kaquan.vouchers import (
     sweep_locks,
 )
 
-MAX_OF_ONE_TEMPLATE = 20
-"""Vouchers of a template that one basket may redeem."""
-
-_EVER = datetime(1, 1, 1), datetime(9999, 1, 1)  # noqa: DTZ001  (a wall clock; a voucher's own validity decides)
+MAX_EFFECTS = 20_000
+"""How many effects are kept in memory: a template has one for each face value that its vouchers have."""
 
 
 class Templates:
-    """Templates of vouchers in memory, compiled; they never change. One per desk."""
+    """Templates of vouchers in memory, and their effects, compiled; they never change. One per desk."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._known: dict[UUID, tuple[Template, CompiledOffer]] = {}
+        self._known: dict[UUID, Template] = {}
+        self._effects: dict[tuple[UUID, int], CompiledOffer] = {}
 
-    async def load(self, book_id: int, ids: Collection[UUID]) -> dict[UUID, tuple[Template, CompiledOffer]]:
+    async def load(self, book_id: int, ids: Collection[UUID]) -> dict[UUID, Template]:
         """Those of ``ids`` that the book has."""
         if not self._known.keys() >= set(ids):
-            for template in (await load_all_templates(self._pool, book_id=book_id)).values():
-                self._known[template.id] = (template, compile_template(template))
+            self._known |= await load_all_templates(self._pool, book_id=book_id)
         found = {id_: self._known[id_] for id_ in ids if id_ in self._known}
-        return {id_: one for id_, one in found.items() if one[0].book_id == book_id}
+        return {id_: one for id_, one in found.items() if one.book_id == book_id}
 
-
-def compile_template(template: Template) -> CompiledOffer:
-    """The effect of a template's vouchers as an offer. It goes with the offers of campaigns, after them, on what they
-    left of the price."""
-    kind = find_kinds()[template.offer_kind]
-    offer = Offer(
-        name=template.code,
-        kind=template.offer_kind,
-        params=msgspec.convert(template.offer_params, kind.params),
-        stacking=Stacking(order=1_000, group="", max_vouchers=MAX_OF_ONE_TEMPLATE),
-        funders=template.funders,
-    )
-    starts_at, ends_at = _EVER
-    return compile_offer(
-        offer,
-        campaign_id=template.id,
-        version=1,
-        code=template.code,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        funders=template.funders,
-    )
+    def effect_of(self, template: Template, face_fen: int) -> CompiledOffer:
+        """The effect of the vouchers of a template that have this face value."""
+        if (known := self._effects.get((template.id, face_fen))) is not None:
+            return known
+        if len(self._effects) > MAX_EFFECTS:
+            self._effects.clear()
+        made = self._effects[template.id, face_fen] = compile_template(template, face_fen=face_fen)
+        return made
 
 
 async def load_vouchers(
@@ -102,7 +85,9 @@ async def load_vouchers(
         home = sorted({slot_of(id_, slots) for id_ in ids})
         read = await read_vouchers_named(connection, book_id=book_id, slots=home, ids=ids)
         known = await templates.load(book_id, {voucher.template_id for voucher in read})
-        found.update({voucher.id: VoucherFacts(voucher, *known[voucher.template_id]) for voucher in read})
+        for voucher in read:
+            template = known[voucher.template_id]
+            found[voucher.id] = VoucherFacts(voucher, template, templates.effect_of(template, voucher.face_fen))
     return found
 
 
@@ -215,7 +200,7 @@ async def write_givings(
             if giving.template_id not in known:
                 continue  # a campaign that names a template which is not there grants nothing
             granted = Granted(
-                known[giving.template_id][0],
+                known[giving.template_id],
                 giving.holder,
                 giving.card_id,
                 giving.payment_id,

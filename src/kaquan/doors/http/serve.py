@@ -58,8 +58,8 @@ def free_port(host: str) -> int:
 class Processes:
     """The processes of one server: ``settings.processes`` for HTTP, and one for jobs unless that is left out.
 
-    They log to standard error, or to the end of the file ``log``. ``environment`` is what those have that start from now
-    on.
+    They log to standard error, or to the end of the file ``log``. ``environment`` is what those have that start from
+    now on.
     """
 
     def __init__(self, settings: Settings, conninfo: str, *, jobs: bool = True, log: Path | None = None) -> None:

@@ -81,6 +81,7 @@ class Served:
         """Serve a database."""
         log = self.settings.home / "server.log"
         self._processes = Processes(self.settings, conninfo, jobs=self._jobs, log=log)
+        self._processes.environment |= {"KAQUAN_MAX_WRONG_NUMBERS": "100000"}  # wrong PINs are part of the plan
         self.failure: ServeError | None = None
         self._processes.start()
         watching = threading.Thread(target=self._watch, daemon=True)

@@ -1,8 +1,8 @@
 """The next release of this program, for a deploy in the middle of a run: the same code, and a schema that goes on.
 
-It is a copy of the package with two more revisions of the schema, so that its processes need that schema, and those of the
-release before, which do not know it, must live with it. It is installed and run as any other: its own ``kaquan db
-migrate`` migrates, and its processes check what they find.
+It is a copy of the package with two more revisions of the schema, so that its processes need that schema, and those of
+the release before, which do not know it, must live with it. It is run as any other: its own ``kaquan db migrate``
+migrates, and its processes check what they find.
 """
 
 import os
@@ -82,7 +82,7 @@ def make_next(before: Release, folder: Path) -> Release:
 
 def migrate_with(release: Release, conninfo: str, *, home: Path) -> str | None:
     """Let a release migrate a database as an operator does; what it said if it could not."""
-    done = subprocess.run(  # noqa: S603  (our own program)
+    done = subprocess.run(
         [sys.executable, "-c", "from kaquan.doors.cli import main; main()", "db", "migrate"],
         env={**os.environ, **release.environment(), "KAQUAN_DATABASE_URL": conninfo, "KAQUAN_HOME": str(home)},
         capture_output=True,
