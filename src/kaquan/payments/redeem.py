@@ -8,8 +8,10 @@ vouchers, and what a payment grants, is written in the commit of the payment.
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from kaquan.cards import SYSTEM
 from kaquan.kit.clock import Clock
@@ -31,6 +33,7 @@ from kaquan.vouchers import (
     Returned,
     Telling,
     Template,
+    Voucher,
     check_use,
     compile_template,
     issue_grants,
@@ -43,33 +46,38 @@ from kaquan.vouchers import (
     sweep_locks,
 )
 
-MAX_EFFECTS = 20_000
-"""How many effects are kept in memory: a template has one for each face value that its vouchers have."""
+MAX_OF_ONE_TEMPLATE = 20
+"""Vouchers of a template that one basket may redeem."""
+
+_ASIDE: dict[str, Any] = {"order": 1_000, "group": "", "max_vouchers": MAX_OF_ONE_TEMPLATE}
 
 
 class Templates:
-    """Templates of vouchers in memory, and their effects, compiled; they never change. One per desk."""
+    """Templates of vouchers in memory, compiled; they never change. One per desk."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._known: dict[UUID, Template] = {}
-        self._effects: dict[tuple[UUID, int], CompiledOffer] = {}
+        self._known: dict[UUID, tuple[Template, CompiledOffer]] = {}
 
-    async def load(self, book_id: int, ids: Collection[UUID]) -> dict[UUID, Template]:
+    async def load(self, book_id: int, ids: Collection[UUID]) -> dict[UUID, tuple[Template, CompiledOffer]]:
         """Those of ``ids`` that the book has."""
         if not self._known.keys() >= set(ids):
-            self._known |= await load_all_templates(self._pool, book_id=book_id)
+            for template in (await load_all_templates(self._pool, book_id=book_id)).values():
+                self._known[template.id] = (template, _compile(template))
         found = {id_: self._known[id_] for id_ in ids if id_ in self._known}
-        return {id_: one for id_, one in found.items() if one.book_id == book_id}
+        return {id_: one for id_, one in found.items() if one[0].book_id == book_id}
 
-    def effect_of(self, template: Template, face_fen: int) -> CompiledOffer:
-        """The effect of the vouchers of a template that have this face value."""
-        if (known := self._effects.get((template.id, face_fen))) is not None:
-            return known
-        if len(self._effects) > MAX_EFFECTS:
-            self._effects.clear()
-        made = self._effects[template.id, face_fen] = compile_template(template, face_fen=face_fen)
-        return made
+
+def _compile(template: Template, face_fen: int | None = None) -> CompiledOffer:
+    """The effect of a template's vouchers as an offer. Unless the template says otherwise it goes with the offers of
+    campaigns, after them, on what they left of the price."""
+    return compile_template(replace(template, offer_stacking={**_ASIDE, **template.offer_stacking}), face_fen=face_fen)
+
+
+def _facts_of(voucher: Voucher, template: Template, offer: CompiledOffer) -> VoucherFacts:
+    """A voucher with what it promises: one of an amount of its own takes that off."""
+    own = voucher.face_fen != template.face_fen
+    return VoucherFacts(voucher, template, _compile(template, voucher.face_fen) if own else offer)
 
 
 async def load_vouchers(
@@ -85,9 +93,7 @@ async def load_vouchers(
         home = sorted({slot_of(id_, slots) for id_ in ids})
         read = await read_vouchers_named(connection, book_id=book_id, slots=home, ids=ids)
         known = await templates.load(book_id, {voucher.template_id for voucher in read})
-        for voucher in read:
-            template = known[voucher.template_id]
-            found[voucher.id] = VoucherFacts(voucher, template, templates.effect_of(template, voucher.face_fen))
+        found.update({voucher.id: _facts_of(voucher, *known[voucher.template_id]) for voucher in read})
     return found
 
 
@@ -200,7 +206,7 @@ async def write_givings(
             if giving.template_id not in known:
                 continue  # a campaign that names a template which is not there grants nothing
             granted = Granted(
-                known[giving.template_id],
+                known[giving.template_id][0],
                 giving.holder,
                 giving.card_id,
                 giving.payment_id,

@@ -13,9 +13,6 @@ from kaquan.promotions.kinds.amount_off import AmountOff, Tier
 from kaquan.vouchers.outcomes import invalid
 from kaquan.vouchers.types import NewTemplate, Template, VoucherKind
 
-_STACKING = {"order": 1_000, "group": "", "max_vouchers": 20}
-"""How vouchers go together with offers and with each other, where their template does not say."""
-
 
 def check_effect(new: NewTemplate) -> Refusal | None:
     """Whether the offer of a template can be. Refused: ``invalid_field`` (offer_kind, offer_params, offer_conditions,
@@ -50,8 +47,6 @@ def check_effect(new: NewTemplate) -> Refusal | None:
 def compile_template(template: Template, *, face_fen: int | None = None) -> CompiledOffer:
     """The offer that a voucher of this template is, for :class:`kaquan.promotions.VoucherInHand`.
 
-    Unless its template says otherwise it goes with the offers of campaigns, after them, on what they left of the price.
-
     ``face_fen`` is the voucher's own face value where it differs from its template's (a random packet, an instalment):
     what it takes off is then that. When a voucher can be used is the voucher's, not the offer's.
     """
@@ -65,7 +60,7 @@ def compile_template(template: Template, *, face_fen: int | None = None) -> Comp
         kind=template.offer_kind,
         params=params,
         conditions=msgspec.convert(template.offer_conditions, Conditions),
-        stacking=msgspec.convert({**_STACKING, **template.offer_stacking}, Stacking),
+        stacking=msgspec.convert(template.offer_stacking, Stacking),
     )
     return compile_offer(
         offer,
