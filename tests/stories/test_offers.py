@@ -1,7 +1,8 @@
 """Offers of the businesses of the articles: from the file of a campaign to the sums that its funders owe.
 
 The supermarket's 满500送30 with a monthly return (R4), the online shop's tiered rebate in vouchers that may be paid
-into a card (X, C7, B), the bank's 满100减10 beside a joint 满300送50 of an alliance (J6, J14), a city's vouchers (C1, J16).
+into a card (X, C7, B), the bank's 满100减10 beside a joint 满300送50 of an alliance (J6, J14), and vouchers of a city
+(C1, J16).
 """
 
 from datetime import timedelta

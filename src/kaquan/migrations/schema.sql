@@ -1292,9 +1292,11 @@ CREATE FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zon
     SET search_path TO 'public', 'pg_temp'
     AS $$
   INSERT INTO vouchers_event (slot, voucher_id, id, book_id, template_id, kind, from_status, to_status, at, actor,
-    holder_kind, holder_id, transaction_id, amount_fen, face_fen, reason)
+    holder_kind, holder_id, transaction_id, amount_fen, face_fen, reason, number)
   SELECT p_slot, e.voucher_id, e.id, e.book_id, e.template_id, p_kind, e.from_status, e.to_status, p_at, p_actor,
-         e.holder_kind, e.holder_id, e.transaction_id, e.amount_fen, e.face_fen, p_reason
+         e.holder_kind, e.holder_id, e.transaction_id, e.amount_fen, e.face_fen, p_reason,
+         -- whoever records has changed the voucher in the same transaction, so nobody else records now
+         (SELECT count(*) + 1 FROM vouchers_event AS x WHERE x.slot = p_slot AND x.voucher_id = e.voucher_id)
   FROM unnest(p_vouchers, p_ids, p_books, p_templates, p_from, p_to, p_holder_kinds, p_holders, p_transactions,
     p_amounts, p_faces) AS e (voucher_id, id, book_id, template_id, from_status, to_status, holder_kind, holder_id,
     transaction_id, amount_fen, face_fen);
@@ -3127,10 +3129,13 @@ CREATE TABLE vouchers_event (
     transaction_id uuid,
     amount_fen bigint NOT NULL,
     face_fen bigint NOT NULL,
-    reason text
+    reason text,
+    number integer
 );
 
 COMMENT ON TABLE vouchers_event IS 'What happened to vouchers after they were issued, each with an evidence leaf under its id; appended, never altered. A lock is no event: it ends in one, or in nothing';
+
+COMMENT ON COLUMN vouchers_event.number IS 'The how-manieth event of the voucher it is; null: from before they were numbered';
 
 CREATE TABLE vouchers_template (
     book_id integer NOT NULL,
