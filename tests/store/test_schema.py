@@ -13,9 +13,12 @@ from tests.conftest import make_database
 from tests.renewed import check_renewed
 
 from kaquan import migrations
+from kaquan.app import App
 from kaquan.kit.db import Schema
 from kaquan.kit.embedded import binary
 from kaquan.migrations import SchemaError, check_schema, current_revision, may_serve, migrate, newest_revision
+from kaquan.settings import Settings
+from kaquan.vault import Keyring
 
 FOLDER = Path(migrations.__file__).parent
 DUMPED_BY = 18
@@ -116,6 +119,16 @@ def test_an_older_database_is_migrated_first(server: str, newer: str) -> None:
         check_schema(newer)
     with pytest.raises(SchemaError, match="revision none"):
         check_schema(server)
+
+
+async def test_a_process_does_not_begin_on_a_schema_that_it_cannot_serve(newer: str, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    Keyring.create(settings.keyring_path)
+    await (await App.open(settings, newer)).close()
+    with psycopg.connect(newer) as connection:
+        connection.execute("UPDATE schema_floor SET revision = '9999'")
+    with pytest.raises(SchemaError, match="use a newer release"):
+        await App.open(settings, newer)
 
 
 # what a process of the release before may still be using

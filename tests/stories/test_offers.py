@@ -141,10 +141,9 @@ async def test_an_online_shop_pays_rebates_in_vouchers_and_takes_them_back(busin
         funders=[{"kind": "issuer", "share_bp": 10_000}], load_pocket="bonus", transferable=True,
     )  # fmt: skip
     tiers = {"tiers": [[50_000, 500], [200_000, 800]], "template_id": template["id"], "face_fen": 1_000}
-    long = {"name": "阶梯返券", "kind": "load_rebate", "params": {**tiers, "valid_days": 91, "most_fen": 20_000}}
-    too_long = file(business, house, "REBATE", long)
+    rebate = {"name": "阶梯返券", "kind": "load_rebate", "params": {**tiers, "valid_days": 90, "most_fen": 20_000}}
+    too_long = file(business, house, "REBATE", {**rebate, "params": {**tiers, "valid_days": 91, "most_fen": 20_000}})
     assert (await house.wang.problem("/v1/campaigns", **too_long))["rule"] == "HOUSE-DAYS-90"
-    rebate = {**long, "params": {**long["params"], "valid_days": 90}}
     campaign = await business.publish(house.wang, house.li, **file(business, house, "REBATE", rebate))
 
     # 5 % of 500 yuan are two vouchers of 10 yuan, 8 % of 3,000 would be 24: 20 at the most.
