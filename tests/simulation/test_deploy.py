@@ -41,7 +41,7 @@ async def deploy_under_load(ground: Ground, chance: Random) -> None:
     clock = SystemClock()
     now, before = clock.now(), installed()
     report = Report(seed=SEED, reproduce="", started_at=now, written_at=now)
-    office = Office(ground, report, chance, clock=clock, rate_per_s=100, quiet=None)
+    office = Office(ground, report, chance, clock=clock, rate_per_s=30, quiet=None)
     office.lanes = 4
     await ground.ready()
     await office.furnish(SystemIds(), cards=3, load_fen=1_000_000)
