@@ -10,10 +10,11 @@ from kaquan.closing import RulesOf, refund_rules
 from kaquan.evidence import NoteError, Sequencer, WitnessPolicy, read_policy
 from kaquan.guesses import Guard
 from kaquan.kit.clock import Clock, ShiftedClock, SystemClock
-from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, open_pool
+from kaquan.kit.db import Pool, check_durability, describe_failure, is_outage, open_pool, read_schema
 from kaquan.kit.ids import Ids, SystemIds
 from kaquan.kit.outcomes import NOT_FOUND, Refusal
 from kaquan.ledger import read_slots
+from kaquan.migrations import judge_schema
 from kaquan.parties import Directory, Place, customers
 from kaquan.parties.identity import IdentityProvider, default_rules, find_providers
 from kaquan.payments import LANES, Desk, Known, LimitBook, PointsBook
@@ -96,12 +97,13 @@ class App:
     ) -> "App":
         """Connect and begin to serve.
 
-        Raises UnsafeServerError on a server that could lose commits, KeyringError without a key ring, and the
-        driver's errors if the database does not answer.
+        Raises UnsafeServerError on a server that could lose commits, SchemaError on a schema that this release cannot
+        serve on, KeyringError without a key ring, and the driver's errors if the database does not answer.
         """
         keyring = Keyring.load(settings.keyring_path, settings.keyring_passphrase)
         pool = open_pool(conninfo, min_size=2, max_size=settings.pool_size)
         await pool.open(wait=True, timeout=10)
+        judge_schema(await read_schema(pool))
         async with pool.connection() as connection:
             await check_durability(connection)
             slots = await read_slots(connection)

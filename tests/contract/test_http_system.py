@@ -4,6 +4,7 @@ import re
 
 import httpx
 import msgspec
+import psycopg
 import pytest
 from litestar.routes import HTTPRoute
 from tests.contract.api import Api, problem
@@ -14,6 +15,9 @@ from kaquan.doors.http.openapi import describe_refusals
 from kaquan.doors.http.operation import operation_of
 from kaquan.doors.http.problems import problem_bytes
 from kaquan.kit.outcomes import BUSY, OUTCOMES, Refusal
+from kaquan.migrations import newest_revision
+
+_REVISION, _FLOOR = "version_num FROM alembic_version", "revision FROM schema_floor"
 
 
 async def test_health_needs_no_database_and_readiness_does(api: Api) -> None:
@@ -22,6 +26,35 @@ async def test_health_needs_no_database_and_readiness_does(api: Api) -> None:
     await api.app.pool.close()
     assert (await client.get("/healthz")).json() == {"status": "ok"}
     problem(await client.get("/readyz"), 503, "unavailable")
+
+
+@pytest.mark.parametrize(
+    ("revision", "floor", "code"),
+    [
+        ("0028", "0033", "wrong_schema"),
+        ("9999", "9999", "release_too_old"),
+        ("9999", "0033", None),
+    ],
+)
+async def test_readiness_is_of_the_schema(api: Api, database: str, revision: str, floor: str, code: str | None) -> None:
+    with psycopg.connect(database, autocommit=True) as owner:
+        kept = [owner.execute(f"SELECT {what}".encode()).fetchone() for what in (_REVISION, _FLOOR)]
+
+        def put(revision: str, floor: str) -> None:
+            owner.execute("UPDATE alembic_version SET version_num = %s", (revision,))
+            owner.execute("UPDATE schema_floor SET revision = %s", (floor,))
+
+        put(revision, floor)
+        try:
+            answer = await api.client().get("/readyz")
+        finally:
+            put(*(row[0] for row in kept if row is not None))
+    if code is None:
+        assert answer.json() == {"status": "ok"}
+    else:
+        detail = problem(answer, 503, code)["detail"]
+        assert revision in detail
+        assert newest_revision() in detail
 
 
 async def test_requests_are_counted_by_route_not_by_address(live: httpx.AsyncClient) -> None:

@@ -379,3 +379,23 @@ async def test_a_whole_log_forged_under_another_key_is_found(filled: Filled) -> 
     result = await filled.audit()
     assert {finding.what for finding in result.findings} == {"checkpoint", "head"}
     assert result.findings[0].expected == "signed by a key of the log"
+
+
+async def test_checkpoints_are_gone_through_in_their_order_wherever_they_lie(made: Filled) -> None:
+    """A heap has no order of its own; read by a bitmap, its rows come as they lie."""
+    name = conninfo_to_dict(made.conninfo)["dbname"]
+    made.damage(
+        "CREATE TEMP TABLE lying ON COMMIT DROP AS SELECT * FROM evidence_checkpoint;TRUNCATE evidence_checkpoint;"
+        "INSERT INTO evidence_checkpoint SELECT * FROM lying ORDER BY size DESC"
+    )
+    with psycopg.connect(made.conninfo, autocommit=True) as owner:
+        owner.execute(f"ALTER DATABASE {name} SET enable_indexscan = off".encode())
+        try:
+            found = await made.audit()
+            turned = [row[0] for row in owner.execute("SELECT size FROM evidence_checkpoint")]
+        finally:
+            owner.execute(f"ALTER DATABASE {name} RESET ALL".encode())
+            made.mend()
+    assert turned == sorted(made.kept, reverse=True)
+    assert len(turned) > 2
+    assert found.holds, found.findings

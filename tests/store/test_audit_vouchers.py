@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 from tests.conftest import make_database
 from tests.store.test_points import Club
 from tests.store.test_vouchers import SLOTS, Shop
-from tests.town import KEYRING, HandClock, Town
+from tests.town import KEYRING, HandClock, Town, audits_hold
 
 from kaquan import vouchers
 from kaquan.audit import run_audits
@@ -68,6 +68,29 @@ async def test_vouchers_that_were_altered_are_found(town: Town, own_database: st
         assert (by, what) in await found(own_database, by=by, statement=statement)
     stray = "INSERT INTO evidence_leaf (slot, transaction_id, leaf_hash) VALUES (3, gen_random_uuid(), sha256('x'))"
     assert await found(own_database, by="leaves", statement=stray) == [("leaves", "transaction of the leaf")]
+
+
+async def test_events_are_in_their_order_whatever_the_clock_of_a_server_says(town: Town, own_database: str) -> None:
+    clock = town.apps[0].clock
+    assert isinstance(clock, HandClock)
+    shop = Shop(town, clock)
+    card = await town.new_card()
+    held = await shop.held(shop.card(card), load_pocket=Pocket.BONUS)
+    clock.move(timedelta(minutes=-1))  # the next request comes to a server that is slow
+    key = RequestKey("k", hash_key(town.book_id, "k"), bytes(32))
+    done = await vouchers.load_voucher(
+        shop.app.pool, shop.hand, **shop.args, voucher_id=held.id, card_id=card, key=key,
+        render=lambda _: Answer(201, b""),
+    )  # fmt: skip
+    assert isinstance(done, Answer)
+    with psycopg.connect(own_database) as connection:
+        rows = connection.execute("SELECT number, kind FROM vouchers_event ORDER BY at").fetchall()
+    assert rows == [(2, "loaded"), (1, "claimed")]
+    await audits_hold(own_database)
+    swapped = "UPDATE vouchers_event SET number = 0 WHERE kind = 'loaded'"
+    assert ("voucher_events", "beginning of an event") in await found(
+        own_database, by="voucher_events", statement=swapped
+    )
 
 
 async def test_points_that_were_altered_are_found(town: Town, own_database: str) -> None:

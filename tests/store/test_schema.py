@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -12,8 +13,12 @@ from tests.conftest import make_database
 from tests.renewed import check_renewed
 
 from kaquan import migrations
+from kaquan.app import App
+from kaquan.kit.db import Schema
 from kaquan.kit.embedded import binary
-from kaquan.migrations import SchemaError, check_schema, current_revision, migrate, newest_revision
+from kaquan.migrations import SchemaError, check_schema, current_revision, may_serve, migrate, newest_revision
+from kaquan.settings import Settings
+from kaquan.vault import Keyring
 
 FOLDER = Path(migrations.__file__).parent
 DUMPED_BY = 18
@@ -76,18 +81,82 @@ def test_the_revisions_are_numbered_in_their_order() -> None:
     assert revisions[0] == newest_revision()
 
 
-def test_a_database_of_a_newer_release_is_left_alone(server: str) -> None:
+@pytest.fixture
+def newer(server: str) -> Iterator[str]:
+    """A database that a newer release has migrated."""
     conninfo = make_database(server, "test_newer")
     with psycopg.connect(conninfo) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    try:
-        assert current_revision(conninfo) == "9999"
-        with pytest.raises(SchemaError, match="9999"):
-            check_schema(conninfo)
-        with pytest.raises(SchemaError, match="newer release"):
-            migrate(conninfo)
-        assert current_revision(conninfo) == "9999"
-    finally:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute("DROP DATABASE test_newer WITH (FORCE)")
+    yield conninfo
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("DROP DATABASE test_newer WITH (FORCE)")
+
+
+def test_a_release_serves_on_what_a_newer_one_only_added_to(newer: str) -> None:
+    check_schema(newer)
+    assert migrate(newer) == current_revision(newer) == "9999", "it is left as it is"
+    floors = [f"{int(newest_revision()) + more:04d}" for more in (-1, 0, 1)]
+    assert [may_serve(Schema("9999", floor)) for floor in floors] == [True, True, False]
+    assert not may_serve(Schema("9999", None))
+    assert [may_serve(Schema(found, floors[0])) for found in (None, "0001", newest_revision())] == [False, False, True]
+
+
+def test_a_database_that_asks_for_a_newer_release_is_left_alone(server: str, newer: str) -> None:
+    with psycopg.connect(newer) as connection:
+        connection.execute("UPDATE schema_floor SET revision = '9998'")
+    with pytest.raises(SchemaError, match="9999 and asks for a release of revision 9998"):
+        check_schema(newer)
+    with pytest.raises(SchemaError, match="newer release"):
+        migrate(newer)
+    assert current_revision(newer) == "9999"
     assert current_revision(server) is None
+
+
+def test_an_older_database_is_migrated_first(server: str, newer: str) -> None:
+    with psycopg.connect(newer) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0028'")
+    with pytest.raises(SchemaError, match=f"0028 and this release needs {newest_revision()}; run: kaquan db migrate"):
+        check_schema(newer)
+    with pytest.raises(SchemaError, match="revision none"):
+        check_schema(server)
+
+
+async def test_a_process_does_not_begin_on_a_schema_that_it_cannot_serve(newer: str, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    Keyring.create(settings.keyring_path)
+    await (await App.open(settings, newer)).close()
+    with psycopg.connect(newer) as connection:
+        connection.execute("UPDATE schema_floor SET revision = '9999'")
+    with pytest.raises(SchemaError, match="use a newer release"):
+        await App.open(settings, newer)
+
+
+# what a process of the release before may still be using
+_TAKES_AWAY = re.compile(
+    r"\b(DROP (TABLE|COLUMN|VIEW|FUNCTION|TYPE|ROLE)|RENAME|REVOKE|SET NOT NULL|ALTER( COLUMN)? \w+( SET DATA)? TYPE)\b"
+    r"|\bADD COLUMN \w+ (?!.*\bDEFAULT\b).*\bNOT NULL\b"
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "takes_away"),
+    [
+        ("ALTER TABLE cards_card DROP COLUMN issued_at", True),
+        ("DROP FUNCTION payments_load_cards_v2(smallint)", True),
+        ("ALTER TABLE cards_card ADD COLUMN colour text NOT NULL", True),
+        ("ALTER TABLE cards_card ALTER COLUMN colour TYPE integer", True),
+        ("ALTER TABLE cards_card ADD COLUMN colour text NOT NULL DEFAULT ''", False),
+        ("ALTER TABLE cards_card ADD COLUMN colour text", False),
+        ("ALTER TABLE imports_file DROP CONSTRAINT imports_file_status", False),
+        ("CREATE TABLE colours (name text NOT NULL)", False),
+    ],
+)
+def test_what_takes_something_away_is_known(statement: str, takes_away: bool) -> None:
+    assert bool(_TAKES_AWAY.search(statement)) is takes_away
+
+
+def test_a_revision_that_takes_something_away_raises_the_floor() -> None:
+    for path in (FOLDER / "versions").glob("*.sql"):
+        revision, text = path.name[:4], path.read_text("utf-8")
+        if revision > "0033" and _TAKES_AWAY.search(text):
+            assert f"UPDATE schema_floor SET revision = '{revision}'" in text, path.name

@@ -31,8 +31,12 @@ from kaquan.parties import Book, IssuedKey, Mode, Scope, create_tenant, issue_ke
 from kaquan.parties.identity import DocumentKind
 from kaquan.parties.kinds.sandbox import Person, index_of_document, person
 from kaquan.payments.expire import expire_overdue
+from kaquan.payments.instalments import give_instalments
 from kaquan.sales import deliver_sales, expire_sales
 from kaquan.settings import Settings
+from kaquan.vouchers import Mint, expire_vouchers
+from kaquan.vouchers import run_batch as run_voucher_batch
+from kaquan.vouchers import unfinished_batches as unfinished_voucher_batches
 
 CHINA = ZoneInfo("Asia/Shanghai")
 
@@ -196,6 +200,37 @@ class Business(Desk):
         approval_id = await self.approval("closing_terms", proposer, approver, programme, **terms)
         await proposer.set(address, **terms, approval_id=approval_id)
 
+    # Offers
+
+    async def publish(self, proposer: Desk, approver: Desk, **file: Any) -> Any:
+        """A campaign from its file: found right, written, and put in force by two."""
+        assert (await proposer.make("/v1/campaigns/check", **file))["faults"] == []
+        campaign = await proposer.make("/v1/campaigns", **file)
+        address = f"/v1/campaigns/{campaign['id']}/publish"
+        assert await proposer.refused(address, version=1) == "approval_required"
+        approval_id = await self.approval("campaign", proposer, approver, campaign, version=1)
+        published = await proposer.make(address, version=1, approval_id=approval_id)
+        assert (published["status"], published["published"]["approval_id"]) == ("live", approval_id)
+        return published
+
+    async def end(self, proposer: Desk, approver: Desk, campaign: Thing) -> None:
+        """End a campaign before its time, by two."""
+        approval_id = await self.approval("campaign", proposer, approver, campaign)
+        address = f"/v1/campaigns/{campaign['id']}/end?approval_id={approval_id}"
+        assert (await proposer.make(address))["status"] == "ended"
+
+    async def books_of(self, *kinds: str) -> dict[str, list[int]]:
+        """What stands on the accounts of these kinds by all transactions: of each kind the sums, the largest first."""
+        sums: dict[tuple[str, str], int] = {}
+        for transaction in await self.find("/v1/transactions", limit=200):
+            for entry in transaction["entries"]:
+                for side, sign in (("debit", 1), ("credit", -1)):
+                    account = entry[side]["kind"], entry[side]["account_id"]
+                    sums[account] = sums.get(account, 0) + sign * entry["amount_fen"]
+        return {
+            kind: sorted((fen for (one, _), fen in sums.items() if one == kind and fen), reverse=True) for kind in kinds
+        }
+
     # At the till
 
     async def pay(self, card: Thing, amount_fen: int, at: Thing, **more: Any) -> Any:
@@ -243,6 +278,12 @@ class Business(Desk):
         await remind_of_ends(*life, app.slots)
         await expire_lots(*life, app.slots)
         await find_dormant(*life, app.slots)
+        await give_instalments(*life, app.programmes.get, slots=app.slots)
+        mint = Mint(app.keyring, app.slots, app.ids)
+        for book_id, batch_id in await unfinished_voucher_batches(app.pool):
+            issued = await run_voucher_batch(app.pool, mint, app.clock, book_id=book_id, batch_id=batch_id)
+            assert not isinstance(issued, Refusal)
+        await expire_vouchers(*life, slots=app.slots)
 
 
 def account_of(holder: Mapping[str, Any], bank: str) -> dict[str, str]:

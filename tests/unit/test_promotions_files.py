@@ -43,6 +43,18 @@ def test_a_file_is_read_and_what_is_shown_is_read_again_as_the_same() -> None:
     assert read_campaign(msgspec.json.encode(show_terms(read))) == read
 
 
+def test_ids_are_written_as_the_api_shows_them() -> None:
+    bank, shop = UUID(int=7), UUID(int=8)
+    funders = [["issuer", None, 4_000], ["party", f"fun_{bank.hex}", 6_000]]
+    one = offer() | {"funders": funders, "conditions": {"merchant_ids": [f"mer_{shop.hex}"]}}
+    read = read_campaign(file(one, funders=funders))
+    assert isinstance(read, CampaignTerms)
+    for found in (read.funders, read.offers[0].funders):
+        assert [funder.party_id for funder in found] == [None, bank]
+    assert read.offers[0].conditions.merchant_ids == {shop}
+    assert fields(file(funders=[["party", f"mer_{bank.hex}", 10_000]])) == ["funders[0][1]"]
+
+
 def test_whatever_may_be_is_the_same_after_a_file() -> None:
     for number in range(200):
         for one in Chance(number).campaigns():

@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -127,11 +127,35 @@ def sql_state(error: BaseException) -> str | None:
     return error.sqlstate if isinstance(error, psycopg.Error) else None
 
 
-async def read_revision(pool: Pool) -> str | None:
-    """The schema revision of a database that answers; raises the driver's errors when it does not."""
+class Schema(NamedTuple):
+    """At which revision a database is, and the oldest one whose release may serve on it; None: there is none."""
+
+    revision: str | None
+    floor: str | None
+
+
+async def read_schema(pool: Pool) -> Schema:
+    """The schema of a database that answers; raises the driver's errors when it does not."""
     async with pool.connection() as connection:
-        row = await (await connection.execute("SELECT version_num FROM alembic_version")).fetchone()
-    return None if row is None else str(row[0])
+        row = await (await connection.execute(_SCHEMA)).fetchone()
+        if row is None or not row[1]:
+            return Schema(None if row is None else str(row[0]), None)
+        floor = await (await connection.execute(_FLOOR)).fetchone()
+    return Schema(str(row[0]), None if floor is None else str(floor[0]))
+
+
+def read_schema_sync(connection: psycopg.Connection[TupleRow]) -> Schema:
+    """The same over a plain connection, of a database that may have no schema of ours."""
+    there = connection.execute("SELECT to_regclass('alembic_version') IS NOT NULL").fetchone()
+    row = connection.execute(_SCHEMA).fetchone() if there is not None and there[0] else None
+    if row is None or not row[1]:
+        return Schema(None if row is None else str(row[0]), None)
+    floor = connection.execute(_FLOOR).fetchone()
+    return Schema(str(row[0]), None if floor is None else str(floor[0]))
+
+
+_SCHEMA = "SELECT version_num, to_regclass('schema_floor') IS NOT NULL FROM alembic_version"
+_FLOOR = "SELECT revision FROM schema_floor"
 
 
 def constraint_of(error: BaseException) -> str | None:

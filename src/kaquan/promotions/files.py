@@ -23,6 +23,7 @@ _ID_FIELDS = {
     "merchant_ids": "mer",
     "store_ids": "sto",
     "template_id": "vtpl",
+    "funders": "fun",
 }
 _PLACE = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 

@@ -53,7 +53,7 @@ AUDIT = Audit(
 WITH told AS (
   SELECT slot, voucher_id, id, book_id, from_status, to_status, holder_kind, holder_id,
          lag(to_status, 1, 'issued') OVER of_voucher AS before, lead(id) OVER of_voucher IS NULL AS is_last
-  FROM vouchers_event WINDOW of_voucher AS (PARTITION BY slot, voucher_id ORDER BY id)
+  FROM vouchers_event WINDOW of_voucher AS (PARTITION BY slot, voucher_id ORDER BY number NULLS FIRST, id)
 ), standing AS (
   SELECT v.slot, v.book_id, v.id AS voucher_id, t.id AS event_id,
          coalesce(t.to_status, 'issued') || ' ' || coalesce(t.holder_id::text, '-') AS expected,

@@ -23,6 +23,7 @@ from kaquan.doors.http.money import MoneyFront, describe_money
 from kaquan.doors.http.serve import CONNINFO_VARIABLE, GRACE_S, PARENT_VARIABLE
 from kaquan.doors.logs import configure_logs
 from kaquan.kit.db import UnsafeServerError, describe_failure, is_outage
+from kaquan.migrations import SchemaError
 from kaquan.settings import Settings, read_settings
 from kaquan.vault import KeyringError
 
@@ -94,7 +95,7 @@ def main() -> int:
     parent = os.environ.pop(PARENT_VARIABLE, None)
     try:
         uvloop.run(run(read_settings(), os.environ.pop(CONNINFO_VARIABLE), None if parent is None else int(parent)))
-    except (UnsafeServerError, KeyringError, OSError) as error:
+    except (UnsafeServerError, SchemaError, KeyringError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201  (this process has no other voice before it serves)
         return 1
     except Exception as error:

@@ -58,7 +58,8 @@ def free_port(host: str) -> int:
 class Processes:
     """The processes of one server: ``settings.processes`` for HTTP, and one for jobs unless that is left out.
 
-    They log to standard error, or to the end of the file ``log``.
+    They log to standard error, or to the end of the file ``log``. ``environment`` is what those have that start from
+    now on.
     """
 
     def __init__(self, settings: Settings, conninfo: str, *, jobs: bool = True, log: Path | None = None) -> None:
@@ -69,7 +70,7 @@ class Processes:
         self._read_end, self._write_end = os.pipe()
         self._log = log
         self._metrics = settings.home / "metrics" / str(settings.port)
-        self._environment = {
+        self.environment = {
             **os.environ,
             CONNINFO_VARIABLE: conninfo,
             PARENT_VARIABLE: str(self._read_end),
@@ -93,7 +94,7 @@ class Processes:
         with contextlib.nullcontext() if self._log is None else self._log.open("ab") as log:
             process = subprocess.Popen(  # noqa: S603  (our own module, our own interpreter)
                 [sys.executable, "-m", self._modules[index]],
-                env=self._environment,
+                env=self.environment,
                 pass_fds=[self._read_end],
                 # a Ctrl-C reaches the parent, which stops the children in order
                 process_group=0,

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -17,9 +17,10 @@ from typing import Any
 
 from kaquan.doors.http.serve import Processes, ServeError, free_port
 from kaquan.doors.simulate import store
+from kaquan.doors.simulate.release import Release, installed, make_next, migrate_with
 from kaquan.doors.simulate.wire import ANSWER_S, Answered, Wire, wire_to
 from kaquan.kit.embedded import EmbeddedPostgres
-from kaquan.migrations import migrate
+from kaquan.migrations import current_revision, migrate
 from kaquan.settings import Settings
 from kaquan.vault import Keyring
 
@@ -80,6 +81,7 @@ class Served:
         """Serve a database."""
         log = self.settings.home / "server.log"
         self._processes = Processes(self.settings, conninfo, jobs=self._jobs, log=log)
+        self._processes.environment |= {"KAQUAN_MAX_WRONG_NUMBERS": "100000"}  # wrong PINs are part of the plan
         self.failure: ServeError | None = None
         self._processes.start()
         watching = threading.Thread(target=self._watch, daemon=True)
@@ -107,6 +109,11 @@ class Served:
                 await asyncio.sleep(0.05)
                 answer = await wire.send(_PROBE)
 
+    @property
+    def pids(self) -> Sequence[int]:
+        """Its processes, the worker last."""
+        return self._processes.pids
+
     def wire(self) -> AbstractAsyncContextManager[Wire]:
         """A sound connection to it."""
         return wire_to(self.settings.port)
@@ -123,8 +130,10 @@ class Served:
         new.write_text(str(seconds))
         new.replace(self.settings.clock_offset)
 
-    async def restart(self) -> None:
-        """Stop its processes in order, one after the other, each when the one before serves again."""
+    async def replace(self, release: Release) -> None:
+        """Stop its processes in order, one after the other, each when that of ``release`` serves in place of the one
+        before."""
+        self._processes.environment |= release.environment()
         for place in range(len(self._processes.pids)):
             pid = self._processes.pids[place]
             os.kill(pid, signal.SIGTERM)
@@ -139,19 +148,23 @@ class Served:
 class Ground:
     """Everything that a simulation runs on, in ``folder``, which must be empty and open to the database's user."""
 
-    def __init__(self, folder: Path, chance: Random, *, bin_dir: Path | None = None, processes: int = 1) -> None:
+    def __init__(self, folder: Path, chance: Random, *, bin_dir: Path | None = None, servers: int = 2) -> None:
         self._chance = chance
         self.postgres = EmbeddedPostgres(folder / "postgres", bin_dir=bin_dir)
-        self.servers = [Served(folder / f"home-{number}", processes=processes, jobs=True) for number in range(2)]
+        self.servers = [Served(folder / f"home-{number}", processes=1, jobs=True) for number in range(servers)]
         self.conninfo: str
+        self.release = installed()
+        self.migrated_again = 0
+        self._folder = folder
         self._full_until = 0.0
 
     @contextmanager
     def open(self) -> Iterator[None]:
         """Start everything, and stop it at the end."""
-        first, second = (server.settings.keyring_path for server in self.servers)
+        first, *others = (server.settings.keyring_path for server in self.servers)
         Keyring.create(first)
-        shutil.copy(first, second)
+        for other in others:
+            shutil.copy(first, other)
         with self.postgres:
             self.conninfo = self.postgres.conninfo()
             migrate(self.conninfo, slots=SLOTS)
@@ -186,9 +199,29 @@ class Ground:
         elif blow is Blow.DISK:
             await self._fill_disk()
         else:
-            await asyncio.to_thread(migrate, self.conninfo, slots=SLOTS)
-            for one in self.servers:
-                await one.restart()
+            await self._deploy()
+
+    async def _deploy(self) -> None:
+        """Migrate with the next release while the one before serves, then replace its processes one after the other."""
+        before, folder = self.release, self._folder / f"release-{self.release.number + 1}"
+        release = await asyncio.to_thread(make_next, before, folder)
+        give_up = time.monotonic() + READY_S
+        home = self.servers[0].settings.home
+        while (failure := await asyncio.to_thread(migrate_with, release, self.conninfo, home=home)) is not None:
+            if time.monotonic() > give_up:
+                raise GroundError(f"A release could not migrate: {failure}")
+            self.migrated_again += 1  # it waited too long for a lock, or the database was away
+        found = await asyncio.to_thread(current_revision, self.conninfo)
+        if found != release.revision:
+            raise GroundError(f"A release migrated to {found} and not to {release.revision}")
+        # those of the release before serve on, and one that dies now begins on the newer schema
+        self._chance.choice(self.servers).kill(self._chance)
+        await self.ready()
+        for one in self.servers:
+            await one.replace(release)
+        self.release = release
+        if before.number:
+            await asyncio.to_thread(shutil.rmtree, before.folder)
 
     def _postmaster(self) -> int:
         pid = self.postgres.status().pid

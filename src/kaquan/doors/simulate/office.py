@@ -3,7 +3,7 @@
 import asyncio
 import time
 from array import array
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -30,6 +30,20 @@ WRONG_CLOCK = 0.1
 """How many payments come from a till whose clock is wrong, by up to two days."""
 
 
+# What is known beforehand of offers, in fen and points.
+PIN_ABOVE_FEN, PIN_ATTEMPTS = 500, 3
+TEA_FROM_FEN, TEA_OFF_FEN = 5_000, 700
+BONUS_FROM_FEN, BONUS_FEN = 50_000, 3_000
+CROWD_OFF_BP, CROWD_FEN = 2_000, 60_000
+VOUCHER_FROM_FEN, VOUCHER_FEN = 5_000, 2_000
+STOCK = 400
+FEN_A_POINT = 100
+POINTS = {
+    "rules": [{"name": "每元1分", "points": 1, "per_fen": FEN_A_POINT}],
+    "spend_points": 1, "spend_fen": 10, "valid_years": 1, "clawback": "debt",
+}  # fmt: skip
+
+
 class ViolationError(Exception):
     """Something is not as it must be; the message says what."""
 
@@ -49,13 +63,18 @@ class Told(NamedTuple):
 
 
 class Town(NamedTuple):
-    """What exists before the first payment: terminals; programmes whose cards are loaded directly, sold, or limited;
-    the cards of the tills."""
+    """What exists before the first payment: terminals; programmes whose cards are loaded directly, sold, limited, paid
+    with by PIN, or of members, to whom offers and points belong; the cards of the tills."""
 
     terminals: list[str]
     direct: str
     sold: str
     limited: str
+    secret: str
+    club: str
+    issuer: str
+    templates: dict[str, str]
+    partner: str
     cards: list[str]
 
 
@@ -73,6 +92,8 @@ class Office:
         self._keys = 0
         self._struck: tuple[str, float] | None = None
         self.callers: dict[str, Caller] = {}
+        self.crowd_fen = 0
+        """What is known to have been given of the budget that all stories share: never more than was given."""
         self.town: Town
 
     # Time
@@ -240,7 +261,13 @@ class Office:
                     "/v1/limits", programme_id=limited["id"], name="a year", movement="spend", scope="card",
                     metric="amount", period="year", maximum=1_000,
                 )  # fmt: skip
-                for programme in (direct, sold, limited):
+                secret = await make(
+                    "/v1/programmes", code="secret", name="密码卡", number_prefix="888804",
+                    pin_required_above_fen=PIN_ABOVE_FEN, pin_max_attempts=PIN_ATTEMPTS, **common,
+                )  # fmt: skip
+                club = await make("/v1/programmes", code="club", name="会员卡", number_prefix="888805", **common)
+                templates, partner = await furnish_offers(make, clock=self.clock, issuer=issuer["id"], club=club["id"])
+                for programme in (direct, sold, limited, secret, club):
                     accepted = [{"merchant_id": merchant["id"]} for merchant in merchants]
                     await make(f"/v1/programmes/{programme['id']}/acceptance", add=accepted)
                 await asyncio.sleep(1.5)  # every process has learned of them by then
@@ -250,7 +277,67 @@ class Office:
                     await make(f"/v1/cards/{card}/activate")
                     await make("/v1/loads", card_id=card, amount_fen=load_fen)
                     made.append(card)
-                self.town = Town(terminals, direct["id"], sold["id"], limited["id"], made)
+                self.town = Town(
+                    terminals, direct["id"], sold["id"], limited["id"], secret["id"], club["id"], issuer["id"],
+                    templates, partner, made,
+                )  # fmt: skip
+
+
+async def furnish_offers(
+    make: Callable[..., Awaitable[dict[str, Any]]], *, clock: Clock, issuer: str, club: str
+) -> tuple[dict[str, str], str]:
+    """A bank and a city that pay, campaigns and points for members, and vouchers; the templates and a partner."""
+    bank = (await make("/v1/funders", code="bank", name="银行", kind="bank"))["id"]
+    city = (await make("/v1/funders", code="city", name="市商务局", kind="government"))["id"]
+    for code, offer, budgets in (
+        ("TEA", {
+            "kind": "amount_off", "params": {"tiers": [[TEA_FROM_FEN, TEA_OFF_FEN]]},
+            "conditions": {"goods": {"skus": ["tea"]}, "programme_ids": [club]},
+            "funders": [["issuer", None, 5_000], ["merchant", None, 3_000], ["party", bank, 2_000]],
+        }, []),
+        ("TOP-UP", {
+            "kind": "load_bonus", "params": {"tiers": [[BONUS_FROM_FEN, BONUS_FEN]]},
+            "conditions": {"programme_ids": [club]}, "funders": [["issuer", None, 5_000], ["party", bank, 5_000]],
+        }, []),
+        ("CROWD", {
+            "kind": "percent_off", "params": {"off_bp": CROWD_OFF_BP}, "funders": [["party", bank, 10_000]],
+            "conditions": {"goods": {"skus": ["rice"]}, "programme_ids": [club]},
+        }, [{"name": "总额", "metric": "amount", "maximum": CROWD_FEN}]),
+    ):  # fmt: skip
+        campaign = await make("/v1/campaigns", **campaign_file(clock, code, issuer, offer, budgets))
+        await make(f"/v1/campaigns/{campaign['id']}/publish", version=1)
+    await make(f"/v1/points/programmes/{club}/terms", **POINTS)
+    common = {
+        "issuer_id": issuer, "kind": "value", "currency": "CNY", "face_fen": VOUCHER_FEN, "offer_kind": "amount_off",
+        "offer_params": {"tiers": [[VOUCHER_FROM_FEN, VOUCHER_FEN]]}, "transferable": True, "load_pocket": "bonus",
+        "funders": [{"kind": "issuer", "share_bp": 4_000}, {"kind": "party", "funder_id": city, "share_bp": 6_000}],
+    }  # fmt: skip
+    templates = {
+        "long": await make("/v1/voucher-templates", code="long", name="满100减20", valid_days=30, **common),
+        "stock": await make("/v1/voucher-templates", code="stock", name="先到先得", valid_days=30, **common),
+    }
+    await make(
+        "/v1/voucher-batches", template_id=templates["stock"]["id"], name="先到先得", voucher_count=STOCK,
+        code_length=None,
+    )  # fmt: skip
+    partner = await make(
+        "/v1/points/partners", code="air", name="航空", currency="MILES", out_points=10, out_units=3,
+        in_units=1, in_points=2,
+    )  # fmt: skip
+    return {name: template["id"] for name, template in templates.items()}, partner["id"]
+
+
+def campaign_file(
+    clock: Clock, code: str, issuer: str, offer: Mapping[str, Any], budgets: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """A campaign of one offer, from yesterday on, without a control group: who gets what is known beforehand."""
+    today = clock.now().date()
+    days = (today - timedelta(days=1), today + timedelta(days=60))
+    starts_at, ends_at = (f"{day}T00:00:00" for day in days)
+    return {
+        "code": code, "name": code, "issuer_id": issuer, "starts_at": starts_at, "ends_at": ends_at, "control_bp": 0,
+        "offers": [{"name": code, "stacking": {"group": ""}, **offer}], "budgets": list(budgets),
+    }  # fmt: skip
 
 
 def code_of(answer: Answered) -> str:

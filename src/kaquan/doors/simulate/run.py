@@ -12,7 +12,7 @@ from kaquan.doors.simulate import store
 from kaquan.doors.simulate.ground import PRLIMIT, Blow, Ground, GroundError
 from kaquan.doors.simulate.office import Office, ViolationError
 from kaquan.doors.simulate.report import AuditSeen, Report, write_report
-from kaquan.doors.simulate.stories import Stories
+from kaquan.doors.simulate.telling import Stories
 from kaquan.doors.simulate.tills import Tills
 from kaquan.doors.simulate.wire import wire_to
 from kaquan.evidence import compare_checkpoint, get_head, get_keys, open_checkpoint
@@ -145,6 +145,8 @@ class _Run:
             await self.office.pause()
             self.office.struck(blow)
             await self.ground.strike(blow)
+        self.report.checks["migrations"] = self.ground.release.number
+        self.report.checks["migrations_run_again"] = self.ground.migrated_again
 
     async def _audit(self) -> None:
         """Every audit, the log's too."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 from urllib.parse import quote
@@ -14,9 +14,6 @@ from kaquan.doors.simulate.wire import Line
 WORKER_S = 400.0
 """Within this time the worker has done what was ordered: a job whose worker was killed is given to another one after a
 minute or two, and that one may be killed too."""
-
-KEPT = 300
-"""How many cards of stories that are over are looked at again later."""
 
 PAYEE = {
     "method": "bank_transfer", "holder_name": "王敏", "account_name": "王敏",
@@ -34,6 +31,7 @@ class Story:
     def __init__(self, office: Office, line: Line, chance: Random) -> None:
         self.office, self.line, self.chance = office, line, chance
         self.held: dict[str, int] = {}
+        self.seen: dict[str, dict[str, Any]] = {}
 
     async def tell(
         self, what: str, path: str, body: Mapping[str, Any] | None = None, *, once: bool = True, by: str = "system",
@@ -79,6 +77,11 @@ class Story:
         self.office.report.checks["balances"] += 1
         if found_fen != expected_fen:
             raise ViolationError(f"{card} has {found_fen} available, its story comes to {expected_fen}")
+
+    async def stays(self, path: str, **fields: Any) -> None:
+        """What is at an address has these fields, now and after the story."""
+        self.seen[path] = fields
+        await check_fields(self.office, self.line, path, fields)
 
     # What many stories do
 
@@ -138,6 +141,14 @@ class Story:
         address = f"/v1/approvals/{proposed['id']}/approve"
         await self.tell("approve", address, once=False, by="wang", unsure=("approval_not_open",))
         return str(proposed["id"])
+
+
+async def check_fields(office: Office, line: Line, path: str, fields: Mapping[str, Any]) -> None:
+    """What is at an address has these fields."""
+    found = await office.read(line, path)
+    office.report.checks["fields"] += 1
+    if differing := {name: found[name] for name in fields if found[name] != fields[name]}:
+        raise ViolationError(f"{path} has {differing}, its story ended with {dict(fields)}")
 
 
 async def spend_and_close(story: Story) -> None:
@@ -435,61 +446,3 @@ async def end_a_card_twice(story: Story) -> None:
                 lambda found: sum(pocket["available_fen"] for pocket in found["data"]) == 1_000,
             )
     await story.holds(card, 0)
-
-
-QUICK_STORIES: list[Callable[[Story], Awaitable[None]]] = [
-    spend_and_close, adjust_by_two, lose_and_find, spend_the_last, keep_to_a_limit, refund_at_once,
-    capture_or_void,
-]  # fmt: skip
-"""What goes on without a worker."""
-
-STORIES = [
-    *QUICK_STORIES, give_away, sell_and_take_back, replace_and_refund, move_to_another, produce_a_batch,
-    take_over_cards, let_expire, end_a_card_twice,
-]  # fmt: skip
-
-
-class Stories:
-    """Tells stories, each on a line of its own, until it is told to stop."""
-
-    def __init__(self, office: Office, *, patient: bool) -> None:
-        self.office = office
-        self._known = STORIES if patient else QUICK_STORIES
-        self.over: dict[str, int] = {}
-        self.stopping = False
-        self._next: list[Callable[[Story], Awaitable[None]]] = []
-
-    async def tell(self) -> None:
-        """One story after the other; each kind comes before the first one comes again."""
-        office = self.office
-        while not self.stopping:
-            if not self._next:
-                self._next = office.chance.sample(self._known, len(self._known))
-            telling, chance = self._next.pop(), Random(office.chance.getrandbits(64))
-            async with office.line(chance) as line:
-                story = Story(office, line, chance)
-                try:
-                    await telling(story)
-                except LostError:
-                    office.report.stories["broken_off"] += 1
-                except ViolationError as violation:
-                    office.violated(f"{telling.__name__}: {violation}")
-                    return
-                else:
-                    office.report.stories[telling.__name__] += 1
-                    self._remember(story.held)
-
-    def _remember(self, held: Mapping[str, int]) -> None:
-        self.over |= held
-        for card in list(self.over)[: max(0, len(self.over) - KEPT)]:
-            del self.over[card]
-
-    async def check(self, line: Line, *, at_most: int | None = None) -> None:
-        """Cards of stories that are over still have what they had."""
-        held = dict(self.over)  # other stories end meanwhile, and their cards push the oldest out
-        cards = list(held)
-        for card in cards if at_most is None else self.office.chance.sample(cards, min(at_most, len(cards))):
-            found_fen = await self.office.available_fen(line, card)
-            self.office.report.checks["balances_later"] += 1
-            if found_fen != held[card]:
-                raise ViolationError(f"{card} has {found_fen} available, its story ended with {held[card]}")

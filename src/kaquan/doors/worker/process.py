@@ -19,6 +19,7 @@ from kaquan.doors.logs import configure_logs
 from kaquan.doors.worker.jobs import connector, jobs_of
 from kaquan.doors.worker.log import keep_cosigned, keep_log
 from kaquan.kit.db import UnsafeServerError, describe_failure, is_outage
+from kaquan.migrations import SchemaError
 from kaquan.settings import Settings, read_settings
 from kaquan.vault import KeyringError
 
@@ -79,7 +80,7 @@ def main() -> int:
     parent = os.environ.pop(PARENT_VARIABLE, None)
     try:
         uvloop.run(run(read_settings(), os.environ.pop(CONNINFO_VARIABLE), None if parent is None else int(parent)))
-    except (UnsafeServerError, KeyringError, OSError) as error:
+    except (UnsafeServerError, SchemaError, KeyringError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201  (this process has no other voice before it works)
         return 1
     except Exception as error:

@@ -11,7 +11,7 @@ from kaquan.doors.cli import store
 from kaquan.doors.cli.output import AsJson, print_json
 from kaquan.doors.cli.prepare import embedded, external_conninfo, make_home, running_database, settings_of_command
 from kaquan.kit.embedded import ServerState, binary
-from kaquan.migrations import current_revision, migrate, newest_revision
+from kaquan.migrations import Schema, current_revision, migrate, newest_revision, read_schema_of
 
 db_app = typer.Typer(help="The database. 数据库", no_args_is_help=True)
 
@@ -48,17 +48,17 @@ def status(as_json: AsJson = False) -> None:
     facts: dict[str, str | int | datetime | None]
     if settings.database_url is not None:
         facts = {"server": "external", "state": "running"}
-        facts["revision"] = current_revision(external_conninfo(settings.database_url))
+        schema = read_schema_of(external_conninfo(settings.database_url))
     else:
         server = embedded(settings)
         found = server.status()
         facts = {"server": "embedded", "state": found.state.value, "folder": str(found.folder), "pid": found.pid}
         running = found.state is ServerState.RUNNING
-        facts["revision"] = current_revision(server.conninfo()) if running else None
+        schema = read_schema_of(server.conninfo()) if running else Schema(None, None)
         facts["archive"] = None if server.archive is None else str(server.archive)
         if server.archive is not None and running:
             facts |= store.read_archiving(server.conninfo())
-    facts["needed_revision"] = newest_revision()
+    facts |= {"revision": schema.revision, "needed_revision": newest_revision(), "floor": schema.floor}
     if as_json:
         print_json(facts)
     else:

@@ -1,0 +1,12 @@
+"""the oldest release that may serve: see the SQL file beside this one."""
+
+from alembic import op
+
+from kaquan.migrations import run_sql
+
+revision = "0033"
+down_revision = "0031"
+
+
+def upgrade() -> None:
+    op.get_bind().exec_driver_sql(run_sql(revision))
