@@ -1,4 +1,4 @@
--- The schema at revision 0030, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0033, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -728,11 +728,11 @@ BEGIN
   FROM (
     SELECT u.key,
            coalesce(sum(u.amount_fen) FILTER (WHERE u.day = k.day), 0)::bigint AS day_fen,
-           count(*) FILTER (WHERE u.day = k.day) AS day_count,
+           count(*) FILTER (WHERE u.day = k.day AND u.year_max_count IS DISTINCT FROM -1) AS day_count,
            coalesce(sum(u.amount_fen) FILTER (WHERE u.month = k.month), 0)::bigint AS month_fen,
-           count(*) FILTER (WHERE u.month = k.month) AS month_count,
+           count(*) FILTER (WHERE u.month = k.month AND u.year_max_count IS DISTINCT FROM -1) AS month_count,
            coalesce(sum(u.amount_fen) FILTER (WHERE u.year = k.year), 0)::bigint AS year_fen,
-           count(*) FILTER (WHERE u.year = k.year) AS year_count
+           count(*) FILTER (WHERE u.year = k.year AND u.year_max_count IS DISTINCT FROM -1) AS year_count
     FROM unnest(p_uses) AS u JOIN payments_usage k ON k.slot = p_slot AND k.key = u.key GROUP BY u.key
   ) AS m
   WHERE o.slot = p_slot AND o.key = m.key;
@@ -1115,23 +1115,7 @@ BEGIN
   )
   SELECT ARRAY (SELECT u FROM gone, unnest(gone.uses) AS u), ARRAY (SELECT t FROM gone, unnest(gone.trail_uses) AS t)
   INTO v_uses, v_trails;
-  PERFORM 1 FROM payments_usage WHERE slot = p_slot AND key = ANY (ARRAY (SELECT u.key FROM unnest(v_uses) AS u))
-  ORDER BY key FOR NO KEY UPDATE;
-  UPDATE payments_usage o
-  SET day_fen = o.day_fen - m.day_fen, day_count = o.day_count - m.day_count,
-      month_fen = o.month_fen - m.month_fen, month_count = o.month_count - m.month_count,
-      year_fen = o.year_fen - m.year_fen, year_count = o.year_count - m.year_count
-  FROM (
-    SELECT u.key,
-           coalesce(sum(u.amount_fen) FILTER (WHERE u.day = k.day), 0)::bigint AS day_fen,
-           count(*) FILTER (WHERE u.day = k.day) AS day_count,
-           coalesce(sum(u.amount_fen) FILTER (WHERE u.month = k.month), 0)::bigint AS month_fen,
-           count(*) FILTER (WHERE u.month = k.month) AS month_count,
-           coalesce(sum(u.amount_fen) FILTER (WHERE u.year = k.year), 0)::bigint AS year_fen,
-           count(*) FILTER (WHERE u.year = k.year) AS year_count
-    FROM unnest(v_uses) AS u JOIN payments_usage k ON k.slot = p_slot AND k.key = u.key GROUP BY u.key
-  ) AS m
-  WHERE o.slot = p_slot AND o.key = m.key;
+  PERFORM payments_give_back_v1(p_slot, v_uses);
   FOR v_use IN SELECT t.* FROM unnest(v_trails) AS t ORDER BY t.key LOOP
     UPDATE payments_trail o
     SET fen[(17 - (o.step - v_use.step))::integer]
@@ -1292,9 +1276,11 @@ CREATE FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zon
     SET search_path TO 'public', 'pg_temp'
     AS $$
   INSERT INTO vouchers_event (slot, voucher_id, id, book_id, template_id, kind, from_status, to_status, at, actor,
-    holder_kind, holder_id, transaction_id, amount_fen, face_fen, reason)
+    holder_kind, holder_id, transaction_id, amount_fen, face_fen, reason, number)
   SELECT p_slot, e.voucher_id, e.id, e.book_id, e.template_id, p_kind, e.from_status, e.to_status, p_at, p_actor,
-         e.holder_kind, e.holder_id, e.transaction_id, e.amount_fen, e.face_fen, p_reason
+         e.holder_kind, e.holder_id, e.transaction_id, e.amount_fen, e.face_fen, p_reason,
+         -- whoever records has changed the voucher in the same transaction, so nobody else records now
+         (SELECT count(*) + 1 FROM vouchers_event AS x WHERE x.slot = p_slot AND x.voucher_id = e.voucher_id)
   FROM unnest(p_vouchers, p_ids, p_books, p_templates, p_from, p_to, p_holder_kinds, p_holders, p_transactions,
     p_amounts, p_faces) AS e (voucher_id, id, book_id, template_id, from_status, to_status, holder_kind, holder_id,
     transaction_id, amount_fen, face_fen);
@@ -2672,6 +2658,72 @@ COMMENT ON COLUMN payments_reservation.paid_in IS 'The slot of the card';
 
 COMMENT ON COLUMN payments_reservation.gives_back IS 'The payment gives these uses back: they are counted, and are not any more once it is posted';
 
+CREATE TABLE payments_seen (
+    slot smallint NOT NULL,
+    transaction_id uuid NOT NULL,
+    book_id integer NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    seen bytea NOT NULL
+);
+
+COMMENT ON COLUMN payments_seen.seen IS 'A JSON array; its layout is in payments/seen.py';
+
+CREATE TABLE payments_shadow (
+    slot smallint NOT NULL,
+    book_id integer NOT NULL,
+    campaign_id uuid NOT NULL,
+    number integer NOT NULL,
+    transaction_id uuid NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    day date NOT NULL,
+    is_load boolean NOT NULL,
+    store_id uuid,
+    holder_id uuid NOT NULL,
+    amount_fen bigint NOT NULL,
+    fate text NOT NULL COLLATE pg_catalog."C",
+    discount_fen bigint NOT NULL,
+    granted_fen bigint NOT NULL,
+    points bigint NOT NULL,
+    others_fen bigint NOT NULL,
+    gave_own_fen bigint NOT NULL,
+    gave_fen bigint NOT NULL,
+    funder_kinds text[] NOT NULL,
+    funder_ids uuid[] NOT NULL,
+    funder_fen bigint[] NOT NULL,
+    offers text[] NOT NULL,
+    whys text[] NOT NULL,
+    CONSTRAINT payments_shadow_fate CHECK ((fate = ANY (ARRAY['applied'::text, 'held_back'::text, 'over_budget'::text, 'skipped'::text]))),
+    CONSTRAINT payments_shadow_lists CHECK (((cardinality(funder_kinds) = cardinality(funder_ids)) AND (cardinality(funder_kinds) = cardinality(funder_fen)) AND (cardinality(offers) = cardinality(whys))))
+);
+
+COMMENT ON COLUMN payments_shadow.day IS 'By the wall clock of the issuer';
+
+COMMENT ON COLUMN payments_shadow.others_fen IS 'What other campaigns and vouchers would have given beside the draft';
+
+COMMENT ON COLUMN payments_shadow.gave_own_fen IS 'What the version in force of the same campaign gave';
+
+COMMENT ON COLUMN payments_shadow.gave_fen IS 'What the others gave';
+
+COMMENT ON COLUMN payments_shadow.offers IS 'The offers of the draft that would not have applied, with why';
+
+CREATE TABLE payments_shadow_budget (
+    book_id integer NOT NULL,
+    campaign_id uuid NOT NULL,
+    number integer NOT NULL,
+    budget_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
+    period text NOT NULL COLLATE pg_catalog."C",
+    used_fen bigint NOT NULL,
+    used_count bigint NOT NULL,
+    exhausted_at timestamp with time zone
+);
+
+COMMENT ON COLUMN payments_shadow_budget.subject_id IS 'Whose part of it; of a budget of all together 32 zeros';
+
+COMMENT ON COLUMN payments_shadow_budget.period IS 'Which day, month or year, as 2026-01-31, 2026-01 or 2026; empty: all time';
+
+COMMENT ON COLUMN payments_shadow_budget.exhausted_at IS 'When it first left no room for a payment';
+
 CREATE TABLE payments_trail (
     slot smallint NOT NULL,
     key uuid NOT NULL,
@@ -2930,6 +2982,22 @@ CREATE TABLE promotions_policy (
 
 COMMENT ON TABLE promotions_policy IS 'What binds all campaigns of a book in one basket; the newest version holds';
 
+CREATE TABLE promotions_shadow (
+    book_id integer NOT NULL,
+    campaign_id uuid NOT NULL,
+    number integer NOT NULL,
+    version integer NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    until timestamp with time zone NOT NULL,
+    started_by text NOT NULL COLLATE pg_catalog."C",
+    ended_at timestamp with time zone,
+    CONSTRAINT promotions_shadow_time CHECK (((until > started_at) AND (ended_at >= started_at)))
+);
+
+COMMENT ON TABLE promotions_shadow IS 'Drafts that are priced beside live traffic: nothing moves by them';
+
+COMMENT ON COLUMN promotions_shadow.ended_at IS 'When somebody ended it before its time, or its version was published';
+
 CREATE TABLE promotions_version (
     book_id integer NOT NULL,
     campaign_id uuid NOT NULL,
@@ -3100,6 +3168,14 @@ COMMENT ON COLUMN sales_sale.expires_at IS 'When it ends if nothing of it is pai
 
 COMMENT ON COLUMN sales_sale.review IS 'The buyer is on a list that asks for it: pending until two have looked';
 
+CREATE TABLE schema_floor (
+    row_id boolean DEFAULT true NOT NULL,
+    revision text NOT NULL,
+    CONSTRAINT schema_floor_one CHECK (row_id)
+);
+
+COMMENT ON COLUMN schema_floor.revision IS 'the oldest revision whose release may serve on this schema';
+
 CREATE TABLE vouchers_batch (
     book_id integer NOT NULL,
     id uuid NOT NULL,
@@ -3147,10 +3223,13 @@ CREATE TABLE vouchers_event (
     transaction_id uuid,
     amount_fen bigint NOT NULL,
     face_fen bigint NOT NULL,
-    reason text
+    reason text,
+    number integer
 );
 
 COMMENT ON TABLE vouchers_event IS 'What happened to vouchers after they were issued, each with an evidence leaf under its id; appended, never altered. A lock is no event: it ends in one, or in nothing';
+
+COMMENT ON COLUMN vouchers_event.number IS 'The how-manieth event of the voucher it is; null: from before they were numbered';
 
 CREATE TABLE vouchers_template (
     book_id integer NOT NULL,
@@ -3567,6 +3646,15 @@ ALTER TABLE ONLY payments_pricing
 ALTER TABLE ONLY payments_reservation
     ADD CONSTRAINT payments_reservation_pkey PRIMARY KEY (slot, id);
 
+ALTER TABLE ONLY payments_seen
+    ADD CONSTRAINT payments_seen_pkey PRIMARY KEY (slot, transaction_id);
+
+ALTER TABLE ONLY payments_shadow_budget
+    ADD CONSTRAINT payments_shadow_budget_pkey PRIMARY KEY (book_id, campaign_id, number, budget_id, subject_id, period);
+
+ALTER TABLE ONLY payments_shadow
+    ADD CONSTRAINT payments_shadow_pkey PRIMARY KEY (slot, book_id, campaign_id, number, transaction_id);
+
 ALTER TABLE ONLY payments_trail
     ADD CONSTRAINT payments_trail_pkey PRIMARY KEY (slot, key);
 
@@ -3636,6 +3724,9 @@ ALTER TABLE ONLY promotions_campaign
 ALTER TABLE ONLY promotions_policy
     ADD CONSTRAINT promotions_policy_pkey PRIMARY KEY (book_id, version);
 
+ALTER TABLE ONLY promotions_shadow
+    ADD CONSTRAINT promotions_shadow_pkey PRIMARY KEY (book_id, campaign_id, number);
+
 ALTER TABLE ONLY promotions_version
     ADD CONSTRAINT promotions_version_pkey PRIMARY KEY (book_id, campaign_id, version);
 
@@ -3662,6 +3753,9 @@ ALTER TABLE ONLY sales_sale
 
 ALTER TABLE ONLY sales_sale
     ADD CONSTRAINT sales_sale_pkey PRIMARY KEY (book_id, id);
+
+ALTER TABLE ONLY schema_floor
+    ADD CONSTRAINT schema_floor_pkey PRIMARY KEY (row_id);
 
 ALTER TABLE ONLY vouchers_batch
     ADD CONSTRAINT vouchers_batch_name UNIQUE (book_id, name);
@@ -3798,6 +3892,8 @@ CREATE INDEX points_earning_of_payment ON points_earning USING btree (slot, paym
 
 CREATE INDEX policy_change_newest ON policy_change USING btree (book_id, id);
 
+CREATE INDEX promotions_shadow_open ON promotions_shadow USING btree (book_id, until) WHERE (ended_at IS NULL);
+
 CREATE INDEX sales_item_by_sale ON sales_item USING btree (slot, sale_id, card_id);
 
 CREATE UNIQUE INDEX sales_item_sold ON sales_item USING btree (slot, card_id) WHERE ((kind = 'sale'::text) AND (status <> 'released'::text));
@@ -3931,6 +4027,9 @@ ALTER TABLE ONLY production_export
 
 ALTER TABLE ONLY promotions_campaign
     ADD CONSTRAINT promotions_campaign_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
+
+ALTER TABLE ONLY promotions_shadow
+    ADD CONSTRAINT promotions_shadow_version FOREIGN KEY (book_id, campaign_id, version) REFERENCES promotions_version(book_id, campaign_id, version);
 
 ALTER TABLE ONLY promotions_version
     ADD CONSTRAINT promotions_version_campaign FOREIGN KEY (book_id, campaign_id) REFERENCES promotions_campaign(book_id, id);
@@ -4285,6 +4384,12 @@ GRANT SELECT,INSERT ON TABLE payments_pricing TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_pricing TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE payments_reservation TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_reservation TO kaquan_app;
+GRANT SELECT,INSERT,DELETE ON TABLE payments_seen TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE payments_shadow TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE payments_shadow_budget TO kaquan_app;
+GRANT UPDATE(used_fen) ON TABLE payments_shadow_budget TO kaquan_app;
+GRANT UPDATE(used_count) ON TABLE payments_shadow_budget TO kaquan_app;
+GRANT UPDATE(exhausted_at) ON TABLE payments_shadow_budget TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE payments_trail TO kaquan_ledger;
 GRANT SELECT ON TABLE payments_trail TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE payments_usage TO kaquan_ledger;
@@ -4315,6 +4420,8 @@ GRANT SELECT,INSERT ON TABLE production_export TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE promotions_campaign TO kaquan_app;
 GRANT UPDATE(ended_at) ON TABLE promotions_campaign TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE promotions_policy TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE promotions_shadow TO kaquan_app;
+GRANT UPDATE(ended_at) ON TABLE promotions_shadow TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE promotions_version TO kaquan_app;
 GRANT UPDATE(published_at) ON TABLE promotions_version TO kaquan_app;
 GRANT UPDATE(published_by) ON TABLE promotions_version TO kaquan_app;
@@ -4347,6 +4454,7 @@ GRANT UPDATE(end_reason) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(end_key_hash) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(version) ON TABLE sales_sale TO kaquan_app;
 GRANT UPDATE(review) ON TABLE sales_sale TO kaquan_app;
+GRANT SELECT ON TABLE schema_floor TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE vouchers_batch TO kaquan_app;
 GRANT UPDATE(voucher_count) ON TABLE vouchers_batch TO kaquan_app;
 GRANT UPDATE(issued_count) ON TABLE vouchers_batch TO kaquan_app;
