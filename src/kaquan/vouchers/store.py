@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 from msgspec.structs import asdict
 
-from kaquan.evidence import VoucherLeafFacts, voucher_leaf_hash
+from kaquan.evidence import Issued, VoucherLeafFacts, microseconds, record_issue, voucher_leaf_hash
 from kaquan.kit.db import Connection, Params, Pool, Write, constraint_of, given, load_queries, post_together
 from kaquan.kit.ids import Ids
 from kaquan.ledger import AccountSpec, Answer, Item, Posting, PostStatus, RequestKey, open_accounts, post_batch
@@ -277,6 +277,15 @@ async def write_vouchers(connection: Connection, vouchers: Sequence[NewVoucher],
     tail = f"{_hex(run.granted_by)}\t{run.created_at.isoformat()}\n"
     async with connection.cursor() as cursor, cursor.copy(_QUERIES["copy_vouchers"]) as copy:
         await copy.write("".join(_line(one, head, tail) for one in vouchers))
+    # those that somebody holds from the first have an event that says so, with its leaf
+    alike: dict[tuple[int, datetime | None], list[tuple[int, UUID, str | None]]] = {}
+    for one in vouchers:
+        if one.holder is None:
+            alike.setdefault((one.face_fen, one.valid_from), []).append((one.slot, one.id, one.code_last4))
+    for (face_fen, valid_from), records in alike.items():
+        terms = face_fen, microseconds(valid_from)
+        issued = Issued(run.book_id, "voucher", run.template_id, run.batch_id, terms, run.created_at)
+        await record_issue(connection, issued, records)
 
 
 def _line(one: NewVoucher, head: str, tail: str) -> str:
