@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FORMAT = "kaquan-bundle/1"
 ENTRIES = {"kaquan-leaf/1": ("txn", 2), "kaquan-policy/1": ("pol", 2), "kaquan-key/1": ("key", 1),
-           "kaquan-voucher/1": ("evt", 2), "kaquan-card/1": ("evt", 2), "kaquan-issue/1": ("issue", 2),
-           "kaquan-start/1": ("start", 2)}  # where the id is
+           "kaquan-voucher/1": ("evt", 2), "kaquan-voucher/2": ("evt", 2), "kaquan-card/1": ("evt", 2),
+           "kaquan-issue/1": ("issue", 2), "kaquan-start/1": ("start", 2)}  # where the id is
 MAX_LINE = 1 << 20
 NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 NAME = re.compile(r"[^\s+\x00-\x1f]+")
@@ -185,7 +185,7 @@ class Reader:
     def opening(self, salt: str, private: str) -> None:
         """The private fields that the entry before commits to."""
         found = hashlib.sha256(bytes.fromhex(salt) + private.encode()).hexdigest()
-        if self.shown[0] != "kaquan-card/1" or self.shown[9] != found:
+        if self.shown[0] not in ("kaquan-card/1", "kaquan-voucher/2") or self.shown[-1] != found:
             raise Invalid(f"{self.last} does not commit to what is shown with it")
         self.show(["opening", *read_json(private, list)])
 

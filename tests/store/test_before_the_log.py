@@ -14,7 +14,8 @@ from kaquan.migrations import run_sql
 
 UNDO = """
 DROP TABLE evidence_issue, evidence_start;
-DROP FUNCTION cards_record_v1, evidence_issue_v1;
+DROP FUNCTION cards_record_v1, evidence_issue_v1, vouchers_record_v2;
+CREATE FUNCTION vouchers_record_v1() RETURNS void LANGUAGE sql AS '';
 DROP INDEX cards_event_by_id, vouchers_event_by_id;
 """
 OLD = """

@@ -395,6 +395,14 @@ OF_OBJECTS: dict[str, Edit] = {
         f"UPDATE vouchers_event SET holder_id = {ROW} WHERE kind = 'claimed'", "voucher_events", "leaf_hash", "claimed",
         TURN,
     ),
+    "an event of a voucher by somebody else": Edit(
+        "UPDATE vouchers_event SET actor = 'key_2' WHERE kind = 'claimed'", "voucher_events", "leaf_hash", "claimed",
+        TURN,
+    ),
+    "another reason of an event of a voucher": Edit(
+        "UPDATE vouchers_event SET reason = NULL WHERE kind = 'cancelled'", "voucher_events", "leaf_hash", "cancelled",
+        NEXT,
+    ),
     "an event of a voucher removed": Edit(
         "DELETE FROM vouchers_event WHERE kind = 'claimed'", "leaves", "transaction of the leaf", "claimed", TURN
     ),

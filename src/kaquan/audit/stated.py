@@ -21,6 +21,7 @@ from kaquan.evidence import (
     issue_root,
     start_leaf_hash,
     voucher_leaf_hash,
+    voucher_private_bytes,
 )
 
 _read_terms = msgspec.json.Decoder(list[str | int | None]).decode
@@ -30,7 +31,7 @@ e.slot, e.id, e.card_id, e.book_id, e.kind, e.status, e.version, e.at, e.actor, 
 l.commitment, l.leaf_hash"""
 VOUCHER_EVENT = """
 e.slot, e.id, e.voucher_id, e.book_id, e.template_id, e.kind, e.from_status, e.to_status, e.holder_kind, e.holder_id,
-e.transaction_id, e.amount_fen, e.face_fen, e.at, l.leaf_hash"""
+e.transaction_id, e.amount_fen, e.face_fen, e.at, e.actor, e.reason, l.salt, l.commitment, l.leaf_hash"""
 ISSUE = "e.slot, e.id, e.book_id, e.kind, e.of_id, e.batch_id, e.terms, e.at, e.ids, e.last4, l.leaf_hash"
 START = "e.slot, e.id, e.what, e.size, e.hash, e.at, l.leaf_hash"
 """The columns of each sort as its judge wants them, of ``e`` and its leaf ``l``."""
@@ -58,8 +59,10 @@ def judge_card_events(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
 def judge_voucher_events(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
     """The same of events of vouchers."""
     wrong: list[Row] = []
-    for *told, leaf in rows:
-        facts = VoucherLeafFacts(*told)
+    for *told, actor, reason, salt, commitment, leaf in rows:
+        if salt is not None:
+            commitment = sha256(salt + voucher_private_bytes(actor=actor, reason=reason)).digest()
+        facts = VoucherLeafFacts(*told)._replace(commitment=commitment)
         ids = {"slot": facts.slot, "book_id": facts.book_id, "voucher_id": facts.voucher_id, "event_id": facts.id}
         wrong += _compare(voucher_leaf_hash(facts), leaf, **ids)
     return wrong

@@ -26,9 +26,10 @@ reader can name one that was removed; ``check`` is the first 16 hex digits of SH
 event's bytes), so a reader can name one that was altered. An entry is called by the id in it, a fact by its second
 field.
 
-*What an entry stands for.* Behind an event of a card an ``opening`` may show its private fields: SHA-256(salt ‖ private
-bytes) is the commitment in the entry. Behind an issue a ``member`` may show the record of one card or voucher that was
-issued with it: the hashes lead from it to the root in the entry (RFC 9162, section 2.1.3.2; ``-`` for none).
+*What an entry stands for.* Behind an event of a card or a voucher an ``opening`` may show its private fields:
+SHA-256(salt ‖ private bytes) is the commitment in the entry. Behind an issue a ``member`` may show the record of one
+card or voucher that was issued with it: the hashes lead from it to the root in the entry (RFC 9162, section 2.1.3.2;
+``-`` for none).
 
 *Facts* are no entries of the log: ``["kaquan-fact/1", id, about, kind, at_us, …]``. Nothing but the last signature,
 which is that of the log's keys over the whole bundle, speaks for them, and for their being all there are.

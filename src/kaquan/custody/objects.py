@@ -35,7 +35,7 @@ class Subject(NamedTuple):
     places: list[Place]
     facts: list[Fact]
     opened: frozenset[UUID] = frozenset()
-    """Cards of whose events the private fields are shown."""
+    """Cards and vouchers of whose events the private fields are shown."""
     shown: UUID | None = None
     """The card or voucher whose record in its issue is shown."""
 
@@ -219,7 +219,7 @@ async def _gather_voucher(connection: Connection, asked: Asked) -> Subject:
         places.append((slot, id_))
         if transaction_id is not None:
             places.append((slot_of(transaction_id, asked.slots), transaction_id))
-    return Subject(asked.book_id, list(dict.fromkeys(places)), [], shown=asked.id)
+    return Subject(asked.book_id, list(dict.fromkeys(places)), [], frozenset([asked.id]), asked.id)
 
 
 KINDS: Mapping[Prefix, Kind] = {

@@ -39,7 +39,7 @@ WHERE d.decision = 'approved' AND c.id = ANY (%(ids)s::uuid[])
 
 -- name: changes_of_vouchers
 SELECT v.slot, v.id, v.voucher_id, v.book_id, v.template_id, v.kind, v.from_status, v.to_status, v.holder_kind, v.holder_id,
-       v.transaction_id, v.amount_fen, v.face_fen, v.at, l.leaf_hash
+       v.transaction_id, v.amount_fen, v.face_fen, v.at, v.actor, v.reason, l.salt, l.commitment, l.leaf_hash
 FROM unnest(%(slots)s::smallint[], %(ids)s::uuid[]) AS asked (slot, id)
 JOIN evidence_leaf AS l ON l.slot = asked.slot AND l.transaction_id = asked.id
 JOIN vouchers_event AS v ON v.slot = asked.slot AND v.id = asked.id

@@ -30,6 +30,7 @@ from kaquan.evidence import (
     record_bytes,
     start_bytes,
     voucher_bytes,
+    voucher_private_bytes,
 )
 from kaquan.kit.db import Connection, Pool, given, load_queries
 from kaquan.kit.ids import Prefix, show_id
@@ -126,7 +127,7 @@ async def read_entries(
     shown: UUID | None = None,
 ) -> dict[Place, Found]:
     """The bytes of entries, of one book and of the log itself where a book is named; with the private fields of events
-    of the cards ``opened``, and the record of the card or voucher ``shown`` with its issue.
+    of the cards and vouchers ``opened``, and the record of the card or voucher ``shown`` with its issue.
 
     Raises ContradictedError for one that was altered: nothing is handed out that the log does not prove.
     """
@@ -157,12 +158,9 @@ def _legs(text: str | None) -> list[LeafEntry]:
 async def _read_others(
     connection: Connection, places: Sequence[Place], *, origin: str, book_id: int | None
 ) -> dict[Place, Found]:
-    """Changes of vouchers and of rules, and keys of the log."""
+    """Changes of rules, and keys of the log."""
     found: dict[Place, Found] = {}
-    slots, ids = [slot for slot, _ in places], [id_ for _, id_ in places]
-    for *told, leaf in await rows(connection, "changes_of_vouchers", slots=slots, ids=ids, book_id=book_id):
-        change = VoucherLeafFacts(*told)
-        found[change.slot, change.id] = _checked(show_id(Prefix.EVENT, change.id), voucher_bytes(change), leaf)
+    ids = [id_ for _, id_ in places]
     for id_, public, replaces, added_at, slot, leaf in await rows(connection, "keys", ids=ids):
         content = key_bytes(KeyLeafFacts(id_, origin, public, replaces, added_at))
         found[slot, id_] = _checked(f"key_{id_.hex}", content, leaf)
@@ -186,9 +184,19 @@ async def _read_events(
     opened: Collection[UUID],
     shown: UUID | None,
 ) -> dict[Place, Found]:
-    """Events of cards, issues and starts."""
+    """Events of cards and vouchers, issues and starts."""
     found: dict[Place, Found] = {}
     named = {"slots": [slot for slot, _ in places], "ids": [id_ for _, id_ in places]}
+    for *told, actor, reason, salt, commitment, leaf in await rows(
+        connection, "changes_of_vouchers", **named, book_id=book_id
+    ):
+        opening = None
+        if salt is not None:
+            opening = Opening(salt, voucher_private_bytes(actor=actor, reason=reason))
+            commitment = opening.commitment
+        change = VoucherLeafFacts(*told)._replace(commitment=commitment)
+        entry = _checked(show_id(Prefix.EVENT, change.id), voucher_bytes(change), leaf)
+        found[change.slot, change.id] = entry._replace(opening=opening if change.voucher_id in opened else None)
     for (
         slot, id_, card_id, book, kind, status, version, at, actor, reason, details, leaf, salt, commitment,
     ) in await rows(connection, "events_of_log", **named, book_id=book_id):  # fmt: skip

@@ -79,7 +79,12 @@ from kaquan.evidence.start_leaf import StartLeafFacts, start_bytes, start_leaf_h
 from kaquan.evidence.store import SEQUENCER_LOCK
 from kaquan.evidence.tiles import Tile, read_path
 from kaquan.evidence.tree import hash_leaf, split_range
-from kaquan.evidence.voucher_leaf import VoucherLeafFacts, voucher_bytes, voucher_leaf_hash
+from kaquan.evidence.voucher_leaf import (
+    VoucherLeafFacts,
+    voucher_bytes,
+    voucher_leaf_hash,
+    voucher_private_bytes,
+)
 from kaquan.evidence.witness import MAX_REQUEST_BYTES, Witness, WitnessError, create_witness
 from kaquan.evidence.witness_policy import NO_WITNESSES, WitnessPolicy, open_checkpoint, read_policy
 
@@ -176,5 +181,6 @@ __all__ = [
     "verify_receipt",
     "voucher_bytes",
     "voucher_leaf_hash",
+    "voucher_private_bytes",
     "write_receipt",
 ]

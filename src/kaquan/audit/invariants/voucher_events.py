@@ -20,7 +20,8 @@ def judge(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
 
 
 _NO_EVENT = """NULL::smallint, NULL::uuid, NULL::uuid, NULL::integer, NULL::uuid, NULL::text, NULL::text, NULL::text,
-  NULL::text, NULL::uuid, NULL::uuid, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::bytea"""
+  NULL::text, NULL::uuid, NULL::uuid, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::text, NULL::text,
+  NULL::bytea, NULL::bytea, NULL::bytea"""
 
 AUDIT = Audit(
     name="voucher_events",

@@ -95,6 +95,26 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
   SELECT p_slot, l.id, l.leaf, l.salt FROM unnest(p_ids, p_leaves, p_salts) AS l (id, leaf, salt);
 $$;
 
+-- The same of vouchers, whose leaves now state who did it and why behind a commitment.
+DROP FUNCTION vouchers_record_v1;
+CREATE FUNCTION vouchers_record_v2(
+  p_slot smallint, p_at timestamptz, p_actor text, p_reason text, p_kind text,
+  p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[],
+  p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[],
+  p_salts bytea[]
+) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  INSERT INTO vouchers_event (slot, voucher_id, id, book_id, template_id, kind, from_status, to_status, at, actor,
+    holder_kind, holder_id, transaction_id, amount_fen, face_fen, reason)
+  SELECT p_slot, e.voucher_id, e.id, e.book_id, e.template_id, p_kind, e.from_status, e.to_status, p_at, p_actor,
+         e.holder_kind, e.holder_id, e.transaction_id, e.amount_fen, e.face_fen, p_reason
+  FROM unnest(p_vouchers, p_ids, p_books, p_templates, p_from, p_to, p_holder_kinds, p_holders, p_transactions,
+    p_amounts, p_faces) AS e (voucher_id, id, book_id, template_id, from_status, to_status, holder_kind, holder_id,
+    transaction_id, amount_fen, face_fen);
+  INSERT INTO evidence_leaf (slot, transaction_id, leaf_hash, salt)
+  SELECT p_slot, l.id, l.leaf, l.salt FROM unnest(p_ids, p_leaves, p_salts) AS l (id, leaf, salt);
+$$;
+
 -- Write what was issued, with its leaf.
 CREATE FUNCTION evidence_issue_v1(
   p_slot smallint, p_id uuid, p_book integer, p_kind text, p_of uuid, p_batch uuid, p_terms text, p_at timestamptz,
@@ -109,14 +129,15 @@ $$;
 COMMENT ON TABLE evidence_leaf IS
   'RFC 9162 leaf hash of the canonical bytes of each transaction, approved change of rules, key of the log, event of a card, event of a voucher, issue and start';
 COMMENT ON COLUMN evidence_leaf.salt IS
-  'Of transactions and events of cards: what their private fields are salted with, null once both are erased';
+  'Of transactions and events of cards and vouchers: what their private fields are salted with, null once both are erased';
 
 REVOKE INSERT ON cards_event FROM kaquan_app;
 GRANT SELECT ON evidence_issue, evidence_start TO kaquan_app;
 GRANT SELECT, INSERT ON cards_event, evidence_issue TO kaquan_ledger;
 GRANT CREATE ON SCHEMA public TO kaquan_ledger;
 ALTER FUNCTION cards_record_v1 OWNER TO kaquan_ledger;
+ALTER FUNCTION vouchers_record_v2 OWNER TO kaquan_ledger;
 ALTER FUNCTION evidence_issue_v1 OWNER TO kaquan_ledger;
 REVOKE CREATE ON SCHEMA public FROM kaquan_ledger;
-REVOKE EXECUTE ON FUNCTION cards_record_v1, evidence_issue_v1 FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION cards_record_v1, evidence_issue_v1 TO kaquan_app;
+REVOKE EXECUTE ON FUNCTION cards_record_v1, vouchers_record_v2, evidence_issue_v1 FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION cards_record_v1, vouchers_record_v2, evidence_issue_v1 TO kaquan_app;
