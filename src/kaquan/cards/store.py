@@ -526,7 +526,13 @@ def add_event(event: Event) -> Write:
 
 
 async def _add_event(connection: Connection, event: Event) -> None:
-    await connection.execute(_QUERIES["record"], _recorded([event]))
+    await record(connection, [event])
+
+
+async def record(connection: Connection, events: Sequence[Event]) -> None:
+    """Write events of one slot that differ in their cards alone, each with its leaf, in the caller's transaction."""
+    if events:
+        await connection.execute(_QUERIES["record"], _recorded(events))
 
 
 def _recorded(events: Sequence[Event]) -> dict[str, Any]:
@@ -839,8 +845,7 @@ async def _add_changes(
         )
         for card_id, book_id, status, version in changed
     ]  # fmt: skip
-    if events:
-        await connection.execute(_QUERIES["record"], _recorded(events))
+    await record(connection, events)
 
 
 async def load_losses_due(pool: Pool, *, slot: int, until: datetime, limit: int) -> list[tuple[int, UUID]]:

@@ -1311,7 +1311,7 @@ END $$;
 
 ALTER FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) OWNER TO kaquan_ledger;
 
-CREATE FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) RETURNS void
+CREATE FUNCTION vouchers_record_v2(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[], p_salts bytea[]) RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
@@ -1323,10 +1323,10 @@ CREATE FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zon
     p_amounts, p_faces) AS e (voucher_id, id, book_id, template_id, from_status, to_status, holder_kind, holder_id,
     transaction_id, amount_fen, face_fen);
   INSERT INTO evidence_leaf (slot, transaction_id, leaf_hash, salt)
-  SELECT p_slot, l.id, l.leaf, NULL FROM unnest(p_ids, p_leaves) AS l (id, leaf);
+  SELECT p_slot, l.id, l.leaf, l.salt FROM unnest(p_ids, p_leaves, p_salts) AS l (id, leaf, salt);
 $$;
 
-ALTER FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) OWNER TO kaquan_ledger;
+ALTER FUNCTION vouchers_record_v2(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[], p_salts bytea[]) OWNER TO kaquan_ledger;
 
 CREATE TABLE audit_anchor (
     id smallint NOT NULL,
@@ -1914,7 +1914,7 @@ CREATE TABLE evidence_leaf (
 
 COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of each transaction, approved change of rules, key of the log, event of a card, event of a voucher, issue and start';
 
-COMMENT ON COLUMN evidence_leaf.salt IS 'Of transactions and events of cards: what their private fields are salted with, null once both are erased';
+COMMENT ON COLUMN evidence_leaf.salt IS 'Of transactions and events of cards and vouchers: what their private fields are salted with, null once both are erased';
 
 COMMENT ON COLUMN evidence_leaf.written_by IS 'The transaction of this database that wrote the leaf';
 
@@ -4054,8 +4054,8 @@ REVOKE ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book 
 GRANT ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book integer, p_owner uuid, p_version bigint, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text, p_rules jsonb, p_endings jsonb, p_leaf bytea) TO kaquan_app;
 REVOKE ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) TO kaquan_app;
-REVOKE ALL ON FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) TO kaquan_app;
+REVOKE ALL ON FUNCTION vouchers_record_v2(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[], p_salts bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION vouchers_record_v2(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[], p_salts bytea[]) TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE audit_anchor TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance_trade TO kaquan_app;
