@@ -4,6 +4,7 @@ What is here judges rows as the whole audits stream them and as a turn of :mod:`
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -11,11 +12,9 @@ import msgspec
 
 from kaquan.audit.types import Row
 from kaquan.evidence import (
-    CardLeafFacts,
     IssueLeafFacts,
     StartLeafFacts,
     VoucherLeafFacts,
-    card_leaf_hash,
     card_private_bytes,
     issue_leaf_hash,
     issue_root,
@@ -27,8 +26,12 @@ from kaquan.evidence import (
 _read_terms = msgspec.json.Decoder(list[str | int | None]).decode
 
 CARD_EVENT = """
-e.slot, e.id, e.card_id, e.book_id, e.kind, e.status, e.version, e.at, e.actor, e.reason, e.details, l.salt,
-l.commitment, l.leaf_hash"""
+e.slot, e.id, e.card_id, e.book_id,
+convert_to(
+  '["kaquan-card/1",' || e.slot || ',"' || encode(uuid_send(e.id), 'hex')
+  || '","' || encode(uuid_send(e.card_id), 'hex') || '",' || e.book_id || ',"' || e.kind || '",' || coalesce('"' || e.status || '"', 'null')
+  || ',' || coalesce(e.version::text, 'null') || ',' || (extract(epoch FROM e.at) * 1000000)::bigint || ',"', 'UTF8'),
+e.actor, e.reason, e.details::text, l.salt, l.commitment, l.leaf_hash"""
 VOUCHER_EVENT = """
 e.slot, e.id, e.voucher_id, e.book_id, e.template_id, e.kind, e.from_status, e.to_status, e.holder_kind, e.holder_id,
 e.transaction_id, e.amount_fen, e.face_fen, e.at, e.actor, e.reason, l.salt, l.commitment, l.leaf_hash"""
@@ -46,14 +49,24 @@ LEFT JOIN evidence_leaf AS l ON l.slot = e.slot AND l.transaction_id = e.id
 
 
 def judge_card_events(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
-    """Events of cards whose leaf is missing, or not the hash of the event as it is."""
+    """Events of cards whose leaf is missing, or not the hash of the event as it is.
+
+    PostgreSQL writes the canonical bytes before the commitment, at a fraction of what it costs to write them here.
+    """
     wrong: list[Row] = []
-    for slot, id_, card_id, book_id, kind, status, version, at, actor, reason, details, salt, commitment, leaf in rows:
+    for slot, id_, card_id, book_id, before, actor, reason, details, salt, commitment, leaf in rows:
         if salt is not None:
-            commitment = sha256(salt + card_private_bytes(actor=actor, reason=reason, details=details)).digest()
-        facts = CardLeafFacts(slot, id_, card_id, book_id, kind, status, version, at, commitment or b"")
-        wrong += _compare(card_leaf_hash(facts), leaf, slot=slot, book_id=book_id, card_id=card_id, event_id=id_)
+            commitment = sha256(salt + _card_private(actor, reason, details)).digest()
+        expected = sha256(b'\x00%b%b"]' % (before, (commitment or b"").hex().encode())).digest()
+        if expected != leaf:
+            wrong += _compare(expected, leaf, slot=slot, book_id=book_id, card_id=card_id, event_id=id_)
     return wrong
+
+
+@lru_cache(maxsize=1_000)
+def _card_private(actor: str, reason: str | None, details: str) -> bytes:
+    """The private bytes of an event; a job writes many with the same."""
+    return card_private_bytes(actor=actor, reason=reason, details=msgspec.json.decode(details))
 
 
 def judge_voucher_events(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
