@@ -29,8 +29,9 @@ CARD_EVENT = """
 e.slot, e.id, e.card_id, e.book_id,
 convert_to(
   '["kaquan-card/1",' || e.slot || ',"' || encode(uuid_send(e.id), 'hex')
-  || '","' || encode(uuid_send(e.card_id), 'hex') || '",' || e.book_id || ',"' || e.kind || '",' || coalesce('"' || e.status || '"', 'null')
-  || ',' || coalesce(e.version::text, 'null') || ',' || (extract(epoch FROM e.at) * 1000000)::bigint || ',"', 'UTF8'),
+  || '","' || encode(uuid_send(e.card_id), 'hex') || '",' || e.book_id || ',"' || e.kind
+  || '",' || coalesce('"' || e.status || '"', 'null') || ',' || coalesce(e.version::text, 'null')
+  || ',' || (extract(epoch FROM e.at) * 1000000)::bigint || ',"', 'UTF8'),
 e.actor, e.reason, e.details::text, l.salt, l.commitment, l.leaf_hash"""
 VOUCHER_EVENT = """
 e.slot, e.id, e.voucher_id, e.book_id, e.template_id, e.kind, e.from_status, e.to_status, e.holder_kind, e.holder_id,
