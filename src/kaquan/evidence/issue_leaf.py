@@ -69,16 +69,19 @@ def record_bytes(id_: UUID, last4: str | None) -> bytes:
     return _encode((id_.hex, last4))
 
 
+def plain_last4(records: Sequence[tuple[UUID, str | None]]) -> list[str] | None:
+    """The last four of each record where all are plain letters and digits, which need no escape anywhere; else None."""
+    found = [last4 for _, last4 in records if last4 is not None]
+    together = "".join(found)
+    return found if len(found) == len(records) and together.isalnum() and together.isascii() else None
+
+
 def _hash_records(records: Iterable[tuple[UUID, str | None]]) -> bytes:
-    """The leaf hashes of records, side by side; the common record is spelled out, at a third of what encoding costs."""
-    return b"".join(
-        [
-            sha256(f'\0["{id_.int:032x}","{last4}"]'.encode()).digest()
-            if last4 is not None and last4.isdecimal() and last4.isascii()
-            else hash_leaf(record_bytes(id_, last4))
-            for id_, last4 in records
-        ]
-    )
+    """The leaf hashes of records, side by side; plain ones are spelled out, at a third of what encoding costs."""
+    some = list(records)
+    if plain_last4(some) is None:
+        return b"".join([hash_leaf(record_bytes(*record)) for record in some])
+    return b"".join([sha256(f'\0["{id_.int:032x}","{last4}"]'.encode()).digest() for id_, last4 in some])
 
 
 def _hash_above(row: bytes) -> bytes:
