@@ -8,7 +8,8 @@ have from somewhere else than the bundle. It reads the file once, line by line, 
 and only if, all that is in it is proven. What is wrong first is named: an event altered, removed, added or moved.
 
 What is checked:
-  1. the leaves of the log are laid side by side, entries and hashes over what is not shown, without a gap;
+  1. the leaves of the log are laid side by side, entries and hashes over what is not shown, without a gap; private
+     fields that are shown are those that their entry commits to, and a card or voucher is in its issue;
   2. each checkpoint is signed by the key, or by one of several, and has the size and the root of the tree laid so far;
   3. the events follow each other as they were written;
   4. the whole file is signed by the key.
@@ -16,7 +17,6 @@ What is checked:
 
 import argparse
 import base64
-import binascii
 import hashlib
 import json
 import re
@@ -28,7 +28,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FORMAT = "kaquan-bundle/1"
 ENTRIES = {"kaquan-leaf/1": ("txn", 2), "kaquan-policy/1": ("pol", 2), "kaquan-key/1": ("key", 1),
-           "kaquan-voucher/1": ("evt", 2)}  # where the id is
+           "kaquan-voucher/1": ("evt", 2), "kaquan-voucher/2": ("evt", 2), "kaquan-card/1": ("evt", 2),
+           "kaquan-issue/1": ("issue", 2), "kaquan-start/1": ("start", 2)}  # where the id is
 MAX_LINE = 1 << 20
 NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 NAME = re.compile(r"[^\s+\x00-\x1f]+")
@@ -39,34 +40,35 @@ class Invalid(Exception):
     """The bundle proves nothing; the message says why."""
 
 
+def refuse_if(wrong: bool, why: str) -> None:
+    if wrong:
+        raise Invalid(why)
+
+
 def decode(text: str) -> bytes:
     """Base64 in its one canonical spelling."""
     try:
         value = base64.b64decode(text.encode("ascii"), validate=True)
-    except (UnicodeEncodeError, binascii.Error):
-        raise Invalid("something that should be base64 is not") from None
+    except ValueError:
+        value = b""
     if base64.b64encode(value).decode() != text:
-        raise Invalid("base64 is not in its canonical spelling")
+        raise Invalid("something that should be base64, in its canonical spelling, is not")
     return value
 
 
 def number(text: str) -> int:
-    if NUMBER.fullmatch(text):
-        return int(text)
-    raise Invalid("something that should be a number is not")
+    refuse_if(not NUMBER.fullmatch(text), "something that should be a number is not")
+    return int(text)
 
 
 def read_key(text: str) -> tuple:
     """Name, key id and Ed25519 public key out of name+id+base64."""
-    parts = text.strip().split("+", 2)
-    if len(parts) != 3 or not NAME.fullmatch(parts[0]):
-        raise Invalid("the key is not of the form name+id+base64")
-    name, key_id, raw = parts[0], parts[1], decode(parts[2])
-    if len(raw) != 33 or raw[0] != 1:
-        raise Invalid("the key is not an Ed25519 key of a log")
+    name, key_id, raw = [*text.strip().split("+", 2), "", ""][:3]
+    raw = decode(raw)
+    if not NAME.fullmatch(name) or len(raw) != 33 or raw[0] != 1:
+        raise Invalid("the key is no Ed25519 key of a log in the form name+id+base64")
     expected = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4]
-    if expected.hex() != key_id:
-        raise Invalid("the key does not have the id that stands in it")
+    refuse_if(expected.hex() != key_id, "the key does not have the id that stands in it")
     return name, expected, raw[1:]
 
 
@@ -75,19 +77,15 @@ def open_note(note: str, keys: list) -> list:
     known = {(name, key_id): public for name, key_id, public in keys}
     text, blank, tail = note.rpartition("\n\n")
     lines = tail.split("\n")
-    if not blank or not tail or lines.pop() != "" or not 0 < len(lines) <= 16:
-        raise Invalid("a signed note is damaged")
-    if any(character < " " and character != "\n" for character in note):
-        raise Invalid("a signed note holds control characters")
+    odd = any(character < " " and character != "\n" for character in note)
+    refuse_if(odd or not blank or not tail or lines.pop() != "" or not 0 < len(lines) <= 16, "a signed note is damaged")
     text += "\n"
     signed = 0
     for line in lines:
         signer, _, value = line[len(DASH) :].partition(" ")
-        if not line.startswith(DASH) or not NAME.fullmatch(signer):
-            raise Invalid("a signature line is damaged")
         signature = decode(value)
-        if len(signature) < 5:
-            raise Invalid("a signature is cut off")
+        if not line.startswith(DASH) or not NAME.fullmatch(signer) or len(signature) < 5:
+            raise Invalid("a signature line is damaged")
         public = known.pop((signer, signature[:4]), None)
         if public is None:
             continue  # of a key that we do not know, or have seen
@@ -96,8 +94,7 @@ def open_note(note: str, keys: list) -> list:
         except (InvalidSignature, ValueError):
             raise Invalid("a signature is not of this key") from None
         signed += 1
-    if not signed:
-        raise Invalid("a note is not signed by this key")
+    refuse_if(not signed, "a note is not signed by this key")
     return text.split("\n")[:-1]
 
 
@@ -118,9 +115,7 @@ class Tree:
         self.roots.append((height, found))
 
     def root(self) -> bytes:
-        if not self.roots:
-            return hashlib.sha256(b"").digest()
-        found = self.roots[-1][1]
+        found = self.roots[-1][1] if self.roots else hashlib.sha256(b"").digest()
         for _, left in reversed(self.roots[:-1]):
             found = hashlib.sha256(b"\x01" + left + found).digest()
         return found
@@ -136,6 +131,7 @@ class Reader:
         self.last, self.check, self.hidden = "-", "", 0
         self.entries = self.facts = self.checkpoints = 0
         self.old_size = self.signed = 0
+        self.shown: list = ["nothing"]
 
     def line(self) -> tuple:
         """The first word of the next line, and the rest."""
@@ -144,56 +140,69 @@ class Reader:
             where = f"behind {self.last}" if self.last != "-" else "before its first event"
             raise Invalid(f"the bundle is cut off {where}" if len(raw) <= MAX_LINE else "a line is too long")
         self.whole.update(raw)
-        return read_text(raw[:-1]).partition(" ")[::2]
+        return raw[:-1].decode().partition(" ")[::2]
 
     def read(self) -> dict:
-        if self.line() != (FORMAT, ""):
-            raise Invalid("this is no bundle")
+        refuse_if(self.line() != (FORMAT, ""), "this is no bundle")
         word, rest = self.line()
         head = read_json(rest, dict)
-        if word != "head" or head.get("log") != self.log:
-            raise Invalid("the bundle is of another log")
+        refuse_if(word != "head" or head.get("log") != self.log, "the bundle is of another log")
         self.old_size = head["old_size"]
+        lines = {"node": (self.node, 1), "entry": (self.entry, 3), "opening": (self.opening, 1),
+                 "member": (self.member, 2), "fact": (self.fact, 2), "checkpoint": (self.checkpoint, 1)}
         while True:
             word, rest = self.line()
-            if word == "node":
-                height, value = rest.split(" ", 1)
-                self.lay_hidden(number(height), decode(value))
-            elif word == "entry":
-                after, index, check, content = rest.split(" ", 3)
-                self.entry(after, number(index), check, content)
-            elif word == "fact":
-                after, check, content = rest.split(" ", 2)
-                found = read_json(content, list)
-                if len(found) < 5 or found[0] != "kaquan-fact/1" or not isinstance(found[1], str):
-                    raise Invalid(f"the event behind {self.last} is no fact")
-                self.follow(found[1], after, check, content)
-                self.facts += 1
-                self.show(found)
-            elif word == "checkpoint":
-                after, note = rest.split(" ", 1)
-                self.checkpoint(after, decode(note))
-            elif word == "end":
+            if word == "end":
                 return self.end(head, read_json(rest, dict))
-            else:
-                raise Invalid(f"there is a line of another sort behind {self.last}")
+            refuse_if(word not in lines, f"there is a line of another sort behind {self.last}")
+            take, spaces = lines[word]
+            take(*rest.split(" ", spaces))
 
-    def lay_hidden(self, height: int, value: bytes) -> None:
-        if len(value) != 32:
-            raise Invalid(f"a hash behind {self.last} is damaged")
-        before = self.tree.size
-        self.tree.lay(height, value)
+    def node(self, height: str, text: str) -> None:
+        value, before = decode(text), self.tree.size
+        refuse_if(len(value) != 32, f"a hash behind {self.last} is damaged")
+        self.tree.lay(number(height), value)
         self.hidden += max(0, self.tree.size - max(before, self.old_size))
 
-    def entry(self, after: str, index: int, check: str, content: str) -> None:
+    def fact(self, after: str, check: str, content: str) -> None:
         found = read_json(content, list)
+        if len(found) < 5 or found[0] != "kaquan-fact/1" or not isinstance(found[1], str):
+            raise Invalid(f"the event behind {self.last} is no fact")
+        self.follow(found[1], after, check, content)
+        self.facts += 1
+        self.show(found)
+
+    def entry(self, after: str, place: str, check: str, content: str) -> None:
+        index, found = number(place), read_json(content, list)
         name = f"{ENTRIES[found[0]][0]}_{found[ENTRIES[found[0]][1]]}"
         self.follow(name, after, check, content)
         if index != self.tree.size:
             raise Invalid(f"{name} is entry {index} of the log, and {self.tree.size} leaves are laid before it")
         self.tree.lay(0, hashlib.sha256(b"\x00" + content.encode()).digest())
-        self.entries += 1
+        self.entries, self.shown = self.entries + 1, found
         self.show(found)
+
+    def opening(self, salt: str, private: str) -> None:
+        """The private fields that the entry before commits to."""
+        found = hashlib.sha256(bytes.fromhex(salt) + private.encode()).hexdigest()
+        if self.shown[0] not in ("kaquan-card/1", "kaquan-voucher/2") or self.shown[-1] != found:
+            raise Invalid(f"{self.last} does not commit to what is shown with it")
+        self.show(["opening", *read_json(private, list)])
+
+    def member(self, place: str, path: str, record: str) -> None:
+        """A card or voucher that was issued with the entry before (RFC 9162, section 2.1.3.2)."""
+        index, last, hashes = number(place), self.shown[9] - 1, decode(path.strip("-"))
+        steps = [hashes[start : start + 32] for start in range(0, len(hashes), 32)]
+        found = hashlib.sha256(b"\x00" + record.encode()).digest()
+        is_there = self.shown[0] == "kaquan-issue/1" and index <= last
+        while is_there and last:
+            if index & 1:
+                found = hashlib.sha256(b"\x01" + steps.pop(0) + found).digest()
+            elif index < last:
+                found = hashlib.sha256(b"\x01" + found + steps.pop(0)).digest()
+            index, last = index >> 1, last >> 1
+        refuse_if(not is_there or steps or found.hex() != self.shown[10], f"{record} was not issued with {self.last}")
+        self.show(["issued with it", *read_json(record, list)])
 
     def stand_behind(self, after: str, name: str) -> None:
         if after != self.last:
@@ -203,22 +212,19 @@ class Reader:
         """An event stands behind the one that it was written behind, and is as it was written."""
         self.stand_behind(after, name)
         self.check = hashlib.sha256(self.check.encode() + content.encode()).hexdigest()[:16]
-        if check != self.check:
-            raise Invalid(f"{name} was altered")
+        refuse_if(check != self.check, f"{name} was altered")
         self.last = name
 
-    def checkpoint(self, after: str, note: bytes) -> None:
+    def checkpoint(self, after: str, note: str) -> None:
         self.stand_behind(after, "a checkpoint")
-        lines = open_note(read_text(note), self.keys)
-        if len(lines) != 3 or lines[0] != self.log:
-            raise Invalid("what is signed is no checkpoint of this log")
+        lines = open_note(decode(note).decode(), self.keys)
+        refuse_if(len(lines) != 3 or lines[0] != self.log, "what is signed is no checkpoint of this log")
         size, root = number(lines[1]), decode(lines[2])
         if size != self.tree.size:
             raise Invalid(f"a checkpoint of {size} leaves stands behind {self.tree.size}: one is missing or added")
         if root != self.tree.root():
             raise Invalid(f"the first {size} leaves are not those that were signed: up to {self.last} one was altered")
-        self.checkpoints += 1
-        self.signed = size
+        self.checkpoints, self.signed = self.checkpoints + 1, size
 
     def end(self, head: dict, told: dict) -> dict:
         digest = self.whole.digest()
@@ -228,20 +234,12 @@ class Reader:
             raise Invalid("the bundle does not hold as many events as it says")
         if not self.checkpoints or not self.tree.size == self.signed == head["size"]:
             raise Invalid("the bundle does not end with the checkpoint that it is about")
-        text = read_text(self.stream.read(MAX_LINE))
-        if not text.startswith("\n") or self.stream.read(1):
-            raise Invalid("there is no last signature")
+        text = self.stream.read(MAX_LINE).decode()
+        refuse_if(not text.startswith("\n") or self.stream.read(1), "there is no last signature")
         lines = open_note(text[1:], self.keys)
         if lines != [FORMAT, self.log, base64.b64encode(digest).decode()]:
             raise Invalid("the bundle is not the one that was signed")
         return {**head, **told, "checkpoints": self.checkpoints}
-
-
-def read_text(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        raise Invalid("something is not UTF-8") from None
 
 
 def read_json(text: str, kind: type):
@@ -249,8 +247,7 @@ def read_json(text: str, kind: type):
         found = json.loads(text)
     except (ValueError, RecursionError):
         found = None
-    if not isinstance(found, kind) or not found:
-        raise Invalid("a line is damaged")
+    refuse_if(not isinstance(found, kind) or not found, "a line is damaged")
     return found
 
 
@@ -259,6 +256,10 @@ def describe(event: list) -> str:
     if event[0] == "kaquan-leaf/1":
         moved = ", ".join(f"{leg[1]} {leg[6]:,} fen {leg[2]} to {leg[4]}" for leg in event[10])
         return f"{moment(event[8])} txn_{event[2]} {event[4]}: {moved}"
+    if event[0] == "kaquan-card/1":
+        return f"{moment(event[8])} card_{event[3]} {event[5]}: {event[6] or 'as it was'}"
+    if event[0] == "kaquan-issue/1":
+        return f"{moment(event[8])} {event[9]:,} issued: {event[4]}"
     if event[0] == "kaquan-fact/1":
         return f"{moment(event[4])} {event[2]} {event[3]} (signed, not in the log)"
     return json.dumps(event, ensure_ascii=False)
@@ -287,12 +288,11 @@ def main() -> int:
         print(f"INVALID: {error if isinstance(error, Invalid) else 'a line is damaged'}", file=sys.stderr)
         return 1
     if asked.json:
-        print(json.dumps(found, ensure_ascii=False))
-        return 0
+        return print(json.dumps(found, ensure_ascii=False)) or 0
     gaps = "no gaps" if not found["hidden"] else f"{found['hidden']:,} leaves hidden"
     print(f"valid: {found.get('object') or found.get('from') + ' to ' + found.get('to')} in the log {found['log']}")
-    print(f"leaves {found['old_size']:,} to {found['size']:,}: {found['entries']:,} entries shown, {gaps}")
-    print(f"{found['facts']:,} facts signed besides, {found['checkpoints']:,} checkpoints")
+    print(f"leaves {found['old_size']:,} to {found['size']:,}: {found['entries']:,} entries shown, {gaps}\n"
+          f"{found['facts']:,} facts signed besides, {found['checkpoints']:,} checkpoints")
     return 0
 
 

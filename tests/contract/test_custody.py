@@ -54,9 +54,16 @@ async def test_a_card_has_its_chain_of_custody(api: Api, shop: Shop) -> None:
     assert problem(await shop.client.get(path), 409, "receipt_not_ready")["retryable"]
     await sequence(api)
     found, events = await verified(api, await shop.client.get(path))
-    assert (found["object"], found["entries"], found["checkpoints"]) == (shop.card_id, 4, 1)
-    facts = [event for event in events if event[0] == "kaquan-fact/1"]
-    assert [(fact[2], fact[3]) for fact in facts] == [(shop.card_id, "activated")]
+    assert (found["object"], found["entries"], found["facts"], found["checkpoints"]) == (shop.card_id, 6, 0, 1)
+    kinds = [event[0] for event in events]
+    activated = kinds.index("kaquan-card/1")
+    assert f"card_{events[activated][3]}" == shop.card_id
+    assert events[activated][5:7] == ["activated", "active"]
+    word, actor, reason, details = events[activated + 1]
+    assert (word, actor[:4], reason, details) == ("opening", "key_", None, {})
+    issue = kinds.index("kaquan-issue/1")
+    assert (events[issue][4], events[issue][9]) == ("card", 1)
+    assert events[issue + 1][:2] == ["issued with it", shop.card_id.removeprefix("card_")]
     entries = [event for event in events if event[0] == "kaquan-leaf/1"]
     assert {f"txn_{entry[2]}" for entry in entries} == {payment["id"] for payment in shop.paid.values()}
     assert sorted(entry[4] for entry in entries) == ["authorization", "load", "purchase", "refund"]

@@ -21,19 +21,23 @@ from tests.store.test_evidence_log import FIRST, SECOND
 from tests.town import HandClock
 
 from kaquan.audit import Finding, Followed, check_published, follow_log, run_audits
+from kaquan.cards import CardEvent, CardForm, CardStatus, Event
+from kaquan.cards import store as cards
 from kaquan.evidence import Checkpoint, Sequencer, sign_note
 from kaquan.evidence.tiles import grow
-from kaquan.kit.db import open_pool
+from kaquan.kit.db import Connection, Pool, open_pool
 from kaquan.ledger import Effect, Item, Leg, Posting
 from kaquan.ledger.store import _SQL as SQL
 from kaquan.ledger.store import batch_params
 from kaquan.migrations import migrate
 from kaquan.vault import LogSigner
+from kaquan.vouchers import HeldBy, HolderKind, VoucherEvent, VoucherStatus
+from kaquan.vouchers import store as vouchers
 
 TABLES = (
     "evidence_log", "evidence_key", "evidence_entry", "evidence_tile", "evidence_checkpoint", "evidence_horizon",
     "evidence_leaf", "ledger_transaction", "ledger_entry", "ledger_account", "ledger_lot", "payments_payment",
-    "audit_anchor",
+    "audit_anchor", "cards_card", "cards_number", "cards_event", "vouchers_voucher", "vouchers_event", "evidence_issue",
 )  # fmt: skip
 OLD, NEW = 260, 280
 """Leaves when the worker last made a turn, and leaves now."""
@@ -48,6 +52,7 @@ class Book:
         self.conninfo, self.folder, self.kept = conninfo, folder, folder.with_name("kept")
         self.clock = HandClock()
         self.ids: list[UUID] = []
+        self.objects = Objects(self.clock)
 
     async def fill(self) -> None:
         with psycopg.connect(self.conninfo, autocommit=True) as owner:
@@ -60,10 +65,14 @@ class Book:
                     (there,) = self.row(owner, "SELECT count(*) FROM evidence_leaf")
                     missing = size - there - (size in (100, OLD))
                     if size == OLD:
-                        self.move(owner, till, missing)
+                        await self.objects.begin(pool)
+                        (there,) = self.row(owner, "SELECT count(*) FROM evidence_leaf")
+                        self.move(owner, till, size - there - 1)
                     else:
-                        for _ in range(missing):
+                        for _ in range(missing - (size == NEW) * Objects.LATER):
                             till.purchase(principal_fen=7, bonus_fen=0)
+                        if size == NEW:
+                            await self.objects.go_on(pool)
                     while (step := await sequencer.step(signers)).leaves or step.more:
                         pass
                     self.clock.move(timedelta(minutes=2))
@@ -148,6 +157,64 @@ async def test_an_honest_book_holds(book: Book) -> None:
     assert (third.holds, third.rechecked_from, third.rechecked_to) == (True, 0, 256)
 
 
+class Objects:
+    """Cards and vouchers, with what happens to them before the turn of the worker and after it."""
+
+    LATER = 4
+
+    def __init__(self, clock: HandClock) -> None:
+        self.telling = vouchers.Telling(IDS, clock.now(), "key_1", "as asked")
+        self.at = clock.now()
+
+    async def begin(self, pool: Pool) -> None:
+        run = cards.Run(1, IDS.new(), IDS.new(), CardForm.DIGITAL, self.at, 1)
+        made = [self.made(f"100{n}") for n in range(5)]
+        assert await cards.post_cards(pool, made, run) == 5
+        self.card, other = made[0].id, made[1].id
+        await self.happen(pool, self.card, CardEvent.ACTIVATED, CardStatus.ACTIVE, 1)
+        await self.happen(pool, self.card, CardEvent.BLOCKED, CardStatus.BLOCKED, 2, reason="lost it", block_reason="x")
+        await self.happen(pool, other, CardEvent.ACTIVATED, CardStatus.ACTIVE, 1)
+        async with pool.connection() as connection:
+            issued = vouchers.Run(1, IDS.new(), IDS.new(), None, self.at)
+            some = [
+                vouchers.NewVoucher(0, IDS.new(), None, IDS.new(), b"sealed", f"200{n}", 500, None, None)
+                for n in range(3)
+            ]
+            await vouchers.write_vouchers(connection, some, issued)
+            self.voucher = some[0].id
+        await self.move(pool, VoucherEvent.CLAIMED, VoucherStatus.HELD, IDS.new())
+
+    async def go_on(self, pool: Pool) -> None:
+        await self.happen(pool, self.card, CardEvent.UNBLOCKED, CardStatus.ACTIVE, 3)
+        run = cards.Run(1, IDS.new(), None, CardForm.DIGITAL, self.at, 1)
+        assert await cards.post_cards(pool, [self.made("3001"), self.made("3002")], run) == 2
+        await self.move(pool, VoucherEvent.TRANSFERRED, VoucherStatus.HELD, IDS.new())
+        await self.move(pool, VoucherEvent.CANCELLED, VoucherStatus.CANCELLED, None)
+
+    def made(self, last4: str) -> cards.MadeCard:
+        return cards.MadeCard(0, IDS.new(), last4, b"sealed", (cards.Lookup(0, IDS.new(), "l1"),))
+
+    async def happen(
+        self, pool: Pool, card: UUID, kind: CardEvent, status: CardStatus, version: int, *, reason: str | None = None,
+        **details: str,
+    ) -> None:  # fmt: skip
+        event = Event(0, card, IDS.new(), 1, kind, self.at, "key_1", reason, status, version, details)
+
+        async def change(connection: Connection) -> bool:
+            await connection.execute(
+                "UPDATE cards_card SET status = %s, version = %s WHERE id = %s", (status, version, card)
+            )
+            return True
+
+        assert await cards.post_together(pool, change, cards.add_event(event))
+
+    async def move(self, pool: Pool, kind: VoucherEvent, to: VoucherStatus, holder: UUID | None) -> None:
+        (voucher,) = await vouchers.load_vouchers_named(pool, book_id=1, slots=[0], ids=[self.voucher])
+        held = None if holder is None else HeldBy(HolderKind.CUSTOMER, holder)
+        async with pool.connection() as connection, connection.transaction():
+            assert await vouchers.move(voucher, kind, to=to, holder=held, telling=self.telling)(connection)
+
+
 class Edit(NamedTuple):
     """What is done; the audit that tells of it first, the fact it names and at which entry; who of the worker's turns
     sees it."""
@@ -155,7 +222,7 @@ class Edit(NamedTuple):
     sql: str
     audit: str
     what: str
-    at: int | None
+    at: int | str | None
     seen: str
 
 
@@ -196,6 +263,156 @@ _BACK = (
     f" UPDATE evidence_tile SET hashes = substr(hashes, 1, 32 * {_MIN}::integer);"
     " UPDATE evidence_log SET (size, root, note) = (SELECT size, root, note FROM evidence_checkpoint)"
 )
+
+
+def happened(kind: str, change: str) -> str:
+    return f"UPDATE cards_event SET {change} WHERE kind = '{kind}' AND details = '{_OF[kind]}'"
+
+
+_OF = {"blocked": '{"block_reason": "x"}', "unblocked": "{}"}
+_CARD = "'03a20148-f98f-7000-877f-8531b7374843'"
+_EVENT = (
+    "INSERT INTO cards_event SELECT slot, card_id, {id}, book_id, 'closed', at, actor, reason, status, version, details"
+    " FROM cards_event WHERE kind = 'blocked'"
+)
+_NEW_CARD = (
+    "INSERT INTO cards_card (slot, id, book_id, programme_id, batch_id, form, status, number_last4, number_sealed,"
+    " created_at, terms_version) SELECT slot, {id}, book_id, programme_id, batch_id, form, 'issued', '9999', '',"
+    " created_at, 1 FROM cards_card WHERE number_last4 = '1004'"
+)
+OF_OBJECTS: dict[str, Edit] = {
+    # events of cards
+    "an event of a card of another kind": Edit(
+        happened("blocked", "kind = 'unblocked'"), "card_events", "leaf_hash", "blocked", TURN
+    ),
+    "an event of a card re-dated": Edit(
+        happened("blocked", "at = at - interval '1 day'"), "card_events", "leaf_hash", "blocked", TURN
+    ),
+    "a new event of a card re-dated": Edit(
+        happened("unblocked", "at = at - interval '1 day'"), "card_events", "leaf_hash", "unblocked", NEXT
+    ),
+    "an event of a card by somebody else": Edit(
+        happened("blocked", "actor = 'key_2'"), "card_events", "leaf_hash", "blocked", TURN
+    ),
+    "another reason": Edit(happened("blocked", "reason = 'stolen'"), "card_events", "leaf_hash", "blocked", TURN),
+    "a reason removed": Edit(happened("blocked", "reason = NULL"), "card_events", "leaf_hash", "blocked", TURN),
+    "other details": Edit(
+        happened("blocked", "details = details || jsonb_build_object('by', 1)"), "card_events", "leaf_hash", "blocked",
+        TURN,
+    ),
+    "another status after an event": Edit(
+        happened("blocked", "status = 'active'"), "card_events", "leaf_hash", "blocked", TURN
+    ),
+    "another version after an event": Edit(
+        happened("blocked", "version = 7"), "card_events", "leaf_hash", "blocked", TURN
+    ),
+    "an event of another card": Edit(
+        happened("blocked", f"card_id = {_CARD}"), "card_events", "leaf_hash", "blocked", TURN
+    ),
+    "two events of a card exchanged": Edit(
+        "UPDATE cards_event SET kind = 'x' WHERE kind = 'blocked';"
+        " UPDATE cards_event AS e SET kind = 'blocked' FROM cards_event AS x"
+        " WHERE x.kind = 'x' AND e.kind = 'activated' AND x.card_id = e.card_id;"
+        " UPDATE cards_event SET kind = 'activated' WHERE kind = 'x'",
+        "card_events", "leaf_hash", None, TURN,
+    ),
+    "an event of a card removed": Edit(
+        "DELETE FROM cards_event WHERE kind = 'blocked'", "leaves", "transaction of the leaf", "blocked", TURN
+    ),
+    "a new event of a card removed": Edit(
+        "DELETE FROM cards_event WHERE kind = 'unblocked'", "leaves", "transaction of the leaf", "unblocked", NEXT
+    ),
+    "an event of a card inserted": Edit(_EVENT.format(id=SOON), "card_events", "leaf", None, NEXT),
+    "an event of a card inserted into the past": Edit(_EVENT.format(id=ROW), "card_events", "leaf", None, WHOLE),
+    "an event of a card inserted with a leaf": Edit(
+        f"{_EVENT.format(id=ROW)}; INSERT INTO evidence_leaf SELECT 0, {ROW}, leaf_hash, salt FROM evidence_leaf"
+        f" WHERE transaction_id = {id_at(40)}",
+        "card_events", "leaf_hash", None, WHOLE,
+    ),
+    # issues
+    "a card of another programme": Edit(
+        f"UPDATE cards_card SET programme_id = {ROW} WHERE number_last4 = '1003'", "issues", "card as it was issued",
+        "issued", TURN,
+    ),
+    "a card issued on another day": Edit(
+        "UPDATE cards_card SET created_at = created_at - interval '1 day' WHERE number_last4 = '1003'", "issues",
+        "card as it was issued", "issued", TURN,
+    ),
+    "a new card issued on another day": Edit(
+        "UPDATE cards_card SET created_at = created_at - interval '1 day' WHERE number_last4 = '3002'", "issues",
+        "card as it was issued", "issued later", NEXT,
+    ),
+    "a card of another number": Edit(
+        "UPDATE cards_card SET number_last4 = '7777' WHERE number_last4 = '1003'", "issues", "card as it was issued",
+        "issued", TURN,
+    ),
+    "a card removed": Edit(
+        "DELETE FROM cards_card WHERE number_last4 = '1003'", "issues", "card as it was issued", "issued", TURN
+    ),
+    "a card inserted": Edit(_NEW_CARD.format(id=_CARD), "issues", "issue", None, NEXT),
+    "a card inserted into the past": Edit(_NEW_CARD.format(id=ROW), "issues", "issue", None, WHOLE),
+    "a card inserted with its issue": Edit(
+        f"{_NEW_CARD.format(id=_CARD)}; UPDATE evidence_issue SET ids = ids || {_CARD}::uuid,"
+        " last4 = last4 || '9999'::text WHERE last4[1] = '1000'",
+        "issues", "leaf_hash", "issued", TURN,
+    ),
+    "cards of an issue in another order": Edit(
+        "UPDATE evidence_issue SET ids = ids[1:3] || ids[5] || ids[4], last4 = last4[1:3] || last4[5] || last4[4]"
+        " WHERE last4[1] = '1000'",
+        "issues", "leaf_hash", "issued", TURN,
+    ),
+    "an issue re-dated with its cards": Edit(
+        "UPDATE evidence_issue SET at = at - interval '1 day' WHERE last4[1] = '1000';"
+        " UPDATE cards_card SET created_at = created_at - interval '1 day' WHERE number_last4 LIKE '10__'",
+        "issues", "leaf_hash", "issued", TURN,
+    ),
+    "an issue removed": Edit(
+        "DELETE FROM evidence_issue WHERE last4[1] = '1000'", "leaves", "transaction of the leaf", None, NEXT
+    ),
+    "a voucher of another value": Edit(
+        "UPDATE vouchers_voucher SET face_fen = 5000 WHERE code_last4 = '2001'", "issues", "voucher as it was issued",
+        "vouchers issued", TURN,
+    ),
+    "a voucher removed": Edit(
+        "DELETE FROM vouchers_voucher WHERE code_last4 = '2001'", "issues", "voucher as it was issued",
+        "vouchers issued", TURN,
+    ),
+    "a voucher inserted": Edit(
+        f"INSERT INTO vouchers_voucher (slot, id, book_id, template_id, status, face_fen, created_at) SELECT slot,"
+        f" {SOON}, book_id, template_id, 'issued', 500, created_at FROM vouchers_voucher WHERE code_last4 = '2001'",
+        "issues", "issue", None, NEXT,
+    ),
+    # events of vouchers
+    "an event of a voucher re-dated": Edit(
+        "UPDATE vouchers_event SET at = at - interval '1 day' WHERE kind = 'claimed'", "voucher_events", "leaf_hash",
+        "claimed", TURN,
+    ),
+    "a new event of a voucher re-dated": Edit(
+        "UPDATE vouchers_event SET at = at - interval '1 day' WHERE kind = 'cancelled'", "voucher_events", "leaf_hash",
+        "cancelled", NEXT,
+    ),
+    "an event of a voucher of another holder": Edit(
+        f"UPDATE vouchers_event SET holder_id = {ROW} WHERE kind = 'claimed'", "voucher_events", "leaf_hash", "claimed",
+        TURN,
+    ),
+    "an event of a voucher by somebody else": Edit(
+        "UPDATE vouchers_event SET actor = 'key_2' WHERE kind = 'claimed'", "voucher_events", "leaf_hash", "claimed",
+        TURN,
+    ),
+    "another reason of an event of a voucher": Edit(
+        "UPDATE vouchers_event SET reason = NULL WHERE kind = 'cancelled'", "voucher_events", "leaf_hash", "cancelled",
+        NEXT,
+    ),
+    "an event of a voucher removed": Edit(
+        "DELETE FROM vouchers_event WHERE kind = 'claimed'", "leaves", "transaction of the leaf", "claimed", TURN
+    ),
+    "an event of a voucher inserted": Edit(
+        f"INSERT INTO vouchers_event SELECT slot, voucher_id, {SOON}, book_id, template_id, 'transferred', 'held',"
+        " 'held', at, actor, holder_kind, holder_id, NULL, 0, face_fen, reason FROM vouchers_event"
+        " WHERE kind = 'claimed'",
+        "voucher_events", "", None, NEXT,
+    ),
+}  # fmt: skip
 
 EDITS: dict[str, Edit] = {
     # rows of transactions
@@ -349,14 +566,29 @@ async def seen_by(book: Book) -> tuple[str, Followed | None]:
     return (WHOLE, None) if followed.holds else (TURN, followed)
 
 
+EDITS |= OF_OBJECTS
+
+_PLACES = """
+SELECT kind, id FROM cards_event WHERE kind IN ('blocked', 'unblocked')
+UNION ALL SELECT kind, id FROM vouchers_event
+UNION ALL SELECT CASE last4[1] WHEN '1000' THEN 'issued' WHEN '3001' THEN 'issued later' ELSE 'vouchers issued' END, id
+FROM evidence_issue
+"""
+
+
 @pytest.mark.parametrize("name", EDITS)
 async def test_an_edit_is_found_and_named(book: Book, name: str) -> None:
     edit = EDITS[name]
+    with psycopg.connect(book.conninfo) as owner:
+        places = {kind: book.ids.index(id_) for kind, id_ in owner.execute(_PLACES.encode()).fetchall()}
+    at = places[edit.at] if isinstance(edit.at, str) else edit.at
     names = {id_.hex: index for index, id_ in enumerate(book.ids)}
 
     def index_of(finding: Finding) -> Any:
-        at = finding.ids.get("log_index")
-        return names.get(str(finding.ids.get("transaction_id")).removeprefix("txn_")) if at is None else at
+        told = finding.ids
+        at = told.get("log_index")
+        id_ = told.get("transaction_id") or told.get("event_id") or told.get("issue_id")
+        return names.get(str(id_).removeprefix("txn_")) if at is None else at
 
     book.damage(edit.sql)
     found = await book.audit()
@@ -365,16 +597,16 @@ async def test_an_edit_is_found_and_named(book: Book, name: str) -> None:
     if edit.audit:
         assert shown[0][0] == edit.audit, (shown, seen)
         assert shown[0][1].startswith(tuple(edit.what.split(" or "))), (shown, seen)  # both, in any order
-        if edit.at is not None:
-            assert shown[0][2] == edit.at, shown
+        if at is not None:
+            assert shown[0][2] == at, shown
     else:
         assert shown == []
         assert followed is not None
         assert followed.findings[0].what == edit.what
     told = None if followed is None else [(one.what, index_of(one)) for one in followed.findings[:3]]
     assert seen == edit.seen, told
-    if followed is not None and edit.at is not None and edit.audit == "leaves":
-        assert index_of(followed.findings[0]) == edit.at, told
+    if followed is not None and at is not None and edit.audit in ("leaves", "card_events", "voucher_events", "issues"):
+        assert index_of(followed.findings[0]) == at, told
 
 
 async def test_a_forged_log_is_found(book: Book) -> None:
@@ -464,7 +696,7 @@ async def test_an_edit_of_a_published_file_is_found_and_named(book: Book, name: 
 
 
 def test_edits_are_many() -> None:
-    assert len(EDITS) + len(FILES) + 1 >= 60
+    assert len(EDITS) + len(FILES) + 1 >= 90
 
 
 async def test_an_anchor_is_not_moved_over_what_is_wrong(book: Book) -> None:

@@ -34,7 +34,7 @@ def test_an_audit_says_what_it_proves_and_how_to_read_it(name: str) -> None:
 
 
 async def test_an_unknown_name_is_refused_before_the_database_is_asked() -> None:
-    with pytest.raises(UnknownAuditError, match="no such audit: sums; there are: adjustments, budgets, card_life, "):
+    with pytest.raises(UnknownAuditError, match="no such audit: sums; there are: adjustments, budgets, card_events, "):
         await run_audits("host=/nowhere", names=["counters", "sums"])
 
 

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from uuid import UUID
 
-from kaquan.evidence import VoucherLeafFacts, voucher_bytes, voucher_leaf_hash
+from kaquan.evidence import VoucherLeafFacts, voucher_bytes, voucher_leaf_hash, voucher_private_bytes
 
 FACTS = VoucherLeafFacts(
     3, UUID(int=1), UUID(int=2), 7, UUID(int=3), "redeemed", "held", "redeemed", "card", UUID(int=4), UUID(int=5), 900,
-    1_000, datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
+    1_000, datetime(2026, 3, 1, 9, 30, tzinfo=UTC), None,
 )  # fmt: skip
 
 
@@ -20,6 +20,13 @@ def test_the_bytes_of_a_change_are_fixed() -> None:
     )
     assert voucher_bytes(FACTS).decode() == expected
     assert voucher_leaf_hash(FACTS) == sha256(b"\0" + expected.encode()).digest()
+
+
+def test_version_2_commits_to_who_did_it_and_why() -> None:
+    first = voucher_bytes(FACTS).decode()
+    expected = first.replace("voucher/1", "voucher/2").removesuffix("]") + f',"{"00" * 32}"]'
+    assert voucher_bytes(FACTS._replace(commitment=bytes(32))).decode() == expected
+    assert voucher_private_bytes(actor="key_1", reason=None) == b'["key_1",null]'
 
 
 def test_what_is_not_there_is_null() -> None:

@@ -22,8 +22,10 @@ from uuid import UUID
 import msgspec
 
 from kaquan.audit import store
+from kaquan.audit.invariants.issues import CARD_DIFFERS, VOUCHER_DIFFERS
 from kaquan.audit.invariants.leaves import ENTRY_RECORDS, judge_leaves
 from kaquan.audit.run import FINDINGS_SHOWN, show_finding
+from kaquan.audit.stated import SORTS
 from kaquan.audit.types import Finding, Row
 from kaquan.evidence import (
     Checkpoint,
@@ -54,6 +56,8 @@ RECHECKED = 200_000
 """Old entries that one turn goes through again."""
 
 _AT_ONCE = 16 * WIDTH
+
+_OF_ISSUES = "AND i.slot = ANY (%(slots)s::smallint[]) AND i.id = ANY (%(ids)s::uuid[])"
 
 
 class Followed(msgspec.Struct, frozen=True):
@@ -244,6 +248,9 @@ class _Turn:
             tiles = await self._read_tiles(0, numbers)
             above = await self._read_tiles(1, range(numbers[0] // WIDTH, numbers[-1] // WIDTH + 1))
             await asyncio.to_thread(self._judge, start, until, rows, tiles, tree)
+            await self._judge_others(
+                {(row[1], row[2]): row[0] for row in rows if row[3] is not None and row[6] is None}
+            )
             await self._check_above(tiles, above)
 
     async def _read_tiles(self, level: int, numbers: Sequence[int]) -> dict[int, bytes]:
@@ -268,10 +275,34 @@ class _Turn:
                 ids = {"log_index": index, "slot": row[1], "transaction_id": row[2]}
                 if leaf is None or leaf != hash_:
                     self._tell("leaf" if leaf is None else "leaf_hash", hash_, leaf, **ids)
-                elif not row[11]:
+                elif row[6] is not None:
                     self.found += [{**ids, **wrong} for wrong in judge_leaves([row[1:11]])]
             if tree is not None:
                 tree.lay(hash_ or leaf or bytes(HASH_BYTES))
+
+    async def _judge_others(self, wanted: dict[tuple[int, UUID], int]) -> None:
+        """Entries that are of no transaction, by slot and id: each is of something else, and as that has it."""
+        if not wanted:
+            return
+        places = {"slots": [slot for slot, _ in wanted], "ids": [id_ for _, id_ in wanted]}
+        known: set[tuple[int, UUID]] = set()
+
+        def tell(slot: int, id_: UUID, wrong: Row) -> None:
+            self.found.append({"log_index": wanted[slot, id_], "slot": slot, "transaction_id": id_, **wrong})
+
+        for statement, judge in SORTS:
+            for row in await store.read_rows(self._connection, statement, **places):
+                slot, id_ = row[:2]
+                known.add((slot, id_))
+                for wrong in judge([row]):
+                    tell(slot, id_, wrong)
+        for statement in (CARD_DIFFERS, VOUCHER_DIFFERS):
+            for wrong in await store.read_dicts(self._connection, statement + _OF_ISSUES, **places):
+                tell(wrong["slot"], wrong["issue_id"], wrong)
+        known.update(await store.read_named(self._connection, "rules_and_keys", **places))
+        for slot, id_ in wanted:
+            if (slot, id_) not in known:
+                tell(slot, id_, {"what": "transaction of the leaf", "expected": "one of its id", "actual": None})
 
     async def _check_above(self, tiles: dict[int, bytes], above: dict[int, bytes], level: int = 1) -> None:
         """The tiles over these, up to the highest, have their roots."""
@@ -292,11 +323,18 @@ class _Turn:
             await self._check_above(full, await self._read_tiles(level + 1, numbers), level + 1)
 
     async def find_left_out(self, slots: Sequence[int], since: datetime) -> None:
-        """Transactions without a leaf, and leaves without an entry, that were made since the last turn."""
+        """Transactions and events without a leaf, cards and vouchers of no issue, leaves without an entry, that were
+        made since the last turn."""
         from_id: UUID = first_id(since, margin=-MARGIN)
         for slot in slots:
             params = {"slot": slot, "from_id": from_id, "limit": FINDINGS_SHOWN}
-            for slot_, id_ in await store.read_named(self._connection, "without_leaf", **params):
-                self._tell("leaf", "one of its id", None, slot=slot_, transaction_id=id_)
+            for query in ("without_leaf", "card_events_without_leaf", "voucher_events_without_leaf"):
+                for slot_, id_ in await store.read_named(self._connection, query, **params):
+                    self._tell("leaf", "one of its id", None, slot=slot_, transaction_id=id_)
+            # an issue is called by its first card, and the ids of its cards are made within the margin
+            issued = {**params, "from_issue": first_id(since, margin=-2 * MARGIN)}
+            for query, called in (("cards_of_no_issue", "card_id"), ("vouchers_of_no_issue", "voucher_id")):
+                for (id_,) in await store.read_named(self._connection, query, **issued):
+                    self._tell("issue", "one that it is in", None, slot=slot, **{called: id_})
             for slot_, id_ in await store.read_named(self._connection, "without_entry", **params):
                 self._tell("entry of the leaf", "an index", None, slot=slot_, transaction_id=id_)

@@ -34,3 +34,41 @@ SELECT public_key FROM evidence_key;
 -- name: tiles
 SELECT level, number, hashes FROM evidence_tile
 WHERE (level, number) IN (SELECT * FROM unnest(%(levels)s::smallint[], %(numbers)s::bigint[]));
+
+-- name: card_events_without_leaf
+SELECT e.slot, e.id FROM cards_event AS e
+WHERE e.slot = %(slot)s AND e.id >= %(from_id)s
+  AND NOT EXISTS (SELECT FROM evidence_leaf AS l WHERE l.slot = e.slot AND l.transaction_id = e.id)
+  AND NOT EXISTS (SELECT FROM evidence_start AS s WHERE s.slot = e.slot AND s.what = 'card_event' AND s.at >= e.at)
+ORDER BY e.id LIMIT %(limit)s;
+
+-- name: voucher_events_without_leaf
+SELECT e.slot, e.id FROM vouchers_event AS e
+WHERE e.slot = %(slot)s AND e.id >= %(from_id)s
+  AND NOT EXISTS (SELECT FROM evidence_leaf AS l WHERE l.slot = e.slot AND l.transaction_id = e.id)
+ORDER BY e.id LIMIT %(limit)s;
+
+-- name: cards_of_no_issue
+SELECT c.id FROM cards_card AS c
+WHERE c.slot = %(slot)s AND c.id >= %(from_id)s
+  AND NOT EXISTS (SELECT FROM evidence_start AS s WHERE s.slot = c.slot AND s.what = 'card' AND s.at >= c.created_at)
+EXCEPT
+SELECT unnest(i.ids) FROM evidence_issue AS i WHERE i.slot = %(slot)s AND i.id >= %(from_issue)s
+ORDER BY 1 LIMIT %(limit)s;
+
+-- name: vouchers_of_no_issue
+-- Those that somebody held from the first have an event that says so.
+SELECT v.id FROM vouchers_voucher AS v
+WHERE v.slot = %(slot)s AND v.id >= %(from_id)s
+  AND NOT EXISTS (SELECT FROM evidence_start AS s WHERE s.slot = v.slot AND s.what = 'voucher' AND s.at >= v.created_at)
+  AND NOT EXISTS (
+    SELECT FROM vouchers_event AS e
+    WHERE e.slot = v.slot AND e.voucher_id = v.id AND e.kind IN ('granted', 'assigned'))
+EXCEPT
+SELECT unnest(i.ids) FROM evidence_issue AS i WHERE i.slot = %(slot)s AND i.id >= %(from_issue)s
+ORDER BY 1 LIMIT %(limit)s;
+
+-- name: rules_and_keys
+SELECT asked.slot, asked.id FROM unnest(%(slots)s::smallint[], %(ids)s::uuid[]) AS asked (slot, id)
+WHERE EXISTS (SELECT FROM policy_decision AS d WHERE d.slot = asked.slot AND d.change_id = asked.id)
+  OR EXISTS (SELECT FROM evidence_key AS k WHERE k.slot = asked.slot AND k.id = asked.id);

@@ -19,7 +19,21 @@ SESSIONS = 2
 """Audits that run at once: what one of them keeps busy here and in the database is about one core."""
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "evidence": ("leaves", "log", "log_sm", "policy", "entries", "counters", "running_balance", "lots", "zero_sum"),
+    "evidence": (
+        "leaves",
+        "log",
+        "log_sm",
+        "policy",
+        "card_events",
+        "voucher_events",
+        "issues",
+        "starts",
+        "entries",
+        "counters",
+        "running_balance",
+        "lots",
+        "zero_sum",
+    ),
 }
 """Names for several audits. ``evidence``: history, balances and the log, recomputed from the tables."""
 

@@ -92,13 +92,22 @@ async def by_index(connection: Connection) -> AsyncIterator[None]:
     await connection.execute(_BY_TABLE)
 
 
-async def stream_chunks(connection: Connection, statement: str) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
+async def read_dicts(connection: Connection, statement: str, **params: Any) -> list[Row]:
+    """All rows of a statement by column name."""
+    cursor = await connection.execute(statement, params, prepare=False)
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
+
+
+async def stream_chunks(
+    connection: Connection, statement: str, *, at_once: int = _CHUNK
+) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
     """All rows of a statement in chunks, through a server-side cursor; the next chunk is fetched meanwhile."""
     async with connection.cursor("audit", binary=True) as cursor:
         await cursor.execute(statement)
-        chunk = await cursor.fetchmany(_CHUNK)
+        chunk = await cursor.fetchmany(at_once)
         while chunk:
-            upcoming = asyncio.create_task(cursor.fetchmany(_CHUNK))
+            upcoming = asyncio.create_task(cursor.fetchmany(at_once))
             try:
                 yield chunk
             finally:

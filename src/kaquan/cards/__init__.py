@@ -17,7 +17,7 @@ from kaquan.cards.create_programme import check_face_value, create_programme
 from kaquan.cards.days import end_of_day
 from kaquan.cards.ends import check_going_on, check_usable
 from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire
-from kaquan.cards.events import list_events
+from kaquan.cards.events import list_events, record_events
 from kaquan.cards.fees import ACCOUNT as FEES
 from kaquan.cards.find import CardFinder
 from kaquan.cards.gift import cancel_gift, claim_gift, expire_gifts, offer_gift
@@ -215,6 +215,7 @@ __all__ = [
     "print_cards",
     "programme_of",
     "put_losses_into_effect",
+    "record_events",
     "register_card",
     "replace_card",
     "report_loss",

@@ -333,12 +333,6 @@ UPDATE cards_card SET sale_id = NULL, version = version + 1
 WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) AND book_id = %(book_id)s AND sale_id = %(sale_id)s
 RETURNING id, book_id, status, version;
 
--- name: insert_events
-INSERT INTO cards_event (slot, card_id, id, book_id, kind, at, actor, reason, status, version, details)
-SELECT %(slot)s, e.card_id, e.id, e.book_id, %(kind)s, %(at)s, %(actor)s, %(reason)s, e.status, e.version, %(details)s
-FROM unnest(%(card_ids)s::uuid[], %(ids)s::uuid[], %(book_ids)s::integer[], %(statuses)s::text[],
-            %(versions)s::integer[]) AS e (card_id, id, book_id, status, version);
-
 -- name: adopted
 SELECT id FROM cards_card WHERE slot = %(slot)s AND id = ANY (%(ids)s::uuid[]) ORDER BY id;
 
@@ -402,10 +396,10 @@ WHERE slot = %(slot)s AND loss_due_at <= %(until)s AND lost_at IS NULL
   AND status IN ('issued', 'active', 'blocked', 'gifted')
 ORDER BY loss_due_at LIMIT %(limit)s;
 
--- name: insert_event
-INSERT INTO cards_event (slot, card_id, id, book_id, kind, at, actor, reason, status, version, details)
-VALUES (%(slot)s, %(card_id)s, %(id)s, %(book_id)s, %(kind)s, %(at)s, %(actor)s, %(reason)s, %(status)s, %(version)s,
-        %(details)s);
+-- name: record
+SELECT cards_record_v1(%(slot)s::smallint, %(kind)s::text, %(at)s::timestamptz, %(actor)s::text, %(reason)s::text,
+  %(details)s::jsonb, %(cards)s::uuid[], %(ids)s::uuid[], %(books)s::integer[], %(statuses)s::text[],
+  %(versions)s::integer[], %(leaves)s::bytea[], %(salts)s::bytea[]);
 
 -- name: events
 SELECT slot, card_id, id, book_id, kind, at, actor, reason, status, version, details
@@ -453,9 +447,9 @@ WITH reset AS (
   UPDATE cards_pin SET attempts = 0
   WHERE slot = %(slot)s AND card_id = %(card_id)s AND book_id = %(book_id)s AND hash = %(hash)s AND %(is_right)s
 )
-INSERT INTO cards_event (slot, card_id, id, book_id, kind, at, actor, reason, status, version, details)
-SELECT %(slot)s, %(card_id)s, %(id)s, %(book_id)s, %(kind)s, %(at)s, %(actor)s, %(reason)s, %(status)s, %(version)s,
-       %(details)s
+SELECT cards_record_v1(%(slot)s::smallint, %(kind)s::text, %(at)s::timestamptz, %(actor)s::text, %(reason)s::text,
+  %(details)s::jsonb, %(cards)s::uuid[], %(ids)s::uuid[], %(books)s::integer[], %(statuses)s::text[],
+  %(versions)s::integer[], %(leaves)s::bytea[], %(salts)s::bytea[])
 WHERE %(locks)s;
 
 -- name: reset_attempts

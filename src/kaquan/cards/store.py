@@ -3,9 +3,11 @@
 Programmes and acceptance are reference data: what writes them also moves ``parties_book.version``.
 """
 
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -41,6 +43,14 @@ from kaquan.cards.types import (
     Transfer,
     TransferKind,
     TransferStatus,
+)
+from kaquan.evidence import (
+    SALT_BYTES,
+    CardLeafFacts,
+    Issued,
+    card_leaf_hash,
+    card_private_bytes,
+    record_issue,
 )
 from kaquan.kit.db import Connection, Params, Pool, constraint_of, load_queries
 from kaquan.kit.ids import Prefix, show_id
@@ -332,8 +342,12 @@ async def post_batch_cards(pool: Pool, cards: Sequence[MadeCard], run: Run) -> B
 
 
 async def _store_cards(connection: Connection, cards: Sequence[MadeCard], run: Run) -> int:
-    # in one order everywhere, so that two runs that meet in numbers never wait for each other
-    ordered = sorted((*lookup, card.slot, card.id) for card in cards for lookup in card.lookups)
+    # in one order everywhere, so that two runs that meet in numbers never wait for each other; by numbers, since ids
+    # compare themselves ten times slower
+    ordered = sorted(
+        ((*lookup, card.slot, card.id) for card in cards for lookup in card.lookups),
+        key=lambda one: (one[0], one[1].int),
+    )
     try:
         async with connection.transaction():
             await _copy(
@@ -362,6 +376,10 @@ async def _store_cards(connection: Connection, cards: Sequence[MadeCard], run: R
             for slot, card_id, last4, sealed, _ in cards
         ],
     )
+    issued = Issued(
+        run.book_id, "card", run.programme_id, run.batch_id, (run.form.value, run.terms_version), run.created_at
+    )
+    await record_issue(connection, issued, [(card.slot, card.id, card.number_last4) for card in cards])
     return len(cards)
 
 
@@ -508,7 +526,44 @@ def add_event(event: Event) -> Write:
 
 
 async def _add_event(connection: Connection, event: Event) -> None:
-    await connection.execute(_QUERIES["insert_event"], {**asdict(event), "details": Jsonb(event.details)})
+    await record(connection, [event])
+
+
+async def record(connection: Connection, events: Sequence[Event]) -> None:
+    """Write events of one slot that differ in their cards alone, each with its leaf, in the caller's transaction."""
+    if events:
+        await connection.execute(_QUERIES["record"], _recorded(events))
+
+
+def _recorded(events: Sequence[Event]) -> dict[str, Any]:
+    """Events that differ in their cards alone, each with its leaf, as the statements that record them want them."""
+    first = events[0]
+    private = card_private_bytes(actor=first.actor, reason=first.reason, details=first.details)
+    salts = [os.urandom(SALT_BYTES) for _ in events]
+    leaves = [
+        card_leaf_hash(
+            CardLeafFacts(
+                one.slot, one.id, one.card_id, one.book_id, one.kind, one.status, one.version, one.at,
+                sha256(salt + private).digest(),
+            )
+        )
+        for one, salt in zip(events, salts, strict=True)
+    ]  # fmt: skip
+    return {
+        "slot": first.slot,
+        "kind": first.kind.value,
+        "at": first.at,
+        "actor": first.actor,
+        "reason": first.reason,
+        "details": Jsonb(first.details),
+        "cards": [one.card_id for one in events],
+        "ids": [one.id for one in events],
+        "books": [one.book_id for one in events],
+        "statuses": [one.status for one in events],
+        "versions": [one.version for one in events],
+        "leaves": leaves,
+        "salts": salts,
+    }
 
 
 async def load_events(
@@ -784,22 +839,13 @@ async def _add_changes(
     reason: str | None = None,
 ) -> None:
     """One event for each card that was changed: its id, book, status and version as they are now."""
-    await connection.execute(
-        _QUERIES["insert_events"],
-        {
-            "slot": slot,
-            "card_ids": [card_id for card_id, *_ in changed],
-            "ids": [hand.ids.new() for _ in changed],
-            "book_ids": [book_id for _, book_id, *_ in changed],
-            "statuses": [status for _, _, status, _ in changed],
-            "versions": [version for *_, version in changed],
-            "kind": kind.value,
-            "at": at,
-            "actor": hand.actor,
-            "reason": reason,
-            "details": Jsonb(details),
-        },
-    )
+    events = [
+        Event(
+            slot, card_id, hand.ids.new(), book_id, kind, at, hand.actor, reason, CardStatus(status), version, details
+        )
+        for card_id, book_id, status, version in changed
+    ]  # fmt: skip
+    await record(connection, events)
 
 
 async def load_losses_due(pool: Pool, *, slot: int, until: datetime, limit: int) -> list[tuple[int, UUID]]:
@@ -860,7 +906,8 @@ async def claim_guess(pool: Pool, *, book_id: int, slot: int, card_id: UUID) -> 
 async def settle_guess(pool: Pool, locked: Event, *, kept: str | None, is_right: bool, locks: bool) -> None:
     """Forgive the guesses after a right one, or write that this one ``locked`` the PIN; one statement in any case."""
     params = {
-        **asdict(locked), "details": Jsonb(locked.details), "hash": kept, "is_right": is_right, "locks": locks
+        **_recorded([locked]), "card_id": locked.card_id, "book_id": locked.book_id, "hash": kept,
+        "is_right": is_right, "locks": locks,
     }  # fmt: skip
     await _read_nothing(pool, "settle_guess", params)
 

@@ -4,6 +4,8 @@
     head <JSON: what it is about, the log, the sizes of the tree it begins and ends with>
     node <height> <base64>
     entry <after> <index> <check> <canonical bytes of an entry of the log>
+    opening <salt in hex> <private bytes>
+    member <place> <hashes in base64, one behind the other> <record>
     fact <after> <check> <JSON array>
     checkpoint <after> <base64 of a signed checkpoint>
     end <JSON: how many entries, facts, and hidden leaves, and the last event>
@@ -24,6 +26,11 @@ reader can name one that was removed; ``check`` is the first 16 hex digits of SH
 event's bytes), so a reader can name one that was altered. An entry is called by the id in it, a fact by its second
 field.
 
+*What an entry stands for.* Behind an event of a card or a voucher an ``opening`` may show its private fields:
+SHA-256(salt ‖ private bytes) is the commitment in the entry. Behind an issue a ``member`` may show the record of one
+card or voucher that was issued with it: the hashes lead from it to the root in the entry (RFC 9162, section 2.1.3.2;
+``-`` for none).
+
 *Facts* are no entries of the log: ``["kaquan-fact/1", id, about, kind, at_us, …]``. Nothing but the last signature,
 which is that of the log's keys over the whole bundle, speaks for them, and for their being all there are.
 """
@@ -34,7 +41,7 @@ from typing import Any
 
 import msgspec
 
-from kaquan.evidence import Signer, encode, sign_note
+from kaquan.evidence import Opening, Signer, encode, sign_note
 
 FORMAT = "kaquan-bundle/1"
 FACT_FORMAT = "kaquan-fact/1"
@@ -65,6 +72,15 @@ class Bundle:
         """The entry of the log at ``index``."""
         self.entries += 1
         return self._event(name, content, b"entry %b %d %b %b", index)
+
+    def opening(self, opening: Opening) -> bytes:
+        """The private fields that the entry before commits to."""
+        return self._line(b"opening %b %b" % (opening.salt.hex().encode(), opening.private))
+
+    def member(self, place: int, record: bytes, proof: Sequence[bytes]) -> bytes:
+        """A record of the issue that is the entry before."""
+        path = encode(b"".join(proof)) or _NONE
+        return self._line(b"member %d %b %b" % (place, path.encode(), record))
 
     def fact(self, name: str, content: Sequence[Any]) -> bytes:
         """Something that is no entry of the log. ``content`` begins with FACT_FORMAT and ``name``."""

@@ -76,7 +76,14 @@ async def export_object(
             for start in range(0, len(places), _AT_ONCE):
                 some = places[start : start + _AT_ONCE]
                 of = [(slot, id_) for _, slot, id_ in some]
-                read = await store.read_entries(connection, of, origin=head.origin, book_id=subject.book_id)
+                read = await store.read_entries(
+                    connection,
+                    of,
+                    origin=head.origin,
+                    book_id=subject.book_id,
+                    opened=subject.opened,
+                    shown=subject.shown,
+                )
                 yield [(index, _there(read, (slot, id_))) for index, slot, id_ in some]
 
         told = {"object": name, "book": subject.book_id, "at": clock.now()}
@@ -183,6 +190,10 @@ class _Writer:
                         await self._close(waiting.pop(0))
                     await self._hide(index)
                     out(bundle.entry(found.name, index, found.content))
+                    if found.opening is not None:
+                        out(bundle.opening(found.opening))
+                    for member in found.members:
+                        out(bundle.member(member.place, member.record, member.proof))
                     self._laid += 1
                 if bundle.entries + bundle.facts > self._max_events:
                     return BUNDLE_TOO_LARGE.refuse(max_events=self._max_events)

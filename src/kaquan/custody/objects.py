@@ -34,6 +34,10 @@ class Subject(NamedTuple):
     book_id: int
     places: list[Place]
     facts: list[Fact]
+    opened: frozenset[UUID] = frozenset()
+    """Cards and vouchers of whose events the private fields are shown."""
+    shown: UUID | None = None
+    """The card or voucher whose record in its issue is shown."""
 
 
 class Asked(NamedTuple):
@@ -91,7 +95,11 @@ async def _find_card(connection: Connection, id_: UUID, slots: Sequence[int]) ->
 
 
 async def _gather_card(connection: Connection, asked: Asked) -> Subject:
-    return await _of_cards(connection, asked, {slot_of(asked.id, asked.slots): [asked.id]})
+    slot = slot_of(asked.id, asked.slots)
+    subject = await _of_cards(connection, asked, {slot: [asked.id]})
+    params = {"slot": slot, "ids": [asked.id], "book_id": asked.book_id, "limit": asked.limit}
+    issued = [(slot_, id_) for slot_, id_ in await store.rows(connection, "issues_of_cards", **params)]
+    return subject._replace(places=[*issued, *subject.places], shown=asked.id)
 
 
 async def _of_cards(connection: Connection, asked: Asked, cards: Mapping[int, list[UUID]]) -> Subject:
@@ -100,10 +108,13 @@ async def _of_cards(connection: Connection, asked: Asked, cards: Mapping[int, li
     for slot, ids in cards.items():
         params = {"slot": slot, "ids": ids, "book_id": asked.book_id, "limit": asked.limit}
         places += [(slot, id_) for slot, id_ in await store.rows(connection, "transactions_of_cards", **params)]
-        for id_, card_id, kind, at, *told, details in await store.rows(connection, "events_of_cards", **params):
+        for is_in, id_, card_id, kind, at, *told, details in await store.rows(connection, "events_of_cards", **params):
+            if is_in:
+                places.append((slot, id_))
+                continue
             name, about = show_id(Prefix.EVENT, id_), show_id(Prefix.CARD, card_id)
             facts.append(_fact(kind, at, name=name, about=about, told=(*told, msgspec.json.decode(details))))
-    return Subject(asked.book_id, places, facts)
+    return Subject(asked.book_id, places, facts, frozenset(id_ for ids in cards.values() for id_ in ids))
 
 
 # Batches of cards
@@ -120,6 +131,9 @@ async def _gather_batch(connection: Connection, asked: Asked) -> Subject:
         for slot_, card_id in await store.rows(connection, "cards_of_batch", **params):
             cards.setdefault(slot_, []).append(card_id)
     subject = await _of_cards(connection, asked, cards)
+    for slot in asked.slots:
+        params = {"slot": slot, "id": asked.id, "book_id": asked.book_id, "limit": asked.limit}
+        subject.places.extend((slot_, id_) for slot_, id_ in await store.rows(connection, "issues_of_batch", **params))
     ((id_, programme_id, form, card_count, issued_count, created_at, finished_at),) = await store.rows(
         connection, "batch", id=asked.id
     )
@@ -195,16 +209,17 @@ async def _find_voucher(connection: Connection, id_: UUID, slots: Sequence[int])
 
 
 async def _gather_voucher(connection: Connection, asked: Asked) -> Subject:
-    """Its changes, and the payments, refunds and loads that they happened with."""
+    """Its issue and its changes, and the payments, refunds and loads that they happened with."""
     home = slot_of(asked.id, asked.slots)
-    places: list[Place] = []
+    issued = await store.rows(connection, "issue_of_voucher", slot=home, id=asked.id, book_id=asked.book_id)
+    places: list[Place] = [(slot, id_) for slot, id_ in issued]
     for slot, id_, transaction_id in await store.rows(
         connection, "events_of_voucher", slot=home, id=asked.id, book_id=asked.book_id, limit=asked.limit
     ):
         places.append((slot, id_))
         if transaction_id is not None:
             places.append((slot_of(transaction_id, asked.slots), transaction_id))
-    return Subject(asked.book_id, list(dict.fromkeys(places)), [])
+    return Subject(asked.book_id, list(dict.fromkeys(places)), [], frozenset([asked.id]), asked.id)
 
 
 KINDS: Mapping[Prefix, Kind] = {

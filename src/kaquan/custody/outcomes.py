@@ -5,8 +5,9 @@ from kaquan.kit.outcomes import outcome
 
 NOT_A_CUSTODY_OBJECT = outcome(
     "not_a_custody_object", http=400, iso="30",
-    en="There is no chain of custody of {object}: ask for a card, a sale, a top-up, a batch or a transaction.",
-    zh="{object} 没有流转记录：请指定卡、售卡、充值、批次或交易。",
+    en="There is no chain of custody of {object}: ask for a card, a voucher, a sale, a top-up, a batch or a "
+    "transaction.",
+    zh="{object} 没有流转记录：请指定卡、券、售卡、充值、批次或交易。",
 )  # fmt: skip
 EVENT_CONTRADICTED = outcome(
     "event_contradicted", http=409, iso="96",

@@ -39,12 +39,35 @@ WHERE d.decision = 'approved' AND c.id = ANY (%(ids)s::uuid[])
 
 -- name: changes_of_vouchers
 SELECT v.slot, v.id, v.voucher_id, v.book_id, v.template_id, v.kind, v.from_status, v.to_status, v.holder_kind, v.holder_id,
-       v.transaction_id, v.amount_fen, v.face_fen, v.at, l.leaf_hash
+       v.transaction_id, v.amount_fen, v.face_fen, v.at, v.actor, v.reason, l.salt, l.commitment, l.leaf_hash
 FROM unnest(%(slots)s::smallint[], %(ids)s::uuid[]) AS asked (slot, id)
 JOIN evidence_leaf AS l ON l.slot = asked.slot AND l.transaction_id = asked.id
 JOIN vouchers_event AS v ON v.slot = asked.slot AND v.id = asked.id
 WHERE v.book_id = %(book_id)s  -- if book_id
 ;
+
+-- name: events_of_log
+SELECT e.slot, e.id, e.card_id, e.book_id, e.kind, e.status, e.version, e.at, e.actor, e.reason, e.details, l.leaf_hash,
+       l.salt, l.commitment
+FROM unnest(%(slots)s::smallint[], %(ids)s::uuid[]) AS asked (slot, id)
+JOIN evidence_leaf AS l ON l.slot = asked.slot AND l.transaction_id = asked.id
+JOIN cards_event AS e ON e.slot = asked.slot AND e.id = asked.id
+WHERE e.book_id = %(book_id)s  -- if book_id
+;
+
+-- name: issues
+SELECT i.slot, i.id, i.book_id, i.kind, i.of_id, i.batch_id, i.terms, i.at, i.ids, i.last4, l.leaf_hash
+FROM unnest(%(slots)s::smallint[], %(ids)s::uuid[]) AS asked (slot, id)
+JOIN evidence_leaf AS l ON l.slot = asked.slot AND l.transaction_id = asked.id
+JOIN evidence_issue AS i ON i.slot = asked.slot AND i.id = asked.id
+WHERE i.book_id = %(book_id)s  -- if book_id
+;
+
+-- name: starts
+SELECT s.slot, s.id, s.what, s.size, s.hash, s.at, l.leaf_hash
+FROM unnest(%(slots)s::smallint[], %(ids)s::uuid[]) AS asked (slot, id)
+JOIN evidence_leaf AS l ON l.slot = asked.slot AND l.transaction_id = asked.id
+JOIN evidence_start AS s ON s.slot = asked.slot AND s.id = asked.id;
 
 -- name: keys
 SELECT k.id, k.public_key, k.replaces, k.added_at, k.slot, l.leaf_hash
@@ -106,8 +129,31 @@ WHERE i.slot = %(slot)s AND i.sale_id = %(id)s AND i.book_id = %(book_id)s AND v
 SELECT slot, id FROM cards_card WHERE slot = %(slot)s AND batch_id = %(id)s AND book_id = %(book_id)s LIMIT %(limit)s;
 
 -- name: events_of_cards
-SELECT id, card_id, kind, at, actor, reason, status, version, details::text FROM cards_event
-WHERE slot = %(slot)s AND card_id = ANY (%(ids)s::uuid[]) AND book_id = %(book_id)s ORDER BY at, id LIMIT %(limit)s;
+-- What happened to cards, and whether each event is in the log: those from before it had them are not.
+SELECT EXISTS (SELECT FROM evidence_leaf AS l WHERE l.slot = e.slot AND l.transaction_id = e.id),
+       e.id, e.card_id, e.kind, e.at, e.actor, e.reason, e.status, e.version, e.details::text
+FROM cards_event AS e
+WHERE e.slot = %(slot)s AND e.card_id = ANY (%(ids)s::uuid[]) AND e.book_id = %(book_id)s
+ORDER BY e.at, e.id LIMIT %(limit)s;
+
+-- name: issues_of_cards
+-- An issue is dated as its cards are.
+SELECT DISTINCT i.slot, i.id FROM cards_card AS c
+JOIN evidence_issue AS i ON i.slot = c.slot AND i.at = c.created_at AND i.kind = 'card'
+WHERE c.slot = %(slot)s AND c.id = ANY (%(ids)s::uuid[]) AND c.book_id = %(book_id)s AND i.book_id = c.book_id
+  AND i.batch_id IS NOT DISTINCT FROM c.batch_id AND c.id = ANY (i.ids)
+LIMIT %(limit)s;
+
+-- name: issues_of_batch
+SELECT slot, id FROM evidence_issue
+WHERE slot = %(slot)s AND kind = 'card' AND book_id = %(book_id)s AND batch_id = %(id)s
+  AND at >= (SELECT created_at FROM cards_batch WHERE id = %(id)s)
+LIMIT %(limit)s;
+
+-- name: issue_of_voucher
+SELECT i.slot, i.id FROM vouchers_voucher AS v
+JOIN evidence_issue AS i ON i.slot = v.slot AND i.at = v.created_at AND i.kind = 'voucher'
+WHERE v.slot = %(slot)s AND v.id = %(id)s AND v.book_id = %(book_id)s AND i.book_id = v.book_id AND v.id = ANY (i.ids);
 
 -- name: book_of_voucher
 SELECT book_id FROM vouchers_voucher WHERE slot = %(slot)s AND id = %(id)s;

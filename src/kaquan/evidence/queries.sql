@@ -121,3 +121,8 @@ WHERE excluded.size > c.size;
 
 -- name: unpublish_cosigned
 DELETE FROM evidence_cosigned WHERE id = 0;
+
+-- name: add_issue
+SELECT evidence_issue_v1(
+  %(slot)s::smallint, %(id)s, %(book_id)s::integer, %(kind)s::text, %(of_id)s, %(batch_id)s::uuid, %(terms)s::text,
+  %(at)s::timestamptz, %(ids)s::uuid[], %(last4)s::text[], %(leaf)s::bytea);

@@ -1,14 +1,16 @@
-"""The leaf format of a change of a voucher, version 1: the chain of custody from its issue to its end.
+"""The leaf format of a change of a voucher, version 2: the chain of custody from its issue to its end.
 
 Canonical bytes are a JSON array in UTF-8 without spaces, of a fixed order, holding only integers, ASCII strings and
 null (as ``leaf.py`` has it):
 
-    ["kaquan-voucher/1", slot, id, voucher, book, template, kind, from, to, holder_kind, holder, transaction,
-     amount_fen, face_fen, at_us]
+    ["kaquan-voucher/2", slot, id, voucher, book, template, kind, from, to, holder_kind, holder, transaction,
+     amount_fen, face_fen, at_us, commitment]
 
 Ids are 32 lower-case hex digits; ``holder`` is who has it after the change, ``transaction`` the payment, refund or load
 that it happened with, ``amount_fen`` what moved by it (0: nothing), ``at_us`` microseconds since
-1970-01-01T00:00:00Z. Who did it and why is in the event and not in the tree.
+1970-01-01T00:00:00Z. ``commitment`` is SHA-256(salt ‖ private bytes) in hex: who did it and why is in the tree only
+behind 16 random bytes, the private bytes being the JSON array [actor, reason]. In version 1 there is none of these two,
+and the array ends before it.
 
 The leaf hash is RFC 9162 section 2.1.1: SHA-256(0x00 ‖ canonical bytes).
 """
@@ -20,7 +22,8 @@ from uuid import UUID
 
 import msgspec
 
-VOUCHER_FORMAT = "kaquan-voucher/1"
+VOUCHER_FORMAT = "kaquan-voucher/2"
+_FIRST_FORMAT = "kaquan-voucher/1"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -44,13 +47,20 @@ class VoucherLeafFacts(NamedTuple):
     amount_fen: int
     face_fen: int
     at: datetime
+    commitment: bytes | None = None
+    """None: of version 1."""
+
+
+def voucher_private_bytes(*, actor: str, reason: str | None) -> bytes:
+    """The fields that could name a person, as they are salted."""
+    return _encode([actor, reason])
 
 
 def voucher_bytes(facts: VoucherLeafFacts) -> bytes:
     """The bytes that are hashed for ``facts``; see the module for their layout."""
     return _encode(
         (
-            VOUCHER_FORMAT,
+            _FIRST_FORMAT if facts.commitment is None else VOUCHER_FORMAT,
             facts.slot,
             facts.id.hex,
             facts.voucher_id.hex,
@@ -65,6 +75,7 @@ def voucher_bytes(facts: VoucherLeafFacts) -> bytes:
             facts.amount_fen,
             facts.face_fen,
             (facts.at - _EPOCH) // _MICROSECOND,
+            *(() if facts.commitment is None else (facts.commitment.hex(),)),
         )
     )
 

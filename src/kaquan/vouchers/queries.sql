@@ -233,10 +233,10 @@ RETURNING v.slot, v.id, v.book_id, v.template_id, p.status, v.status, v.holder_k
   %(transaction_id)s::uuid, 0::bigint, v.face_fen;
 
 -- name: record
-SELECT vouchers_record_v1(%(slot)s::smallint, %(at)s::timestamptz, %(actor)s::text, %(reason)s::text, %(kind)s::text,
+SELECT vouchers_record_v2(%(slot)s::smallint, %(at)s::timestamptz, %(actor)s::text, %(reason)s::text, %(kind)s::text,
   %(vouchers)s::uuid[], %(ids)s::uuid[], %(books)s::integer[], %(templates)s::uuid[], %(from_statuses)s::text[],
   %(to_statuses)s::text[], %(holder_kinds)s::text[], %(holders)s::uuid[], %(transactions)s::uuid[],
-  %(amounts)s::bigint[], %(faces)s::bigint[], %(leaves)s::bytea[]);
+  %(amounts)s::bigint[], %(faces)s::bigint[], %(leaves)s::bytea[], %(salts)s::bytea[]);
 
 -- name: events
 SELECT id, voucher_id, kind, from_status, to_status, at, actor, holder_kind, holder_id, transaction_id, amount_fen,

@@ -1,7 +1,9 @@
 """The tables ``vouchers_*``: the only file of this room that sees a cursor; see ``queries.sql``."""
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -9,7 +11,15 @@ import msgspec
 import psycopg
 from msgspec.structs import asdict
 
-from kaquan.evidence import VoucherLeafFacts, voucher_leaf_hash
+from kaquan.evidence import (
+    SALT_BYTES,
+    Issued,
+    VoucherLeafFacts,
+    microseconds,
+    record_issue,
+    voucher_leaf_hash,
+    voucher_private_bytes,
+)
 from kaquan.kit.db import Connection, Params, Pool, Write, constraint_of, given, load_queries, post_together
 from kaquan.kit.ids import Ids
 from kaquan.ledger import AccountSpec, Answer, Item, Posting, PostStatus, RequestKey, open_accounts, post_batch
@@ -277,6 +287,15 @@ async def write_vouchers(connection: Connection, vouchers: Sequence[NewVoucher],
     tail = f"{_hex(run.granted_by)}\t{run.created_at.isoformat()}\n"
     async with connection.cursor() as cursor, cursor.copy(_QUERIES["copy_vouchers"]) as copy:
         await copy.write("".join(_line(one, head, tail) for one in vouchers))
+    # those that somebody holds from the first have an event that says so, with its leaf
+    alike: dict[tuple[int, datetime | None], list[tuple[int, UUID, str | None]]] = {}
+    for one in vouchers:
+        if one.holder is None:
+            alike.setdefault((one.face_fen, one.valid_from), []).append((one.slot, one.id, one.code_last4))
+    for (face_fen, valid_from), records in alike.items():
+        terms = face_fen, microseconds(valid_from)
+        issued = Issued(run.book_id, "voucher", run.template_id, run.batch_id, terms, run.created_at)
+        await record_issue(connection, issued, records)
 
 
 def _line(one: NewVoucher, head: str, tail: str) -> str:
@@ -367,19 +386,22 @@ async def load_codes_of_batch(
 
 async def record(connection: Connection, kind: VoucherEvent, moved: Sequence[Moved], telling: Telling) -> None:
     """Write one event with its evidence leaf for each voucher that was changed, in the transaction of the change."""
+    private = voucher_private_bytes(actor=telling.actor, reason=telling.reason)
     by_slot: dict[int, list[Moved]] = {}
     for one in moved:
         by_slot.setdefault(one.slot, []).append(one)
     for slot, some in sorted(by_slot.items()):
         ids = [telling.ids.new() for _ in some]
+        salts = [os.urandom(SALT_BYTES) for _ in some]
         leaves = [
             voucher_leaf_hash(
                 VoucherLeafFacts(
                     slot, id_, one.voucher_id, one.book_id, one.template_id, kind.value, one.from_status, one.to_status,
                     one.holder_kind, one.holder_id, one.transaction_id, one.amount_fen, one.face_fen, telling.at,
+                    sha256(salt + private).digest(),
                 )
             )
-            for id_, one in zip(ids, some, strict=True)
+            for id_, one, salt in zip(ids, some, salts, strict=True)
         ]  # fmt: skip
         await connection.execute(
             _QUERIES["record"],
@@ -401,6 +423,7 @@ async def record(connection: Connection, kind: VoucherEvent, moved: Sequence[Mov
                 "amounts": [one.amount_fen for one in some],
                 "faces": [one.face_fen for one in some],
                 "leaves": leaves,
+                "salts": salts,
             },
         )
 

@@ -1,7 +1,7 @@
 """Evidence leaves against the transactions they speak for, recomputed from every column that is in them.
 
-Those of approved changes of rules are the audit ``policy``'s, those of keys of the log the audit ``log``'s, and
-those of changes of vouchers the audit ``voucher_events``'.
+Those of approved changes of rules are the audit ``policy``'s, those of keys of the log the audit ``log``'s, those of
+events the audits ``card_events``' and ``voucher_events``', those of issues and starts the audits of that name.
 """
 
 from collections.abc import Sequence
@@ -76,11 +76,7 @@ SELECT n.log_index, n.slot, n.transaction_id, l.leaf_hash, l.salt, l.commitment,
        convert_to({_BEFORE}, 'UTF8'),
        convert_to(',[' || coalesce((
          SELECT {_ENTRIES} FROM ledger_entry AS e WHERE e.slot = n.slot AND e.transaction_id = n.transaction_id
-       ), '') || ']' || {_DETAIL} || ']', 'UTF8'),
-       t.id IS NULL AND (
-         EXISTS (SELECT FROM policy_decision AS d WHERE d.slot = n.slot AND d.change_id = n.transaction_id)
-         OR EXISTS (SELECT FROM vouchers_event AS v WHERE v.slot = n.slot AND v.id = n.transaction_id)
-         OR EXISTS (SELECT FROM evidence_key AS k WHERE k.slot = n.slot AND k.id = n.transaction_id))
+       ), '') || ']' || {_DETAIL} || ']', 'UTF8')
 FROM evidence_entry AS n
 LEFT JOIN evidence_leaf AS l ON l.slot = n.slot AND l.transaction_id = n.transaction_id
 LEFT JOIN ledger_transaction AS t ON t.slot = n.slot AND t.id = n.transaction_id
@@ -88,8 +84,7 @@ LEFT JOIN ledger_detail AS d ON d.slot = n.slot AND d.transaction_id = n.transac
 WHERE n.log_index >= %(begin)s AND n.log_index < %(end)s
 ORDER BY n.log_index
 """
-"""Entries of the log in its order: index, a row for :func:`judge_leaves`, and whether they are of no transaction, and
-rightly so."""
+"""Entries of the log in its order: index, and a row for :func:`judge_leaves`."""
 
 AUDIT = Audit(
     name="leaves",
@@ -126,6 +121,9 @@ FROM evidence_leaf AS l
 WHERE NOT EXISTS (SELECT FROM ledger_transaction AS t WHERE t.slot = l.slot AND t.id = l.transaction_id)
   AND NOT EXISTS (SELECT FROM policy_decision AS d WHERE d.slot = l.slot AND d.change_id = l.transaction_id)
   AND NOT EXISTS (SELECT FROM vouchers_event AS v WHERE v.slot = l.slot AND v.id = l.transaction_id)
+  AND NOT EXISTS (SELECT FROM cards_event AS c WHERE c.slot = l.slot AND c.id = l.transaction_id)
+  AND NOT EXISTS (SELECT FROM evidence_issue AS i WHERE i.slot = l.slot AND i.id = l.transaction_id)
+  AND NOT EXISTS (SELECT FROM evidence_start AS s WHERE s.slot = l.slot AND s.id = l.transaction_id)
   AND NOT EXISTS (SELECT FROM evidence_key AS k WHERE k.slot = l.slot AND k.id = l.transaction_id)
 """,
 )

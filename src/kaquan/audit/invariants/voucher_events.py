@@ -3,42 +3,25 @@
 from collections.abc import Sequence
 from typing import Any
 
+from kaquan.audit.stated import VOUCHER_EVENT, judge_voucher_events
 from kaquan.audit.types import Audit, Row
-from kaquan.evidence import VoucherLeafFacts, voucher_leaf_hash
 
 
-def judge_events(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
+def judge(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
     """What is wrong with vouchers, as the query says, and with the leaves of their events."""
     wrong: list[Row] = []
-    for slot, book_id, voucher_id, event_id, what, expected, actual, leaf, *facts in rows:
+    for slot, book_id, voucher_id, event_id, what, expected, actual, *event in rows:
         if what is not None:
-            wrong.append(_row(slot, book_id, voucher_id, event_id, what, expected, actual))
-            continue
-        template_id, kind, was, is_, holder_kind, holder_id, transaction_id, amount_fen, face_fen, at = facts
-        hashed = voucher_leaf_hash(
-            VoucherLeafFacts(
-                slot, event_id, voucher_id, book_id, template_id, kind, was, is_, holder_kind, holder_id,
-                transaction_id, amount_fen, face_fen, at,
-            )
-        )  # fmt: skip
-        if leaf is None or bytes(leaf) != hashed:
-            wrong.append(_row(slot, book_id, voucher_id, event_id, "leaf_hash", hashed, leaf))
+            ids = {"slot": slot, "book_id": book_id, "voucher_id": voucher_id, "event_id": event_id}
+            wrong.append({**ids, "what": what, "expected": expected, "actual": actual})
+        else:
+            wrong += judge_voucher_events([tuple(event)])
     return wrong
 
 
-def _row(
-    slot: int, book_id: int, voucher_id: object, event_id: object, what: str, expected: object, actual: object
-) -> Row:
-    return {
-        "slot": slot,
-        "book_id": book_id,
-        "voucher_id": voucher_id,
-        "event_id": event_id,
-        "what": what,
-        "expected": expected,
-        "actual": actual,
-    }
-
+_NO_EVENT = """NULL::smallint, NULL::uuid, NULL::uuid, NULL::integer, NULL::uuid, NULL::text, NULL::text, NULL::text,
+  NULL::text, NULL::uuid, NULL::uuid, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::text, NULL::text,
+  NULL::bytea, NULL::bytea, NULL::bytea"""
 
 AUDIT = Audit(
     name="voucher_events",
@@ -49,7 +32,7 @@ AUDIT = Audit(
     reading_zh="expected 为事件所载，actual 为券或存证叶的现状：其中之一被其他途径改动。",
     counts="voucher events",
     count_sql="SELECT count(*) FROM vouchers_event",
-    sql="""
+    sql=f"""
 WITH told AS (
   SELECT slot, voucher_id, id, book_id, from_status, to_status, holder_kind, holder_id,
          lag(to_status, 1, 'issued') OVER of_voucher AS before, lead(id) OVER of_voucher IS NULL AS is_last
@@ -60,20 +43,15 @@ WITH told AS (
          CASE v.status WHEN 'locked' THEN 'held' ELSE v.status END || ' ' || coalesce(v.holder_id::text, '-') AS actual
   FROM vouchers_voucher AS v LEFT JOIN told AS t ON t.slot = v.slot AND t.voucher_id = v.id AND t.is_last
 )
-SELECT slot, book_id, voucher_id, event_id, 'status and holder' AS what, expected, actual, NULL::bytea AS leaf,
-       NULL::uuid, NULL::text, NULL::text, NULL::text, NULL::text, NULL::uuid, NULL::uuid, NULL::bigint, NULL::bigint,
-       NULL::timestamptz
+SELECT slot, book_id, voucher_id, event_id, 'status and holder' AS what, expected, actual, {_NO_EVENT}
 FROM standing WHERE expected <> actual
 UNION ALL
-SELECT slot, book_id, voucher_id, id, 'beginning of an event', before, from_status, NULL, NULL, NULL, NULL, NULL, NULL,
-       NULL, NULL, NULL, NULL, NULL
+SELECT slot, book_id, voucher_id, id, 'beginning of an event', before, from_status, {_NO_EVENT}
 FROM told WHERE before <> from_status
 UNION ALL
-SELECT e.slot, e.book_id, e.voucher_id, e.id, NULL, NULL, NULL, l.leaf_hash, e.template_id, e.kind::text,
-       e.from_status::text, e.to_status::text, e.holder_kind::text, e.holder_id, e.transaction_id, e.amount_fen,
-       e.face_fen, e.at
+SELECT e.slot, e.book_id, e.voucher_id, e.id, NULL, NULL, NULL, {VOUCHER_EVENT}
 FROM vouchers_event AS e
 LEFT JOIN evidence_leaf AS l ON l.slot = e.slot AND l.transaction_id = e.id
 """,
-    judge=judge_events,
+    judge=judge,
 )

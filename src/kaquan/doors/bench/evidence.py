@@ -52,7 +52,7 @@ async def measure_purchases(
     async with open_pool(stand.conninfo, max_size=8) as pool:
         town = await make_town(pool, merchants=MERCHANTS, ids=ids, clock=clock)
         batch_id = await issue_cards(pool, town, keyring, count=card_count, name="bench", ids=ids, clock=clock)
-        numbers = await activate_cards(pool, town, keyring, batch_id=batch_id, clock=clock)
+        numbers = await activate_cards(pool, town, keyring, batch_id=batch_id, ids=ids, clock=clock)
         with serving(stand, keyring_path, workers=workers) as address:
             caller = Caller(read_address(address), token=town.token)
             loads = [

@@ -72,7 +72,7 @@ async def measure_offers(
     async with open_pool(stand.conninfo, max_size=8) as pool:
         town = await make_town(pool, merchants=merchants, ids=ids, clock=clock)
         batch_id = await issue_cards(pool, town, keyring, count=card_count, name="bench", ids=ids, clock=clock)
-        numbers = await activate_cards(pool, town, keyring, batch_id=batch_id, clock=clock)
+        numbers = await activate_cards(pool, town, keyring, batch_id=batch_id, ids=ids, clock=clock)
     figures: dict[str, Figure] = {}
     # a wall clock, in whole minutes
     today = clock.now().replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)

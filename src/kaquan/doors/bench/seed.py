@@ -95,10 +95,12 @@ async def issue_cards(
     return batch.id
 
 
-async def activate_cards(pool: Pool, town: Town, keyring: Keyring, *, batch_id: UUID, clock: Clock) -> list[str]:
+async def activate_cards(
+    pool: Pool, town: Town, keyring: Keyring, *, batch_id: UUID, ids: Ids, clock: Clock
+) -> list[str]:
     """Make a whole batch active, with its pockets, in a few statements; the numbers of its cards."""
     async with pool.connection() as connection:
-        sealed = await store.activate_batch(connection, batch_id=batch_id, at=clock.now())
+        sealed = await store.activate_batch(connection, batch_id=batch_id, at=clock.now(), ids=ids)
         for start in range(0, len(sealed), AT_ONCE):
             asked = [
                 AccountSpec(town.book.id, card_id, pocket.account_kind, CURRENCY, FloorRule.CREDIT, lotted=True)

@@ -12,10 +12,13 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from kaquan.cards import CardEvent, CardStatus, Event, record_events
 from kaquan.evidence import SEQUENCER_LOCK
 from kaquan.kit.db import Connection, connect_sync
+from kaquan.kit.ids import Ids
 
 ENGINE_ROWS = 1_000
+EVENTS_AT_ONCE = 5_000
 CREATE_ENGINE_TABLE = (
     "CREATE TABLE bench_engine (id integer PRIMARY KEY, amount bigint NOT NULL) WITH (fillfactor = 50)"
 )
@@ -130,20 +133,24 @@ async def count_leaves(connection: Connection) -> int:
     return int(row[0])
 
 
-async def activate_batch(connection: Connection, *, batch_id: UUID, at: datetime) -> list[tuple[UUID, bytes]]:
+async def activate_batch(connection: Connection, *, batch_id: UUID, at: datetime, ids: Ids) -> list[tuple[UUID, bytes]]:
     """Make every card of a batch active at once; id and sealed number of each. Pockets are the caller's."""
     cursor = await connection.execute(
-        "WITH changed AS ("
-        "  UPDATE cards_card SET status = 'active', activated_at = %(at)s, version = version + 1"
-        "  WHERE batch_id = %(batch_id)s RETURNING slot, id, book_id, status, version, number_sealed"
-        "), logged AS ("
-        "  INSERT INTO cards_event (slot, card_id, id, book_id, kind, at, actor, status, version, details)"
-        "  SELECT slot, id, ledger_first_id_v1(%(at)s), book_id, 'activated', %(at)s, 'bench', status, version, '{}'"
-        "  FROM changed"
-        ") SELECT id, number_sealed FROM changed",
-        {"at": at, "batch_id": batch_id},
+        "UPDATE cards_card SET status = 'active', activated_at = %s, version = version + 1 WHERE batch_id = %s"
+        " RETURNING slot, id, book_id, version, number_sealed",
+        (at, batch_id),
     )
-    return [(card_id, sealed) for card_id, sealed in await cursor.fetchall()]
+    changed = await cursor.fetchall()
+    for start in range(0, len(changed), EVENTS_AT_ONCE):
+        events = [
+            Event(
+                slot, card_id, ids.new(), book_id, CardEvent.ACTIVATED, at, "bench", None, CardStatus.ACTIVE, version,
+                {},
+            )
+            for slot, card_id, book_id, version, _ in changed[start : start + EVENTS_AT_ONCE]
+        ]  # fmt: skip
+        await record_events(connection, events)
+    return [(card_id, sealed) for _, card_id, _, _, sealed in changed]
 
 
 async def register_cards(connection: Connection) -> None:

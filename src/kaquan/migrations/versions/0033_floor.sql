@@ -20,12 +20,13 @@ GRANT SELECT ON schema_floor TO kaquan_app;
 ALTER TABLE vouchers_event ADD COLUMN number integer;
 COMMENT ON COLUMN vouchers_event.number IS 'The how-manieth event of the voucher it is; null: from before they were numbered';
 
-CREATE OR REPLACE FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamptz, p_actor text, p_reason text, p_kind text,
+CREATE OR REPLACE FUNCTION vouchers_record_v2(
+  p_slot smallint, p_at timestamptz, p_actor text, p_reason text, p_kind text,
   p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[],
-  p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[],
-  p_leaves bytea[]) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp
-AS $$
+  p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[],
+  p_salts bytea[]
+) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
   INSERT INTO vouchers_event (slot, voucher_id, id, book_id, template_id, kind, from_status, to_status, at, actor,
     holder_kind, holder_id, transaction_id, amount_fen, face_fen, reason, number)
   SELECT p_slot, e.voucher_id, e.id, e.book_id, e.template_id, p_kind, e.from_status, e.to_status, p_at, p_actor,
@@ -36,5 +37,5 @@ AS $$
     p_amounts, p_faces) AS e (voucher_id, id, book_id, template_id, from_status, to_status, holder_kind, holder_id,
     transaction_id, amount_fen, face_fen);
   INSERT INTO evidence_leaf (slot, transaction_id, leaf_hash, salt)
-  SELECT p_slot, l.id, l.leaf, NULL FROM unnest(p_ids, p_leaves) AS l (id, leaf);
+  SELECT p_slot, l.id, l.leaf, l.salt FROM unnest(p_ids, p_leaves, p_salts) AS l (id, leaf, salt);
 $$;

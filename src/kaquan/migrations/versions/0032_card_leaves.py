@@ -1,0 +1,12 @@
+"""leaves of cards and issues: see the SQL file beside this one."""
+
+from alembic import op
+
+from kaquan.migrations import run_sql
+
+revision = "0032"
+down_revision = "0031"
+
+
+def upgrade() -> None:
+    op.get_bind().exec_driver_sql(run_sql(revision))
