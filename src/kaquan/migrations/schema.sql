@@ -138,6 +138,19 @@ CREATE TYPE payments_use_v1 AS (
     year_max_count bigint
 );
 
+CREATE FUNCTION cards_record_v1(p_slot smallint, p_kind text, p_at timestamp with time zone, p_actor text, p_reason text, p_details jsonb, p_cards uuid[], p_ids uuid[], p_books integer[], p_statuses text[], p_versions integer[], p_leaves bytea[], p_salts bytea[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  INSERT INTO cards_event (slot, card_id, id, book_id, kind, at, actor, reason, status, version, details)
+  SELECT p_slot, e.card_id, e.id, e.book_id, p_kind, p_at, p_actor, p_reason, e.status, e.version, p_details
+  FROM unnest(p_cards, p_ids, p_books, p_statuses, p_versions) AS e (card_id, id, book_id, status, version);
+  INSERT INTO evidence_leaf (slot, transaction_id, leaf_hash, salt)
+  SELECT p_slot, l.id, l.leaf, l.salt FROM unnest(p_ids, p_leaves, p_salts) AS l (id, leaf, salt);
+$$;
+
+ALTER FUNCTION cards_record_v1(p_slot smallint, p_kind text, p_at timestamp with time zone, p_actor text, p_reason text, p_details jsonb, p_cards uuid[], p_ids uuid[], p_books integer[], p_statuses text[], p_versions integer[], p_leaves bytea[], p_salts bytea[]) OWNER TO kaquan_ledger;
+
 CREATE FUNCTION evidence_add_key_v1(p_id uuid, p_slot smallint, p_public bytea, p_replaces bytea, p_at timestamp with time zone, p_leaf bytea) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -198,6 +211,17 @@ BEGIN
 END $$;
 
 ALTER FUNCTION evidence_begin_log_v1(p_origin text, p_root bytea, p_at timestamp with time zone) OWNER TO kaquan_ledger;
+
+CREATE FUNCTION evidence_issue_v1(p_slot smallint, p_id uuid, p_book integer, p_kind text, p_of uuid, p_batch uuid, p_terms text, p_at timestamp with time zone, p_ids uuid[], p_last4 text[], p_leaf bytea) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  INSERT INTO evidence_issue (slot, id, book_id, kind, of_id, batch_id, terms, at, ids, last4)
+  VALUES (p_slot, p_id, p_book, p_kind, p_of, p_batch, p_terms, p_at, p_ids, p_last4);
+  INSERT INTO evidence_leaf (slot, transaction_id, leaf_hash, salt) VALUES (p_slot, p_id, p_leaf, NULL);
+$$;
+
+ALTER FUNCTION evidence_issue_v1(p_slot smallint, p_id uuid, p_book integer, p_kind text, p_of uuid, p_batch uuid, p_terms text, p_at timestamp with time zone, p_ids uuid[], p_last4 text[], p_leaf bytea) OWNER TO kaquan_ledger;
 
 CREATE FUNCTION evidence_server_v1() RETURNS text
     LANGUAGE sql STABLE
@@ -1271,7 +1295,7 @@ END $$;
 
 ALTER FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) OWNER TO kaquan_ledger;
 
-CREATE FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) RETURNS void
+CREATE FUNCTION vouchers_record_v2(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[], p_salts bytea[]) RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
@@ -1285,10 +1309,10 @@ CREATE FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zon
     p_amounts, p_faces) AS e (voucher_id, id, book_id, template_id, from_status, to_status, holder_kind, holder_id,
     transaction_id, amount_fen, face_fen);
   INSERT INTO evidence_leaf (slot, transaction_id, leaf_hash, salt)
-  SELECT p_slot, l.id, l.leaf, NULL FROM unnest(p_ids, p_leaves) AS l (id, leaf);
+  SELECT p_slot, l.id, l.leaf, l.salt FROM unnest(p_ids, p_leaves, p_salts) AS l (id, leaf, salt);
 $$;
 
-ALTER FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) OWNER TO kaquan_ledger;
+ALTER FUNCTION vouchers_record_v2(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[], p_salts bytea[]) OWNER TO kaquan_ledger;
 
 CREATE TABLE audit_anchor (
     id smallint NOT NULL,
@@ -1825,6 +1849,27 @@ COMMENT ON TABLE evidence_horizon IS 'How far the log has taken leaves: every le
 
 COMMENT ON COLUMN evidence_horizon.walked_to IS 'While the leaves from before the horizon are gone through by id: the last one looked at';
 
+CREATE TABLE evidence_issue (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    book_id integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    of_id uuid NOT NULL,
+    batch_id uuid,
+    terms text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    ids uuid[] NOT NULL,
+    last4 text[] NOT NULL,
+    CONSTRAINT evidence_issue_kind CHECK ((kind = ANY (ARRAY['card'::text, 'voucher'::text])))
+);
+ALTER TABLE ONLY evidence_issue ALTER COLUMN ids SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE evidence_issue IS 'Cards or vouchers that were issued in one commit, in their order, with one evidence leaf under the id of the first';
+
+COMMENT ON COLUMN evidence_issue.of_id IS 'The programme of the cards, or the template of the vouchers';
+
+COMMENT ON COLUMN evidence_issue.terms IS 'What all of them have in common, as the canonical bytes have it: [form, version of the terms] or [face_fen, valid_from_us]';
+
 CREATE TABLE evidence_key (
     id uuid NOT NULL,
     slot smallint NOT NULL,
@@ -1853,9 +1898,9 @@ CREATE TABLE evidence_leaf (
     CONSTRAINT evidence_leaf_hash_is_sha256 CHECK ((octet_length(leaf_hash) = 32))
 );
 
-COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of each transaction, approved change of rules, key of the log and change of a voucher';
+COMMENT ON TABLE evidence_leaf IS 'RFC 9162 leaf hash of the canonical bytes of each transaction, approved change of rules, key of the log, event of a card, event of a voucher, issue and start';
 
-COMMENT ON COLUMN evidence_leaf.salt IS 'Opens the commitment to the private fields of the transaction; null where there are none, or once they are forgotten';
+COMMENT ON COLUMN evidence_leaf.salt IS 'Of transactions and events of cards and vouchers: what their private fields are salted with, null once both are erased';
 
 COMMENT ON COLUMN evidence_leaf.written_by IS 'The transaction of this database that wrote the leaf';
 
@@ -1917,6 +1962,18 @@ CREATE TABLE evidence_sm_tile (
 ALTER TABLE ONLY evidence_sm_tile ALTER COLUMN hashes SET STORAGE EXTERNAL;
 
 COMMENT ON TABLE evidence_sm_tile IS 'The tree of the SM profile in tiles of 256 hashes; level 0 holds SM3(0x00, leaf hash)';
+
+CREATE TABLE evidence_start (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    what text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    hash bytea NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT evidence_start_what CHECK ((what = ANY (ARRAY['card'::text, 'card_event'::text, 'voucher'::text])))
+);
+
+COMMENT ON TABLE evidence_start IS 'What there was of a slot before its kind had leaves: how much, and a hash over all of it, with an evidence leaf each';
 
 CREATE TABLE evidence_tile (
     level smallint NOT NULL,
@@ -3433,6 +3490,9 @@ ALTER TABLE ONLY evidence_entry
 ALTER TABLE ONLY evidence_horizon
     ADD CONSTRAINT evidence_horizon_pkey PRIMARY KEY (slot);
 
+ALTER TABLE ONLY evidence_issue
+    ADD CONSTRAINT evidence_issue_pkey PRIMARY KEY (slot, id);
+
 ALTER TABLE ONLY evidence_key
     ADD CONSTRAINT evidence_key_once UNIQUE (public_key);
 
@@ -3456,6 +3516,9 @@ ALTER TABLE ONLY evidence_sm_log
 
 ALTER TABLE ONLY evidence_sm_tile
     ADD CONSTRAINT evidence_sm_tile_pkey PRIMARY KEY (level, number);
+
+ALTER TABLE ONLY evidence_start
+    ADD CONSTRAINT evidence_start_pkey PRIMARY KEY (slot, what);
 
 ALTER TABLE ONLY evidence_tile
     ADD CONSTRAINT evidence_tile_pkey PRIMARY KEY (level, number);
@@ -3794,6 +3857,8 @@ CREATE INDEX cards_card_programme ON cards_card USING btree (slot, programme_id,
 
 CREATE INDEX cards_card_replaced ON cards_card USING btree (slot, id) WHERE (status = 'replaced'::text);
 
+CREATE INDEX cards_event_by_id ON cards_event USING btree (slot, id);
+
 CREATE INDEX cards_event_registered ON cards_event USING btree (slot, ((details ->> 'customer_id'::text))) WHERE (kind = 'registered'::text);
 
 CREATE INDEX cards_gift_open ON cards_gift USING btree (slot, expires_at) WHERE (status = 'open'::text);
@@ -3815,6 +3880,8 @@ CREATE INDEX closing_expired_lot_kept ON closing_expired_lot USING btree (slot, 
 CREATE INDEX closing_payout_book ON closing_payout USING btree (slot, book_id, id);
 
 CREATE INDEX closing_payout_card ON closing_payout USING btree (slot, card_id, id);
+
+CREATE INDEX evidence_issue_by_time ON evidence_issue USING btree (slot, at);
 
 CREATE INDEX evidence_leaf_written_by ON evidence_leaf USING btree (slot, written_by);
 
@@ -3915,6 +3982,8 @@ CREATE INDEX sales_sale_to_erase ON sales_sale USING btree (keep_until) WHERE (e
 CREATE INDEX sales_sale_undelivered ON sales_sale USING btree (paid_at) WHERE (status = 'paid'::text);
 
 CREATE INDEX vouchers_batch_unfinished ON vouchers_batch USING btree (id) WHERE (finished_at IS NULL);
+
+CREATE INDEX vouchers_event_by_id ON vouchers_event USING btree (slot, id);
 
 CREATE INDEX vouchers_event_by_time ON vouchers_event USING btree (slot, book_id, at);
 
@@ -4044,12 +4113,16 @@ ALTER TABLE ONLY vouchers_template
     ADD CONSTRAINT vouchers_template_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
 GRANT USAGE ON SCHEMA public TO kaquan_app;
 GRANT USAGE ON SCHEMA public TO kaquan_ledger;
+REVOKE ALL ON FUNCTION cards_record_v1(p_slot smallint, p_kind text, p_at timestamp with time zone, p_actor text, p_reason text, p_details jsonb, p_cards uuid[], p_ids uuid[], p_books integer[], p_statuses text[], p_versions integer[], p_leaves bytea[], p_salts bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION cards_record_v1(p_slot smallint, p_kind text, p_at timestamp with time zone, p_actor text, p_reason text, p_details jsonb, p_cards uuid[], p_ids uuid[], p_books integer[], p_statuses text[], p_versions integer[], p_leaves bytea[], p_salts bytea[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION evidence_add_key_v1(p_id uuid, p_slot smallint, p_public bytea, p_replaces bytea, p_at timestamp with time zone, p_leaf bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION evidence_add_key_v1(p_id uuid, p_slot smallint, p_public bytea, p_replaces bytea, p_at timestamp with time zone, p_leaf bytea) TO kaquan_app;
 REVOKE ALL ON FUNCTION evidence_append_v1(p_size bigint, p_slots smallint[], p_ids uuid[], p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_root bytea, p_note text, p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION evidence_append_v1(p_size bigint, p_slots smallint[], p_ids uuid[], p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_root bytea, p_note text, p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION evidence_begin_log_v1(p_origin text, p_root bytea, p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION evidence_begin_log_v1(p_origin text, p_root bytea, p_at timestamp with time zone) TO kaquan_app;
+REVOKE ALL ON FUNCTION evidence_issue_v1(p_slot smallint, p_id uuid, p_book integer, p_kind text, p_of uuid, p_batch uuid, p_terms text, p_at timestamp with time zone, p_ids uuid[], p_last4 text[], p_leaf bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION evidence_issue_v1(p_slot smallint, p_id uuid, p_book integer, p_kind text, p_of uuid, p_batch uuid, p_terms text, p_at timestamp with time zone, p_ids uuid[], p_last4 text[], p_leaf bytea) TO kaquan_app;
 REVOKE ALL ON FUNCTION evidence_sm_append_v1(p_size bigint, p_new_size bigint, p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_origin text, p_root bytea, p_note text, p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION evidence_sm_append_v1(p_size bigint, p_new_size bigint, p_levels smallint[], p_numbers bigint[], p_hashes bytea[], p_origin text, p_root bytea, p_note text, p_at timestamp with time zone) TO kaquan_app;
 REVOKE ALL ON FUNCTION ledger_claim_keys_v1(p_slot smallint, p_keys uuid[], p_requests bytea[], p_at timestamp with time zone) FROM PUBLIC;
@@ -4112,8 +4185,8 @@ REVOKE ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book 
 GRANT ALL ON FUNCTION policy_approve_v1(p_slot smallint, p_change uuid, p_book integer, p_owner uuid, p_version bigint, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text, p_rules jsonb, p_endings jsonb, p_leaf bytea) TO kaquan_app;
 REVOKE ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION policy_reject_v1(p_change uuid, p_proposed_by uuid, p_decided_by uuid, p_at timestamp with time zone, p_reason text) TO kaquan_app;
-REVOKE ALL ON FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION vouchers_record_v1(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[]) TO kaquan_app;
+REVOKE ALL ON FUNCTION vouchers_record_v2(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[], p_salts bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION vouchers_record_v2(p_slot smallint, p_at timestamp with time zone, p_actor text, p_reason text, p_kind text, p_vouchers uuid[], p_ids uuid[], p_books integer[], p_templates uuid[], p_from text[], p_to text[], p_holder_kinds text[], p_holders uuid[], p_transactions uuid[], p_amounts bigint[], p_faces bigint[], p_leaves bytea[], p_salts bytea[]) TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE audit_anchor TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance TO kaquan_app;
 GRANT SELECT,INSERT,DELETE ON TABLE cards_acceptance_trade TO kaquan_app;
@@ -4138,7 +4211,8 @@ GRANT UPDATE(replaces_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(replaced_by_id) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(terms_version) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(sale_id) ON TABLE cards_card TO kaquan_app;
-GRANT SELECT,INSERT ON TABLE cards_event TO kaquan_app;
+GRANT SELECT ON TABLE cards_event TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE cards_event TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE cards_fee TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_gift TO kaquan_app;
 GRANT UPDATE(status) ON TABLE cards_gift TO kaquan_app;
@@ -4213,6 +4287,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE evidence_cosigned TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_entry TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_entry TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE evidence_horizon TO kaquan_app;
+GRANT SELECT ON TABLE evidence_issue TO kaquan_app;
+GRANT SELECT,INSERT ON TABLE evidence_issue TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE evidence_key TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_key TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE evidence_key_receipt TO kaquan_app;
@@ -4227,6 +4303,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE evidence_sm_log TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_sm_log TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE evidence_sm_tile TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_sm_tile TO kaquan_app;
+GRANT SELECT ON TABLE evidence_start TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE evidence_tile TO kaquan_ledger;
 GRANT SELECT ON TABLE evidence_tile TO kaquan_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE evidence_witness TO kaquan_app;
