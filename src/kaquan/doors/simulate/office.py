@@ -176,6 +176,7 @@ class Office:
                 self.heard(answer, began=began)
                 body = msgspec.json.decode(answer.body) if answer.body else {}
                 return Told(answer.status, body, answer, line.doubtful)
+            line.doubtful = True  # what could not be answered may have been done: a guess at a PIN is counted first
             await asyncio.sleep(0.1)
         raise ViolationError(f"no answer in {PATIENCE_S:.0f} s: {request[:80]!r}, the last was {answer}")
 
