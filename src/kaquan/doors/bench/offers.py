@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-from kaquan import promotions, vouchers
+from kaquan import points, promotions, vouchers
 from kaquan.doors.bench import store
 from kaquan.doors.bench.figures import Figure, Goal, figure_of
 from kaquan.doors.bench.http import (
@@ -24,6 +24,7 @@ from kaquan.kit.db import Pool, open_pool
 from kaquan.kit.ids import Ids, Prefix, show_id
 from kaquan.kit.outcomes import Refusal
 from kaquan.payments import budget_key
+from kaquan.points import EarningRule, PointsTerms
 from kaquan.promotions import (
     Budget,
     BudgetMetric,
@@ -51,6 +52,8 @@ VOUCHERS = 20_000
 EVERY = 10
 """One purchase of so many redeems a voucher, as long as there are any."""
 BUDGET_USES = 10_000
+MEMBERS = 2_000
+"""Cards that collect points, where points are measured."""
 
 ISSUER_AND_SHOP = (Funder(FunderKind.ISSUER, None, 6_000), Funder(FunderKind.MERCHANT, None, 4_000))
 """Who pays for each discount of the bench."""
@@ -68,7 +71,8 @@ async def measure_offers(
     card_count: int = CARDS,
     merchants: int = SHOPS,
 ) -> tuple[list[Figure], list[Goal]]:
-    """The core's purchases, the same with 200 live campaigns, 40 of them on, baskets and vouchers; and a budget."""
+    """The core's purchases; the same with 200 live campaigns, 40 of them on, baskets and vouchers; with points besides;
+    and a budget."""
     async with open_pool(stand.conninfo, max_size=8) as pool:
         town = await make_town(pool, merchants=merchants, ids=ids, clock=clock)
         batch_id = await issue_cards(pool, town, keyring, count=card_count, name="bench", ids=ids, clock=clock)
@@ -101,7 +105,16 @@ async def measure_offers(
         opening = Baskets(caller, numbers, terminals, label="opening", vouchers=())
         await run_load(caller.address, opening, lanes=LANES, seconds=seconds, warm_up_s=WARM_UP_S)
         baskets = Baskets(caller, numbers, terminals, label="offers", vouchers=given)
-        await measure("all", baskets, f"{LIVE} live campaigns, {ELIGIBLE} on, 3 lines, a voucher in {EVERY}")
+        scene = f"{LIVE} live campaigns, {ELIGIBLE} on, 3 lines, a voucher in {EVERY}"
+        await measure("all", baskets, scene)
+        async with open_pool(stand.conninfo, role=None) as pool:
+            await _give_points(pool, town, ids=ids, clock=clock)
+        members = numbers[:MEMBERS]
+        # so are the accounts of members
+        opening = Baskets(caller, members, terminals, label="joining", vouchers=())
+        await run_load(caller.address, opening, lanes=LANES, seconds=2 * seconds, warm_up_s=WARM_UP_S)
+        collecting = Baskets(caller, members, terminals, label="points", vouchers=given[::-1])
+        await measure("points", collecting, f"the same, and points are earned, by {len(members):,} cards")
         async with open_pool(stand.conninfo, role=None) as pool:
             once = await _publish(pool, town, _budgeted(town, today), ids=ids, clock=clock)
         await measure(
@@ -111,11 +124,19 @@ async def measure_offers(
     discounted = store.count_discounted(stand.conninfo, once)
     rates = {name: figure.rate_per_s for name, figure in figures.items()}
     return list(figures.values()), [
-        Goal("purchases with offers / without", 0.7, rates["all"] / rates["core"], "ratio"),
+        Goal("purchases with offers and vouchers / without", 0.7, rates["all"] / rates["core"], "ratio"),
+        Goal("purchases with offers, vouchers and points / without", 0.7, rates["points"] / rates["core"], "ratio"),
         Goal("purchases that use up a budget / without", None, rates["budget"] / rates["core"], "ratio"),
         Goal("uses of the budget", BUDGET_USES, uses, "uses", at_most=True),
         Goal("purchases that it was given to", BUDGET_USES, discounted, "purchases", at_most=True),
     ]
+
+
+async def _give_points(pool: Pool, town: Town, *, ids: Ids, clock: Clock) -> None:
+    terms = PointsTerms(rules=(EarningRule(name="all", points=1, per_fen=100),), valid_years=1)
+    made = await points.set_terms(pool, clock, ids, book_id=town.book.id, programme_id=town.programme.id, terms=terms)
+    if isinstance(made, Refusal):
+        raise BenchError(f"The benches could not be furnished: {made.message()}")
 
 
 def _campaign(town: Town, number: int, today: datetime) -> CampaignTerms:
