@@ -58,9 +58,7 @@ class Module(NamedTuple):
 def read_reasons() -> list[Reason]:
     """Those of the file."""
     told = tomllib.loads(EXPLAINED.read_text())["reason"]
-    return [
-        Reason(one["why"], one["was"], tuple(one["now"]), one.get("module"), one.get("function")) for one in told
-    ]
+    return [Reason(one["why"], one["was"], tuple(one["now"]), one.get("module"), one.get("function")) for one in told]
 
 
 def read_module(meta: Path) -> Module:

@@ -98,9 +98,7 @@ def voucher_grant(count: int, amount_fen: int, **more: Any) -> Grant:
     return Grant(CAMPAIGN, "gift", GrantKind.VOUCHERS, amount_fen, UUID(int=5), count, **more)
 
 
-def kept(
-    lines: Sequence[Line], *, outside: Sequence[int] = (), tender: KeptTender | None = None, **more: Any
-) -> Kept:
+def kept(lines: Sequence[Line], *, outside: Sequence[int] = (), tender: KeptTender | None = None, **more: Any) -> Kept:
     """A pricing of these lines as it is kept."""
     told: dict[str, Any] = {"applied": (), "shares": (), "grants": (), "uses": (), **more}
     return Kept(lines=tuple(lines), outside_fen=tuple(outside or [0] * len(lines)), tender=tender, **told)
@@ -132,5 +130,3 @@ def collecting(facts: Facts, who: Member, *, terms: PointsTerms = TERMS, earning
     """These facts of a member."""
     told = version(terms=terms)
     return facts._replace(points=PointsFacts([told], told, who, OF_ISSUER, earning))
-
-

@@ -480,4 +480,3 @@ def test_what_is_remembered_is_forgotten_before_it_is_too_much() -> None:
     assert rests.lacking([big], at=10.0) != []
     rests.learn([], {}, at=10.0)
     assert rests.lacking([big], at=10.0) == []
-

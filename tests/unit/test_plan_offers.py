@@ -14,7 +14,6 @@ from tests.unit.offer_facts import (
     SLOT,
     THREE,
     TO_BANK,
-    TO_ISSUER,
     TO_MERCHANT,
     applied,
     collecting,

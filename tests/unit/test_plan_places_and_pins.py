@@ -68,7 +68,9 @@ def test_trades_that_a_programme_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    "where", [{"trades": {"canteen"}}, {"merchant_ids": {MERCHANT}}, {"store_ids": {STORE}}], ids=lambda where: [*where][0]
+    "where",
+    [{"trades": {"canteen"}}, {"merchant_ids": {MERCHANT}}, {"store_ids": {STORE}}],
+    ids=lambda where: next(iter(where)),
 )
 def test_the_order_of_pockets_is_that_of_the_place(where: dict[str, Any]) -> None:
     """Where restricted value may be spent it goes first, by trade, merchant or store; the card has none: the rest."""

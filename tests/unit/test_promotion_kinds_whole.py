@@ -108,7 +108,11 @@ def test_a_gift_of_vouchers() -> None:
     assert gift.worth_fen == 50_00
     assert gift.times(3) == Gift(GrantKind.VOUCHERS, 150_00, TEMPLATE, 6)
     assert check_gift("g", gift) == []
-    edges = {"count": (0, 1, 1_000, 1_001), "valid_days": (0, 1, 36_500, 36_501), "face_fen": (0, 1, MAX_FEN, MAX_FEN + 1)}
+    edges = {
+        "count": (0, 1, 1_000, 1_001),
+        "valid_days": (0, 1, 36_500, 36_501),
+        "face_fen": (0, 1, MAX_FEN, MAX_FEN + 1),
+    }
     for name, values in edges.items():
         told_ = [check_gift("g", msgspec.structs.replace(gift, **{name: value})) for value in values]
         assert [[fault.field for fault in one] for one in told_] == [[f"g.{name}"], [], [], [f"g.{name}"]]
@@ -154,7 +158,8 @@ ONE_TIER = Fault("each_time", "needs exactly one tier", "每满赠减只能设�
             number("nth", 2, 100), share("off_bp"), number("most_times", 1, 10_000)]),
         ("nth_item", {"nth": 101, "off_bp": 1}, [number("nth", 2, 100)]),
         ("fixed_price", {"parts": [], "price_fen": -1, "most_times": 1_001}, [
-            fen("price_fen", 0), number("most_times", 1, 1_000), Fault("parts", "must be 1 to 20 parts", "应为 1 至 20 项")]),
+            fen("price_fen", 0), number("most_times", 1, 1_000),
+            Fault("parts", "must be 1 to 20 parts", "应为 1 至 20 项")]),
         ("fixed_price", {"parts": [{}] * 21, "price_fen": 0}, [
             Fault("parts", "must be 1 to 20 parts", "应为 1 至 20 项")]),
         ("fixed_price", {"parts": [{"pieces": 0}, {"pieces": 101}], "price_fen": 0}, [
@@ -349,9 +354,7 @@ FEW, NO_EFFECT, NOT_FOR = "offer_too_few_pieces", "offer_no_effect", "offer_not_
          {"amount_fen": 99_99, "needed_fen": 100_00}),
     ],
 )  # fmt: skip
-def test_why_there_is_nothing(
-    kind: str, of: Any, params: dict[str, Any], code: str, details: dict[str, Any]
-) -> None:
+def test_why_there_is_nothing(kind: str, of: Any, params: dict[str, Any], code: str, details: dict[str, Any]) -> None:
     assert reason(kind, of, **params) == (code, details)
 
 

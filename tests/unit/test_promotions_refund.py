@@ -189,7 +189,9 @@ def test_grants_by_the_threshold_are_those_that_are_still_earned() -> None:
     by_share = KEPT._replace(grants=(vouchers(4, 20_00), bonus(10_00)))
     assert price_refund(by_share, {2: 40_00}, again=again()).left.grants == (vouchers(3, 15_00), bonus(6_00))
     for other in ({"campaign_id": OTHER}, {"offer": "x"}, {"template_id": OTHER}, {"card_id": OTHER}):
-        stays = price_refund(KEPT._replace(grants=gifts[:1]), {2: 40_00}, again=again(grants=(vouchers(4, 1, **other),)))
+        stays = price_refund(
+            KEPT._replace(grants=gifts[:1]), {2: 40_00}, again=again(grants=(vouchers(4, 1, **other),))
+        )
         assert stays.left.grants == ()
 
 

@@ -83,9 +83,7 @@ def test_of_purchases_that_are_one_together() -> None:
         "because": "2 purchases of this day and this one are 1000000 fen",
         "because_zh": "当日已购 2 次，连同本次共 1000000 分",
     }
-    told = check_sale(
-        released_book(), facts(line(50_000, 2), day=DayFacts(2, 900_000), agent_level=HALF)
-    ).refusals
+    told = check_sale(released_book(), facts(line(50_000, 2), day=DayFacts(2, 900_000), agent_level=HALF)).refusals
     assert [(one.field, one.details) for one in told] == [
         ("customer_id", details("CN-SP-KYC-02", **FROM_TEN_THOUSAND, **BUYER, **because)),
         ("agent_id", details("CN-SP-KYC-02.agent", **REQUIRED, **AGENT, **because)),
