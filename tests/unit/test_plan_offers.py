@@ -476,7 +476,7 @@ def test_a_purchase_that_offers_paid_whole_can_be_brought_back() -> None:
     plan, besides = decide(plan_refund, refund_of(of, captured_fen=0), Refund(PAYMENT, None))
     assert besides == [("post", "payable", "issuer discount_expense", 100_00)]
     assert plan.receipt.payment.amount_fen == 0
-    free = {"kind": PaymentKind.AUTHORIZATION}
+    free: dict[str, Any] = {"kind": PaymentKind.AUTHORIZATION}
     refused(
         plan_refund(refund_of(of, captured_fen=0, **free), Refund(PAYMENT, None)), "not_refundable", "payment_id",
         kind="authorization",
