@@ -137,7 +137,7 @@ def _passes(items: Sequence[pytest.Item]) -> Iterator[bool]:
 def _warm_up(items: Sequence[pytest.Item]) -> None:
     """What is read and made once is read here and not in every fork; and without a change every test passes, also in
     another order."""
-    for one in (items, random.Random(1).sample(list(items), len(items))):  # noqa: S311
+    for one in (items, random.Random(1).sample(list(items), len(items))):
         wrong = [item.nodeid for item, is_passed in zip(one, _passes(one), strict=True) if not is_passed]
         if wrong:
             raise SystemExit(f"these fail without a change: {wrong}")

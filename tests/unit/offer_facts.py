@@ -56,6 +56,8 @@ def decide(plan: Callable[[Facts, Any], Decided], facts: Facts, command: Any) ->
         opened = dict(facts.opened)
         fundings = {one.id: one for one in decision.fundings}
         for place, name in enumerate(decision.accounts):
+            assert (name.slot, name.currency) == (SLOT, "CNY")
+            assert name.kind != "merchant_payable" or name.owner_id == MERCHANT
             number = PAYABLE if name.kind == "merchant_payable" else 1_000 + turn * 100 + place
             opened[name] = number
             if number != PAYABLE:
@@ -65,7 +67,6 @@ def decide(plan: Callable[[Facts, Any], Decided], facts: Facts, command: Any) ->
 
 
 def _say(name: AccountName, fundings: dict[UUID, Any]) -> str:
-    assert (name.slot, name.currency) == (SLOT, "CNY")
     funding = fundings.get(name.owner_id)
     owner = PAYERS[name.owner_id if funding is None else funding.party_id]
     if funding is not None:
