@@ -100,6 +100,8 @@ def test_a_part_by_goods_takes_what_belongs_to_them() -> None:
     # of 80.00 that card and points paid these goods are 32.00
     assert back.points_fen == 3_20
     assert money_of(back) == 40_00 - 4_00 - 4_00 - 3_20
+    # of 4.05 that were paid of it, so of 80.00, are 40.5 fen of points
+    assert part_of_lines(KEPT, WHOLE, {7: 5_06}, again=None).points_fen == 40
     both = part_of_lines(KEPT, WHOLE, {4: 60_00, 7: 40_00}, again=None)
     assert both == all_of(KEPT, WHOLE, what=REFUND)
     assert part_of_lines(KEPT, after(KEPT, WHOLE, back), {4: 60_00}, again=None).points_fen == 4_80
@@ -173,6 +175,17 @@ def test_a_grant_is_known_by_its_name(grants: tuple[Grant, Grant]) -> None:
         back = part_of_lines(known, whole(known), {1: 10_00}, again=None)
         other = grants[1 - stays]
         assert back.grants == ((1 - stays, other.amount_fen // 2, 2 if other.kind is GrantKind.VOUCHERS else 0),)
+
+
+def test_grants_are_found_in_their_order() -> None:
+    """Behind two that stay; and of two of one name each at its own place."""
+    stay = [voucher_grant(4, 20_00, on_return=OnReturn.KEEP)._replace(offer=name) for name in "ab"]
+    last = kept([line(1, 10_00), line(2, 10_00)], grants=(*stay, voucher_grant(4, 20_00)))
+    assert part_of_lines(last, whole(last), {1: 10_00}, again=None).grants == ((2, 10_00, 2),)
+    twins = kept([line(1, 10_00), line(2, 10_00)], grants=(BONUS, voucher_grant(4, 20_00), voucher_grant(2, 6_00)))
+    assert part_of_lines(twins, whole(twins), {1: 10_00}, again=None).grants == (
+        (0, 4_00, 0), (1, 10_00, 2), (2, 3_00, 1)
+    )  # fmt: skip
 
 
 def test_shares_of_one_line_are_known_by_who_pays() -> None:

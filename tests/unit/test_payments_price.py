@@ -158,6 +158,20 @@ def test_nothing_is_kept_of_nothing() -> None:
     assert price(spend(), exhausted=frozenset({DAY_CAP_ID})) is None
 
 
+def test_an_offer_whose_budget_is_used_up_gives_nothing() -> None:
+    known = offered(KNOWN, compiled(off(), budgets=BUDGETS))
+    used_up = of(known)._replace(exhausted=frozenset({of(known).campaigns.offers[0].budgets[0].id}))
+    assert price_spend(known, used_up, spend(), (), occurred_at=AT, moment=MOMENT) is None
+    bonuses = offered(KNOWN, compiled(bonus(), budgets=BUDGETS))
+    used_up = of(bonuses)._replace(exhausted=used_up.exhausted)
+    assert price_top_up(bonuses, used_up, Load(CARD, 500_00, 0, AT), occurred_at=AT, moment=MOMENT) is None
+    presale = campaign(offer("presale", "p", off_bp=1_000, from_fen=500_00), number=2)
+    both = offered(KNOWN, compile_campaigns([campaign(bonus(stacking=group("")), budgets=BUDGETS), presale]))
+    used_up = of(both)._replace(exhausted=used_up.exhausted)
+    sold = Load(CARD, 500_00, 0, AT, sale_id=BANK)
+    assert price_top_up(both, used_up, sold, occurred_at=AT, moment=MOMENT) is None
+
+
 # What is kept
 
 

@@ -180,6 +180,13 @@ def test_lines_of_a_payment_that_has_none_are_not_known() -> None:
     )  # fmt: skip
 
 
+def test_a_lot_that_has_nothing_is_passed_over() -> None:
+    empty = card([lot(1, 0), lot(2, 10)])
+    assert [(leg.debit_lot, leg.amount_fen) for leg in planned(plan_spend(facts(empty), spend(10))).posting.legs] == [
+        (2, 10)
+    ]
+
+
 def test_a_final_capture_gives_the_rest_back_to_spend() -> None:
     held = [spent(PRINCIPAL, 1, reserved_fen=30), spent(PRINCIPAL, 2, reserved_fen=70)]
     known = facts(HOLDER, of_payment=payment(), legs=held)

@@ -52,7 +52,7 @@ def effects(kind: str, of: Any, **params: Any) -> Effects:
 def reason(kind: str, of: Any, **params: Any) -> tuple[str, dict[str, Any]]:
     found, made = told(kind, **params)
     why = found.applies(made, of)
-    assert found.effects(made, of) == NOTHING or not found.effects(made, of).worth_fen
+    assert found.effects(made, of) == NOTHING
     return why.code, why.details
 
 
@@ -123,6 +123,8 @@ def test_pieces_are_counted_from_the_dearest_down() -> None:
     assert [one.line.sku for one in dearest_first(of)] == ["b", "a", "c", "d"]
     assert [one.place for one in dearest_first(of)] == [1, 0, 2, 3]
     assert count(of) == 7
+    close = seen(("a", 10**7, 3_333_331), ("b", 10**7, 3_333_339))
+    assert [one.line.sku for one in dearest_first(close)] == ["a", "b"], "the same to a millionth of a fen"
     third = dearest_first(seen(("a", 3, 10_00)))[0]
     assert [third.cost_fen(taken) for taken in range(4)] == [0, 333, 666, 1_000]
     assert by_line(of, [(0, 5), (2, 1), (0, 2)]) == [7, 0, 1, 0]
@@ -237,6 +239,7 @@ TWO_TIERS = {"tiers": [[100_00, 10_00], [300_00, 50_00]]}
         ("percent_off", basket(100_00), {"off_bp": 1_250, "from_fen": 100_00}, 12_50, None),
         ("percent_off", basket(1_01), {"off_bp": 100}, 1, None),
         ("percent_off", basket(100_00), {"off_bp": 1_250, "most_fen": 12_49}, 12_49, None),
+        ("percent_off", basket(1_00), {"off_bp": 100}, 1, None),
         ("nth_item", seen(("a", 1, 40_00), ("b", 1, 30_00)), {"nth": 2, "off_bp": 5_000}, 15_00, [0, 15_00]),
         ("nth_item", seen(("a", 3, 30_00), ("b", 2, 18_00)), {"nth": 2, "off_bp": 5_000}, 5_00 + 4_50, [5_00, 4_50]),
         ("nth_item", seen(("a", 4, 40_00), ("b", 2, 18_00)), {"nth": 2, "off_bp": 5_000, "most_times": 2}, 10_00,
@@ -260,6 +263,8 @@ TWO_TIERS = {"tiers": [[100_00, 10_00], [300_00, 50_00]]}
         ("pieces_off", seen(("a", 2, 20_00), ("b", 1, 1_00)), {"tiers": [[2, 5_00], [3, 9_00]]}, 9_00, None),
         ("pieces_off", seen(("a", 5, 90_00)), {"tiers": [[2, 5_00]], "each_time": True}, 10_00, None),
         ("pieces_off", seen(("a", 5, 90_00)), {"tiers": [[2, 5_00]], "each_time": True, "most_times": 1}, 5_00, None),
+        ("pieces_off", seen(("a", 5, 90_00)), {"tiers": [[2, 5_00]]}, 5_00, None),
+        ("fixed_price", seen(("a", 1, 3_33)), {"parts": [{}], "price_fen": 3_32}, 1, [1]),
         ("pieces_off", seen(("a", 2, 4_00)), {"tiers": [[2, 5_00]]}, 4_00, None),
         ("presale", top_up(500_00), {"off_bp": 333, "from_fen": 500_00}, 16_65, None),
         ("presale", top_up(500_00), {"off_bp": 333, "from_fen": 1, "most_fen": 16_64}, 16_64, None),
@@ -295,6 +300,7 @@ INVITED = {"from_fen": 100_00, "inviter_fen": 20_00, "invited_fen": 10_00}
         ("load_bonus", top_up(300_00), TWO_TIERS, (bonus(50_00),)),
         ("load_bonus", top_up(299_99), {"tiers": [[100_00, 10_00]], "each_time": True}, (bonus(20_00),)),
         ("load_bonus", top_up(300_00), {**TWO_TIERS, "most_fen": 49_00}, (bonus(49_00),)),
+        ("load_bonus", top_up(299_99), {"tiers": [[100_00, 10_00]]}, (bonus(10_00),)),
         ("load_rebate", top_up(100_00), REBATE, (vouchers(1, 3_00),)),
         ("load_rebate", top_up(200_00), REBATE, (vouchers(6, 18_00),)),
         ("load_rebate", top_up(900_00), REBATE, (vouchers(9, 27_00),)),
@@ -335,6 +341,8 @@ FEW, NO_EFFECT, NOT_FOR = "offer_too_few_pieces", "offer_no_effect", "offer_not_
         ("fixed_price", seen(("a", 2, 9_00)), {"parts": [{"skus": ["b"]}], "price_fen": 0}, FEW,
          {"pieces": 2, "needed": 1}),
         ("fixed_price", seen(("a", 2, 9_00)), {"parts": [{"pieces": 2}], "price_fen": 9_00}, NO_EFFECT, {}),
+        # the odd fen of the third piece is not worth a set
+        ("fixed_price", seen(("a", 3, 10_00)), {"parts": [{}], "price_fen": 3_33}, NO_EFFECT, {}),
         ("pieces_off", seen(("a", 1, 9_00)), {"tiers": [[2, 1], [3, 2]]}, FEW, {"pieces": 1, "needed": 2}),
         ("pieces_off", seen(("a", 2, 0)), {"tiers": [[2, 1]]}, NO_EFFECT, {}),
         ("gift_vouchers", basket(99_99), GIFTS, BELOW, {"amount_fen": 99_99, "needed_fen": 100_00}),

@@ -174,6 +174,7 @@ def test_only_offers_by_the_threshold_are_taken_and_each_by_its_name() -> None:
     both = by_threshold(applied(10_00, THRESHOLD), applied(5_00, THRESHOLD, offer="other"))
     both = both._replace(shares=(*both.shares, share(1, 5_00, offer="other")))
     assert price_refund(both, {2: 40_00}, again=again()).paid_fen == 32_00 - 6_00 - 5_00
+    assert price_refund(both, {2: 40_00}, again=again(applied(6_00))).paid_fen == 32_00 - 5_00
 
 
 def test_grants_by_the_threshold_are_those_that_are_still_earned() -> None:
@@ -208,7 +209,8 @@ def test_a_voucher_comes_back_when_nothing_is_left_of_what_it_took_off() -> None
     kept = KEPT._replace(
         shares=(share(1, 6_00), share(2, 4_00, voucher_id=VOUCHER)), applied=(applied(6_00), redeemed), grants=()
     )
-    assert price_refund(kept, {2: 39_00}).vouchers == ()
+    part = price_refund(kept, {2: 39_00})
+    assert (part.vouchers, part.left.applied) == ((), kept.applied)
     assert price_refund(kept, {1: 60_00}).vouchers == ()
     back = price_refund(kept, {2: 40_00})
     assert back.vouchers == (VOUCHER,)
@@ -219,6 +221,13 @@ def test_a_voucher_comes_back_when_nothing_is_left_of_what_it_took_off() -> None
     assert price_refund(gave, {2: 40_00}).vouchers == ()
     last = price_refund(gave, {1: 60_00, 2: 40_00})
     assert (last.vouchers, last.left.applied) == ((VOUCHER,), (applied(6_00),))
+
+
+def test_vouchers_that_do_not_split_evenly() -> None:
+    """Of three worth 10.00 together one goes and two stay, each rounded down."""
+    back = price_refund(KEPT._replace(grants=(vouchers(3, 10_00),)), {1: 60_00})
+    assert (back.grants, back.left.grants) == ((vouchers(1, 3_33),), (vouchers(2, 6_66),))
+    assert isinstance(back.grants[0].amount_fen, int)
 
 
 def test_a_basket_without_a_price_brings_nothing() -> None:
