@@ -1,7 +1,7 @@
 """Run the mutants that mutmut makes: the tests are collected once, and each mutant is a fork that ends with the first
 test that fails. (mutmut starts pytest anew for each, which takes fifty times as long.)
 
-``python -m tests.mutate [--quick] [NAME…]`` runs those that have no verdict yet, and of those whose names are given
+``python tests/mutate.py [--quick] [NAME…]`` runs those that have no verdict yet, and of those whose names are given
 (``kaquan.payments.spend*``) all that no test killed. ``--quick`` leaves the tests of Hypothesis out. Verdicts are kept
 in ``mutants``, where :mod:`tests.mutants` finds them. While the file of ``KAQUAN_WAIT_WHILE`` exists, it waits.
 """

@@ -66,6 +66,11 @@ def test_points_that_can_be_spent_at_once() -> None:
     assert (kept.lot, kept.matures_at) == (None, None)
 
 
+def test_one_day_is_waited_for() -> None:
+    _, kept = earn(member(), pending_days=1)
+    assert (kept.lot, kept.matures_at) == (4, datetime(2026, 3, 5, 16, tzinfo=UTC))
+
+
 def test_points_that_all_pay_a_debt() -> None:
     for owed in (100, 101):
         move, kept = earn(member(owed=owed))
@@ -118,6 +123,8 @@ def test_what_is_missing_is_owed_let_go_or_taken_from_the_money(
     if owed:
         taken.append(leg(DEBT, None, ISSUER.granted, None, 80))
     assert told.move == PointsMove(taken, guards(POINTS, DEBT) if owed else guards(POINTS), [])
+    odd = back(10_000, member(own(1, 19)), mode=mode, spend_points=200)
+    assert odd.from_refund_fen == from_refund_fen, "rounded down"
     worthless = back(10_000, member(), mode=mode, spend_points=0, spend_fen=0)
     assert worthless.from_refund_fen == 0
 
@@ -149,10 +156,14 @@ RICH = member(own(1, 300, LATER), own(2, 400, SOON), own(3, 1_000), own(4, 9_000
         (3_000, {"spend_fen": 50}, (1_700, 850)),
         (1_000, {"spend_fen": 50}, (1_000, 500)),
         (3_000, {"spend_points": 0, "spend_fen": 0}, (0, 0)),
+        (7, {"spend_fen": 1, "spend_step": 50}, (300, 3)),
+        (20, {"spend_fen": 3, "spend_step": 1}, (333, 9)),
     ],
 )
 def test_the_most_that_points_may_pay(payable_fen: int, changes: dict[str, Any], most: tuple[int, int]) -> None:
-    assert quote_tender(terms(**changes), RICH, payable_fen=payable_fen, now=NOW) == most
+    told = quote_tender(terms(**changes), RICH, payable_fen=payable_fen, now=NOW)
+    assert told == most
+    assert all(isinstance(one, int) for one in told)
 
 
 def test_a_tender() -> None:
@@ -282,3 +293,6 @@ def test_of_lots_that_end_together_the_older_goes_first() -> None:
     told = plan_loss(who, target=77, points=35, now=NOW)
     assert isinstance(told, PointsMove)
     assert [(leg_.debit_lot, leg_.amount_fen) for leg_ in told.legs] == [(1, 10), (3, 10), (2, 10), (5, 5)]
+    one = plan_loss(who, target=77, points=31, now=NOW)
+    assert isinstance(one, PointsMove)
+    assert [(leg_.debit_lot, leg_.amount_fen) for leg_ in one.legs][3:] == [(5, 1)]

@@ -97,6 +97,7 @@ def test_terms_that_cannot_be(changes: dict[str, Any], field: str, allowed: tupl
         {"rules": (rule(points=0, per_fen=1), rule(points=10**6, per_fen=10**11))},
         {"multipliers": (factor(0), factor(1_000_000))},
         {"multipliers": (factor(weekdays=frozenset({1, 7}), days_of_month=frozenset({1, 31})),)},
+        {"multipliers": (factor(weekdays=frozenset(range(1, 8)), days_of_month=frozenset(range(1, 32))),)},
         {"multipliers": (factor(first_day=date(2026, 3, 1), last_day=date(2026, 3, 1)),)},
         {"multipliers": (factor(first_day=date(2026, 3, 1)), factor(last_day=date(2026, 3, 1)))},
         {"multipliers": (factor(tiers=frozenset({"金"})),), "tiers": GOLD},
@@ -171,6 +172,10 @@ def test_what_is_earned_is_told_line_by_line() -> None:
     assert price_points(terms(rules=()), bought(5_000)) == Earned(0, 0, 10_000, ())
 
 
+def test_the_smallest_purchase_earns_too() -> None:
+    assert price_points(terms(rules=(rule(per_fen=1),)), bought(1)) == Earned(1, 1, 10_000, (LinePoints(1, 1, 1),))
+
+
 def test_a_factor_below_one_counts_too_and_of_several_the_highest() -> None:
     some = (factor(5_000), factor(2_500))
     assert price_points(terms(multipliers=some), bought(10_000)) == Earned(
@@ -192,6 +197,11 @@ def test_thirds_are_split_by_what_each_line_would_earn() -> None:
     )
     # 3 1/3 and 5 5/7 make 9: the largest part left gets the odd one
     assert got.parts == (LinePoints(1, 10, 3), LinePoints(2, 40, 6))
+    # 2/3 and 1 6/7 make 2: each is rounded down, and 6/7 is the largest part left
+    less = Bought(datetime(2026, 3, 4, tzinfo=UTC), UUID(int=1), UUID(int=2), None, [
+        lines[0]._replace(paid_fen=2), lines[1]._replace(paid_fen=13)
+    ])  # fmt: skip
+    assert [part.points for part in price_points(PointsTerms(rules=rules), less).parts] == [1, 1]
 
 
 def test_what_is_due_of_what_came_back() -> None:
@@ -200,6 +210,7 @@ def test_what_is_due_of_what_came_back() -> None:
     assert due_of(parts, {1: 99}) == 1
     assert due_of(parts, {1: 5_001, 2: 2_550, 3: 1}) == 76
     assert due_of(parts, {4: 100}) == 0
+    assert due_of((LinePoints(1, 1, 1), LinePoints(2, 5, 5)), {2: 5}) == 5
 
 
 def test_tiers_and_their_places() -> None:

@@ -180,6 +180,8 @@ ONE_TIER = Fault("each_time", "needs exactly one tier", "每满赠减只能设�
             share("tiers[0].rebate_bp"), Fault("most_fen", "must be at least face_fen", "不得低于单张面额")]),
         ("load_rebate", {"tiers": [[1, 1]], "face_fen": 0, "most_fen": 0, "template_id": str(TEMPLATE),
                          "valid_days": 0}, [fen("face_fen"), number("valid_days", 1, 36_500), fen("most_fen")]),
+        ("load_rebate", {"tiers": [[1, 0], [2, 1]], "face_fen": 10, "most_fen": 10, **DAYS}, [
+            fen("tiers[0].rebate_bp"), share("tiers[0].rebate_bp")]),
         ("load_rebate", {"tiers": [], "face_fen": 10, "most_fen": 10, **DAYS}, [
             Fault("tiers", "must be 1 to 20 tiers", "应为 1 至 20 档")]),
         ("monthly_return", {"from_fen": 0, "return_bp": 0, "months": 0, "most_fen": 0}, [
@@ -371,6 +373,7 @@ def test_why_there_is_nothing(kind: str, of: Any, params: dict[str, Any], code: 
     [
         ("amount_off", TWO_TIERS, Bounds(100_00, 1_667, 50_00)),
         ("amount_off", {**TWO_TIERS, "most_fen": 40_00}, Bounds(100_00, 1_667, 40_00)),
+        ("amount_off", {"tiers": [[100_00, 10_00]]}, Bounds(100_00, 1_000, 10_00)),
         ("amount_off", {"tiers": [[300, 10]], "each_time": True}, Bounds(300, 334, MAX_FEN)),
         ("amount_off", {"tiers": [[300, 10]], "each_time": True, "most_fen": 9}, Bounds(300, 334, 9)),
         ("gift_vouchers", GIFTS, Bounds(100_00, 1_000, 20_00)),
