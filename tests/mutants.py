@@ -47,18 +47,33 @@ class Reason(NamedTuple):
         return any(before[:at] + now + before[at + len(was) :] == one.after for at in places for now in self.now)
 
 
+class Elsewhere(NamedTuple):
+    """What no unit test reaches, and where it is tested; ``function`` is the beginning of its name."""
+
+    why: str
+    module: str
+    function: str
+
+
 class Module(NamedTuple):
-    """What became of a module's mutants, and its survivors."""
+    """What became of a module's mutants, its survivors, and the functions of those that no test reaches."""
 
     name: str
     outcomes: Counter[str]
     survivors: list[Survivor]
+    unseen: list[str]
 
 
 def read_reasons() -> list[Reason]:
     """Those of the file."""
     told = tomllib.loads(EXPLAINED.read_text())["reason"]
     return [Reason(one["why"], one["was"], tuple(one["now"]), one.get("module"), one.get("function")) for one in told]
+
+
+def read_elsewhere() -> list[Elsewhere]:
+    """Those of the file."""
+    told = tomllib.loads(EXPLAINED.read_text())["elsewhere"]
+    return [Elsewhere(one["why"], one["module"], one["function"]) for one in told]
 
 
 def read_module(meta: Path) -> Module:
@@ -68,19 +83,21 @@ def read_module(meta: Path) -> Module:
     module = str(meta).partition("src/kaquan/")[2].removesuffix(".meta")
     functions = {node.name: node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)}
     outcomes: Counter[str] = Counter()
-    survivors = []
+    survivors, unseen = [], []
     for key, code in codes.items():
         outcome = _outcome(code)
-        if outcome == "survived":
-            name = key.rpartition(".")[2]
+        name = key.rpartition(".")[2]
+        function = name.removeprefix("x_").removeprefix("xǁ").partition("__mutmut")[0].replace("ǁ", ".")
+        if outcome == "no test":
+            unseen.append(function)
+        elif outcome == "survived":
             before, after = functions[name.rpartition("_")[0] + "_orig"], functions[name]
             if _without_words(before) == _without_words(after):
                 outcome = "only words"
             else:
-                function = name.removeprefix("x_").removeprefix("xǁ").partition("__mutmut")[0].replace("ǁ", ".")
                 survivors.append(Survivor(module, function, *_changed(before, after)))
         outcomes[outcome] += 1
-    return Module(module, outcomes, survivors)
+    return Module(module, outcomes, survivors, unseen)
 
 
 def _outcome(code: int | None) -> str:
@@ -115,8 +132,9 @@ def _changed(before: ast.FunctionDef, after: ast.FunctionDef) -> tuple[str, str]
     return "", ""
 
 
-def to_markdown(modules: Sequence[Module], reasons: Sequence[Reason]) -> str:
+def to_markdown(modules: Sequence[Module], reasons: Sequence[Reason], elsewhere: Sequence[Elsewhere]) -> str:
     """The score, why survivors may live, and those of which nobody said it. Raises ValueError if a reason fits none."""
+    reached: Counter[Elsewhere] = Counter()
     lived: dict[Reason, Counter[str]] = {reason: Counter() for reason in reasons}
     unexplained: list[Survivor] = []
     total: Counter[str] = Counter()
@@ -131,12 +149,19 @@ def to_markdown(modules: Sequence[Module], reasons: Sequence[Reason]) -> str:
                 lived[reason][module.name] += 1
                 outcomes["survived"] -= 1
                 outcomes["explained"] += 1
+        for function in module.unseen:
+            where = next((x for x in elsewhere if x.module == module.name and function.startswith(x.function)), None)
+            if where is not None:
+                reached[where] += 1
+                outcomes["no test"] -= 1
+                outcomes["explained"] += 1
         total += outcomes
         rows.append(_row(module.name, outcomes))
     was_run = {module.name for module in modules}
-    stale = [reason for reason, found in lived.items() if not found and reason.module in {None, *was_run}]
+    stale = [f"{one.was} → {one.now}" for one, lives in lived.items() if not lives and one.module in {None, *was_run}]
+    stale += [f"{one.module} {one.function}" for one in elsewhere if not reached[one] and one.module in was_run]
     if stale:
-        raise ValueError("no survivor is explained by: " + "; ".join(f"{one.was} → {one.now}" for one in stale))
+        raise ValueError("nothing is explained by: " + "; ".join(stale))
     lines = [
         "# The score of the mutants",
         "",
@@ -151,7 +176,8 @@ def to_markdown(modules: Sequence[Module], reasons: Sequence[Reason]) -> str:
         "",
         "## Explained",
         "",
-        *(_say(reason, found) for reason, found in lived.items() if found),
+        *(_say(reason, lives) for reason, lives in lived.items() if lives),
+        *(f"- no unit test of {one.module} `{one.function}` ({count}): {one.why}" for one, count in reached.items()),
         "",
         "## Survived",
         "",
@@ -179,4 +205,7 @@ def _row(name: str, outcomes: Counter[str]) -> str:
 if __name__ == "__main__":
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "mutants")
     found = [read_module(meta) for meta in sorted(folder.glob("src/**/*.meta"))]
-    print(to_markdown([module for module in found if sum(module.outcomes.values())], read_reasons()), end="")
+    print(
+        to_markdown([module for module in found if sum(module.outcomes.values())], read_reasons(), read_elsewhere()),
+        end="",
+    )

@@ -22,9 +22,12 @@ from typing import Any
 
 import mutmut.__main__ as mutmut
 import pytest
+from mutmut.configuration import config
 from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.state import state
+from mutmut.utils.file_utils import copy_also_copy_files, copy_src_dir, setup_source_paths
 from mutmut.utils.format_utils import mangled_name_from_mutant_name
+from mutmut.workers.isolation import get_mutant_runner
 
 SURVIVED, KILLED, HUNG, UNSEEN = 0, 1, 36, 33
 """mutmut's exit codes."""
@@ -36,11 +39,11 @@ def main(arguments: Sequence[str]) -> None:
     is_quick, names = "--quick" in arguments, [one for one in arguments if not one.startswith("--")]
     set_mutant_under_test("mutant_generation")
     with mutmut.CatchOutput():
-        mutmut.copy_src_dir()
-        mutmut.copy_also_copy_files()
-        mutmut.setup_source_paths()
+        copy_src_dir()
+        copy_also_copy_files()
+        setup_source_paths()
         mutmut.create_mutants(1)
-    mutmut.collect_or_load_stats(mutmut.get_mutant_runner(1))
+    mutmut.collect_or_load_stats(get_mutant_runner(1))
     set_mutant_under_test("")
     every, _ = mutmut.collect_source_file_mutation_data(mutant_names=[])
     wanted = [
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
         for data, name, verdict in every
         if verdict is None or (verdict != KILLED and any(fnmatch(name, one) for one in names))
     ]
-    told = mutmut.config().pytest_add_cli_args_test_selection
+    told = config().pytest_add_cli_args_test_selection
     os.chdir("mutants")
     sys.exit(pytest.main(["--rootdir=.", "-q", "-p", "no:cacheprovider", *told], plugins=[_Loop(wanted, is_quick)]))
 

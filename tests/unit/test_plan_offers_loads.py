@@ -221,7 +221,7 @@ def test_budgets_are_counted_beside_limits() -> None:
         (Movement.LOAD, plan_load, load(500), compiled(bonus(1, 1), budgets=BUDGET)),
     ):
         limited = known_limits(movement, None)
-        got, _ = decide(plan, offered(limited, book), command)  # type: ignore[arg-type]
+        got, _ = decide(plan, offered(limited, book), command)
         assert got.uses is not None
         assert got.uses.calendar[-1] == got.budgets[0][1]
         assert got.uses.calendar[0] != got.budgets[0][1]
