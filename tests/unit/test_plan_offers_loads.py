@@ -62,7 +62,7 @@ from kaquan.payments.spend import plan_spend
 from kaquan.payments.types import Accounts, Facts, Giving, Instalment, Receipt
 from kaquan.payments.void import plan_void
 from kaquan.points import EarningRule, LinePoints, Multiplier, PointsTerms
-from kaquan.promotions import FunderKind, OnReturn, compile_campaigns
+from kaquan.promotions import Budget, BudgetMetric, BudgetPeriod, FunderKind, OnReturn, compile_campaigns
 from kaquan.promotions.kinds.load_rebate import Tier as RebateTier
 from kaquan.promotions.kinds.pieces_off import Tier as PiecesTier
 from kaquan.vouchers import HeldBy, HolderKind
@@ -126,6 +126,18 @@ def test_a_load_with_a_bonus_of_three_funders() -> None:
         ("post", "merchant bonus_expense", BONUS, 9_00),
         ("post", "bank bonus_expense", BONUS, 6_00),
     ]
+
+
+def test_a_load_that_no_offer_has_an_effect_on_keeps_nothing() -> None:
+    plan = planned(plan_load(top_up(bonus()), load(499_99)))
+    assert (plan.kept, plan.receipt.kept, plan.receipt.payment.bonus_fen) == (None, None, 0)
+
+
+def test_a_load_counts_in_the_budget_of_its_day() -> None:
+    a_day = (Budget(name="d", metric=BudgetMetric.AMOUNT, maximum=1_000_00, period=BudgetPeriod.DAY),)
+    plan, _ = decide(plan_load, top_up(bonus(), budgets=a_day), load())
+    ((_, use),) = plan.budgets
+    assert (use.day, use.month, use.year) == (20260301, 202603, 2026)
 
 
 def test_a_load_without_a_place_is_paid_for_by_the_issuer_and_the_bank() -> None:
@@ -356,6 +368,7 @@ def test_points_are_taken_for_the_goods_that_come_back(
     plan, _ = decide(plan_refund, known, Refund(PAYMENT, None, lines=lines))
     assert plan.earning is not None
     assert (plan.receipt.points_earned, plan.earning.returned) == (-taken, returned)
+    assert all(isinstance(fen, int) for fen in plan.earning.returned.values())
     assert plan.earning_was == OF_LINES
 
 
@@ -372,9 +385,10 @@ def test_points_of_goods_that_came_back_before_are_not_taken_again() -> None:
 def test_goods_that_earned_nothing_take_nothing() -> None:
     only_first = earning(54, 54_00, parts=(LinePoints(1, 54_00, 54),))
     known = collecting(refund_of(TWO_LINES), member(500), earning=only_first)
-    plan, _ = decide(plan_refund, known, Refund(PAYMENT, None, lines=((2, 40_00),)))
-    assert plan.earning is not None
-    assert (plan.receipt.points_earned, plan.earning.returned) == (0, {})
+    for back_fen in (40_00, 10_00):
+        plan, _ = decide(plan_refund, known, Refund(PAYMENT, None, lines=((2, back_fen),)))
+        assert plan.earning is not None
+        assert (plan.receipt.points_earned, plan.earning.returned) == (0, {})
     free = kept([line(1, 5_00), line(2, 90_00)], applied=(applied(5_00),), shares=(share(1, 5_00),))
     stray = earning(95, 95_00, parts=(LinePoints(1, 5_00, 5), LinePoints(2, 90_00, 90)))
     part, _ = decide(
@@ -382,6 +396,19 @@ def test_goods_that_earned_nothing_take_nothing() -> None:
     )
     assert part.earning is not None
     assert (part.receipt.points_earned, part.earning.returned) == (0, {})
+    whole, _ = decide(
+        plan_refund, collecting(refund_of(free), member(500), earning=stray), Refund(PAYMENT, None, lines=((1, 5_00),))
+    )
+    assert whole.receipt.points_earned == -5, "of goods that came back whole nothing stays"
+
+
+def test_goods_of_one_fen_take_what_they_earned() -> None:
+    cheap = kept([line(1, 1_00), line(2, 90_00)], applied=(applied(99),), shares=(share(1, 99),))
+    both = earning(10, 90_01, parts=(LinePoints(1, 1, 1), LinePoints(2, 90_00, 9)))
+    known = collecting(refund_of(cheap, captured_fen=90_01), member(500), earning=both)
+    plan, _ = decide(plan_refund, known, Refund(PAYMENT, None, lines=((1, 50),)))
+    assert plan.receipt.part is not None
+    assert (plan.receipt.payment.amount_fen, plan.receipt.points_earned) == (1, -1)
 
 
 def test_by_the_share_of_the_money_only_what_is_left_is_taken() -> None:
