@@ -239,7 +239,56 @@ def test_a_gift_counts_in_a_budget_before_the_discount_beside_it() -> None:
         assert told.discount_fen == min(10_00, given - 50_00 if given >= 50_00 else 10_00)
 
 
+def test_reasons_are_told_only_to_who_asks() -> None:
+    elsewhere = off("x", conditions=conditions(store_ids=[CARD]))
+    for book in (compiled(off()), compiled(elsewhere), compiled(off(), elsewhere)):
+        assert price_basket(book, basket(1)).skipped == ()
+    told = price_basket(compiled(off(), elsewhere), basket(1), explain=True).skipped
+    assert [(one.campaign_id, one.offer, one.why) for one in told] == [
+        (C1, "off", "offer_below_threshold"), (C1, "x", "offer_not_here")
+    ]  # fmt: skip
+
+
+def test_every_offer_beyond_the_last_has_its_reason() -> None:
+    three = [percent(name, stacking=FREE) for name in "abc"]
+    told = skipped(compiled(*three, policy=StackingPolicy(max_offers=1)), basket(9_00))
+    assert [(one[0], one[3]) for one in told] == [
+        ("b", {"limit": "max_offers"}), ("c", {"limit": "max_offers"})
+    ]  # fmt: skip
+
+
+def test_an_offer_that_comes_to_nothing_stops_no_other() -> None:
+    a, c = percent("a", stacking=FREE), percent("c", stacking=FREE)
+    nothing = off("b", stacking=FREE)
+    assert worth(price_basket(compiled(a, nothing, c), basket(105_00))) == [("a", 10_50), ("c", 9_45)]
+    small = (Budget(name="small", metric=BudgetMetric.AMOUNT, maximum=10_00),)
+    poor = campaign(off("a", stacking=FREE), off("b", stacking=FREE), budgets=small)
+    rich = campaign(percent("c", stacking=FREE), number=2, budgets=BUDGET)
+    told = price_basket(compile_campaigns([poor, rich]), basket(200_00))
+    assert worth(told) == [("a", 10_00), ("c", 19_00)]
+    both = compile_campaigns([campaign(a, c, budgets=BUDGET), rich])
+    assert [use.amount_fen for use in price_basket(both, basket(100_00)).uses] == [19_00, 8_10]
+
+
+BUDGET = (Budget(name="b", metric=BudgetMetric.AMOUNT, maximum=1_000_00),)
+
+
 # Vouchers
+
+
+def test_a_voucher_that_cannot_be_used_stops_no_other() -> None:
+    late = hand(off("v", stacking=FREE, conditions=conditions(weekdays=[6])), 1)
+    small = hand(off("w", from_fen=999_00, stacking=FREE), 2)
+    good = hand(off("x", stacking=FREE), 3)
+    for other in (late, small):
+        assert worth(price_basket(EMPTY, basket(100_00, vouchers=(other, good)))) == [("x", 10_00)]
+
+
+def test_a_voucher_that_stands_alone_may_be_worth_more_than_a_budget_leaves() -> None:
+    poor = (Budget(name="b", metric=BudgetMetric.AMOUNT, maximum=5_00),)
+    alone = hand(off("v", stacking=Stacking(alone=True)))
+    told = price_basket(compiled(off(off_fen=20_00), budgets=poor), basket(100_00, vouchers=(alone,)))
+    assert worth(told) == [("v", 10_00)]
 
 
 def test_vouchers_have_their_time_and_place_and_number() -> None:
@@ -305,6 +354,79 @@ def test_a_voucher_is_never_held_back_by_a_control_group() -> None:
 
 
 # Choosing
+
+
+TEA, OIL = (Conditions(goods=Goods(skus=frozenset({sku}))) for sku in ("tea", "oil"))
+
+
+@pytest.mark.parametrize(
+    ("passed", "of", "best"),
+    [
+        # its goods are not there, or too few of them
+        (off("p", from_fen=10_00, off_fen=9_00, conditions=TEA), basket(line(1, 100_00, sku="oil")), 10_00),
+        (off("p", from_fen=50_00, off_fen=49_00, conditions=TEA),
+         basket(line(1, 20_00, sku="tea"), line(2, 100_00, sku="oil")), 10_00),
+        (off("p", from_fen=150_00, off_fen=149_00), basket(line(1, 100_00, sku="oil")), 10_00),
+        # it is not for this holder
+        (off("p", from_fen=10_00, off_fen=9_90, conditions=conditions(tiers=["gold"])),
+         basket(line(1, 100_00, sku="oil")), 10_00),
+        # it gives nothing
+        (Offer(name="p", kind="nth_item", params=NthItem(nth=2, off_bp=10_000)), basket(line(1, 100_00, sku="oil")),
+         10_00),
+        # it is worth less
+        (off("p", from_fen=10_00, off_fen=5_00), basket(line(1, 100_00, sku="oil")), 10_00),
+    ],
+)  # fmt: skip
+def test_an_offer_of_a_group_that_is_passed_over_hides_no_other(passed: Offer, of: Basket, best: int) -> None:
+    for other in (percent("b"), percent("b", conditions=OIL)):
+        assert worth(price_basket(compiled(passed, other), of)) in ([("b", best)], [("b", of.amount_fen // 10)])
+
+
+def test_of_a_group_the_best_is_found_whatever_comes_before() -> None:
+    first = off("a", from_fen=6_00, off_fen=5_00)
+    capped = percent("b", off_bp=5_000, most_fen=3_00)
+    assert worth(price_basket(compiled(first, capped, percent("c")), basket(100_00))) == [("c", 10_00)]
+    twins = (off("a", from_fen=20_00), off("b", from_fen=25_00))
+    assert worth(price_basket(compiled(*twins, percent("c", off_bp=1_500)), basket(100_00))) == [("c", 15_00)]
+    spent = campaign(off("a", from_fen=10_00, off_fen=9_90), budgets=BUDGET)
+    book = compile_campaigns([spent, campaign(percent("c"), number=2)])
+    used_up = frozenset({book.offers[0].budgets[0].id})
+    assert worth(price_basket(book, basket(100_00), exhausted=used_up)) == [("c", 10_00)]
+
+
+def test_one_that_stands_alone_and_is_worth_as_much_replaces_nothing() -> None:
+    alone = percent("alone", stacking=Stacking(alone=True))
+    assert worth(price_basket(compiled(alone, off()), basket(100_00))) == [("off", 10_00)]
+
+
+def test_an_offer_from_outside_takes_its_own_group_alone_and_none_for_nothing() -> None:
+    other = (OutsideOffer("bank", "other", 1),)
+    assert price_basket(compiled(off()), basket(120_00, outside=other)).discount_fen == 10_00
+    nothing = (OutsideOffer("bank", "standard", 0),)
+    assert price_basket(compiled(off()), basket(120_00, outside=nothing)).discount_fen == 10_00
+
+
+def test_pieces_of_some_goods_after_another_offer() -> None:
+    half = percent("a", off_bp=5_000, stacking=Stacking(order=1, group=""))
+    pairs = Offer(
+        name="b", kind="nth_item", params=NthItem(nth=2, off_bp=10_000), conditions=TEA,
+        stacking=Stacking(order=2, group=""),
+    )  # fmt: skip
+    of = basket(line(1, 90_00), line(2, 40_00, sku="tea"), line(3, 30_00, sku="tea"))
+    assert worth(price_basket(compiled(pairs), of)) == [("b", 30_00)]
+    assert worth(price_basket(compiled(half, pairs), of)) == [("a", 80_00), ("b", 15_00)]
+    everything = Offer(
+        name="b", kind="nth_item", params=NthItem(nth=3, off_bp=10_000), stacking=Stacking(order=2, group="")
+    )
+    assert worth(price_basket(compiled(half, everything), of)) == [("a", 80_00), ("b", 15_00)]
+
+
+def test_an_offer_that_others_leave_exactly_its_threshold_for() -> None:
+    first = percent("a", stacking=Stacking(order=1, group=""))
+    book = compiled(first, off("b", from_fen=180_00, stacking=Stacking(order=2, group="")))
+    assert worth(price_basket(book, basket(200_00))) == [("a", 20_00), ("b", 10_00)]
+    assert worth(price_basket(book, basket(199_99))) == [("a", 19_99), ("b", 10_00)]
+    assert worth(price_basket(book, basket(199_98))) == [("a", 19_99)]
 
 
 def test_what_is_given_counts_as_much_as_what_is_off() -> None:
@@ -391,6 +513,13 @@ def test_outside_offers_count_in_the_caps_of_the_policy(
     assert (told.discount_fen, told.payable_fen) == (discount_fen, 100_00 - outside_fen - discount_fen)
 
 
+def test_a_share_of_the_basket_is_rounded_down() -> None:
+    book = compiled(percent(off_bp=5_000), policy=StackingPolicy(max_discount_bp=3_333))
+    told = price_basket(book, basket(100_01))
+    assert told.discount_fen == 33_33
+    assert isinstance(told.discount_fen, int)
+
+
 def test_a_day_cap_counts_discounts_alone() -> None:
     book = compiled(gift(), policy=StackingPolicy(max_day_fen=50_00))
     assert price_basket(book, basket(100_00)).uses == ()
@@ -419,6 +548,10 @@ def test_who_is_held_back_is_told_where_the_offer_would_have_applied() -> None:
     alone = off(off_fen=1_00, stacking=Stacking(alone=True))
     held = compile_campaigns([campaign(alone, control_bp=10_000), campaign(strong, number=2)])
     assert price_basket(held, basket(100_00)).held_back == (C1,)
+    less = off("a", from_fen=6_00, off_fen=5_00)
+    beaten = compile_campaigns([campaign(less, control_bp=10_000), campaign(percent(off_bp=2_000), number=2)])
+    assert price_basket(beaten, basket(100_00)).held_back == ()
+    assert price_load(compiled(bonus(), control_bp=10_000), load(500_00)).held_back == (C1,)
     two = compiled(off(stacking=FREE), percent(stacking=FREE), control_bp=10_000)
     assert price_basket(two, basket(100_00)).held_back == (C1,)
 
