@@ -533,6 +533,14 @@ def test_an_offer_from_outside_alone() -> None:
     assert told == Pricing(100_00, 0, 99_93, (), (), (), ())
 
 
+def test_a_gift_is_given_where_no_discount_is_left() -> None:
+    """Not even the one before it got any."""
+    stacked = [off("a", stacking=FREE), percent("b", stacking=FREE), gift("c", stacking=FREE)]
+    told = price_basket(compiled(*stacked, policy=StackingPolicy(max_discount_fen=10_00)), basket(200_00))
+    assert worth(told) == [("a", 10_00), ("c", 0)]
+    assert [one.amount_fen for one in told.grants] == [50_00]
+
+
 # Control groups
 
 
@@ -551,7 +559,6 @@ def test_who_is_held_back_is_told_where_the_offer_would_have_applied() -> None:
     less = off("a", from_fen=6_00, off_fen=5_00)
     beaten = compile_campaigns([campaign(less, control_bp=10_000), campaign(percent(off_bp=2_000), number=2)])
     assert price_basket(beaten, basket(100_00)).held_back == ()
-    assert price_load(compiled(bonus(), control_bp=10_000), load(500_00)).held_back == (C1,)
     two = compiled(off(stacking=FREE), percent(stacking=FREE), control_bp=10_000)
     assert price_basket(two, basket(100_00)).held_back == (C1,)
 
@@ -562,6 +569,11 @@ def test_who_is_of_the_control_group_follows_from_the_holder() -> None:
         card = UUID(int=number)
         alone = price_basket(book, basket(100_00, holder=Holder(card))).held_back
         assert price_basket(book, basket(100_00, holder=Holder(CARD, card))).held_back == alone
+
+
+def test_who_is_held_back_of_a_top_up_is_told() -> None:
+    told = price_load(compiled(bonus(), control_bp=10_000), load(500_00))
+    assert (told.held_back, told.grants) == ((C1,), ())
 
 
 # Chance
