@@ -453,6 +453,20 @@ def test_a_line_that_came_back_whole_is_no_piece_any_more() -> None:
     assert plan.receipt.payment.amount_fen == 40_00
 
 
+@pytest.mark.parametrize(("back_fen", "paid_fen"), [(10_00, 5_00), (9_99, 8_33), (20_00, 15_00)])
+def test_of_a_line_that_came_back_in_part_the_pieces_stay_that_its_amount_pays_for(
+    back_fen: int, paid_fen: int
+) -> None:
+    """满3件减5 of three pieces at 10.00: of 20.00 that stay two are left, of 20.01 a third is begun."""
+    three = replace(offer("pieces_off", "off", tiers=(PiecesTier(3, 5_00),)), on_return=OnReturn.THRESHOLD)
+    of = kept(
+        [line(1, 30_00, 3)], applied=(applied(5_00, on_return=OnReturn.THRESHOLD),), shares=(share(1, 5_00),)
+    )  # fmt: skip
+    known = offered(refund_of(of, captured_fen=25_00), compile_campaigns([campaign(three)]))
+    plan, _ = decide(plan_refund, known, Refund(PAYMENT, None, lines=((1, back_fen),)))
+    assert plan.receipt.payment.amount_fen == paid_fen
+
+
 # Points by what and when and where
 
 
