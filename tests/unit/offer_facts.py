@@ -10,7 +10,7 @@ from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Leg
 from kaquan.payments.kept import Kept, KeptTender
 from kaquan.payments.types import AccountName, Facts, OfferFacts, Plan, PointsFacts, Unopened
-from kaquan.points import Account, EarningRule, IssuerAccounts, Lot, Member, PointsTerms, TermsVersion
+from kaquan.points import Account, Earning, EarningRule, IssuerAccounts, Lot, Member, PointsTerms, TermsVersion
 from kaquan.promotions import (
     Applied,
     CompiledCampaigns,
@@ -130,4 +130,10 @@ def version(number: int = 1, terms: PointsTerms = TERMS) -> TermsVersion:
 def collecting(facts: Facts, who: Member, *, terms: PointsTerms = TERMS, earning: Any = None) -> Facts:
     """These facts of a member."""
     told = version(terms=terms)
-    return facts._replace(points=PointsFacts([told], told, who, OF_ISSUER, earning))
+    return facts._replace(points=PointsFacts([told], told, who, OF_ISSUER, () if earning is None else (earning,)))
+
+
+def change_of(plan: Plan) -> tuple[Earning | None, Earning]:
+    """The one earning of a plan, as it was and as it is."""
+    assert len(plan.earnings) == 1
+    return plan.earnings[0]

@@ -390,8 +390,7 @@ def test_goods_are_not_priced_again_where_nothing_asks_or_an_offer_is_not_known_
 )  # fmt: skip
 def test_goods_are_priced_again_as_they_were_where_and_when_they_were_bought(told: dict[str, list[Any]]) -> None:
     known = offered(KNOWN._replace(now=NOW + timedelta(days=3)), compiled(off(conditions=conditions(**told))))
-    trade = known._replace(offers=of(known)._replace(trade="grocery"))
-    assert again(trade).discount_fen == 10_00
+    assert again(known).discount_fen == 10_00
 
 
 def test_a_first_purchase_stays_the_first_and_caps_hold_when_it_is_priced_again() -> None:

@@ -16,6 +16,7 @@ from tests.unit.offer_facts import (
     TO_BANK,
     TO_MERCHANT,
     applied,
+    change_of,
     collecting,
     decide,
     kept,
@@ -63,7 +64,6 @@ from kaquan.payments.kept import (
     write_part,
 )
 from kaquan.payments.price import funding_of
-from kaquan.payments.redeem import compile_template
 from kaquan.payments.refund import plan_refund
 from kaquan.payments.spend import plan_spend
 from kaquan.payments.types import AccountName, Facts, Giving, Redeeming, Unopened, VoucherFacts
@@ -81,7 +81,7 @@ from kaquan.promotions import (
 from kaquan.promotions.gifts import VoucherGift
 from kaquan.promotions.kinds.gift_vouchers import GiftVouchers, Tier
 from kaquan.promotions.price import DAY_CAP_ID
-from kaquan.vouchers import HeldBy, HolderKind
+from kaquan.vouchers import HeldBy, HolderKind, compile_template
 
 HOLDER = card([lot(1, 500_00)])
 AT = NOW - timedelta(hours=3)
@@ -124,7 +124,7 @@ def test_a_purchase_with_an_offer_of_three_funders() -> None:
     assert plan.new is not None
     assert (plan.new.amount_fen, plan.new.captured_fen) == (90_00, 90_00)
     assert (plan.receipt.kept, plan.receipt.balance_fen, plan.receipt.points_earned) == (OFF_KEPT, 410_00, 0)
-    assert (plan.uses, plan.budgets, plan.redeems, plan.gives, plan.earning) == (None, (), (), (), None)
+    assert (plan.uses, plan.budgets, plan.redeems, plan.gives, plan.earnings) == (None, (), (), (), ())
 
 
 def test_the_accounts_that_are_missing_are_asked_for_with_who_owns_them() -> None:
@@ -262,11 +262,11 @@ def test_points_pay_a_part_that_the_issuer_pays_the_merchant() -> None:
         # what money paid earns
         Leg(Effect.POST, OF_ISSUER.granted, None, POINTS, 4, 60),
     ]
-    assert plan.posting.guards == [Guard(PRINCIPAL, 5), Guard(POINTS, 3), Guard(POINTS, 3)]
+    assert plan.posting.guards == [Guard(PRINCIPAL, 5), Guard(POINTS, 3)]
     assert plan.receipt.payment.amount_fen == 60_00
     assert (plan.receipt.points_earned, plan.receipt.balance_fen) == (60, 440_00)
     assert [(lot_.account_id, lot_.lot, lot_.given_fen) for lot_ in plan.posting.lots] == [(POINTS, 4, 60)]
-    assert plan.earning == Earning(
+    assert change_of(plan)[1] == Earning(
         SLOT, NEW, BOOK, UUID(int=9), 1, 60, 60_00, (LinePoints(1, 60_00, 60),), {}, 0, 0, None, None, False, NOW
     )
 
@@ -306,14 +306,15 @@ def test_points_are_earned_with_money_by_line_after_offers() -> None:
     known = collecting(OFF, member())
     goods = (line(1, 60_00), line(2, 40_00))
     plan, _ = decide(plan_spend, known, spend(lines=goods))
-    assert plan.earning is not None
-    assert plan.earning.parts == (LinePoints(1, 54_00, 54), LinePoints(2, 36_00, 36))
-    assert (plan.earning.at, plan.receipt.points_earned) == (NOW, 90)
+    was, got = change_of(plan)
+    assert was is None
+    assert got.parts == (LinePoints(1, 54_00, 54), LinePoints(2, 36_00, 36))
+    assert (got.at, plan.receipt.points_earned) == (NOW, 90)
     waiting, _ = decide(plan_spend, known, spend(authorize=True))
-    assert waiting.earning is None
+    assert waiting.earnings == ()
     not_in_force = known.points._replace(in_force=None) if known.points is not None else None
     nothing, _ = decide(plan_spend, known._replace(points=not_in_force), spend())
-    assert nothing.earning is None
+    assert nothing.earnings == ()
 
 
 # Captures
@@ -506,25 +507,26 @@ def test_a_refund_gives_points_back_that_paid_and_takes_those_that_were_earned()
     plan, besides = decide(plan_refund, known, Refund(PAYMENT, 30_00))
     assert besides == [("post", "payable", PRINCIPAL, 30_00), ("post", "payable", "issuer points_expense", 20_00)]
     assert plan.posting.legs[2:] == [
-        # what ends last comes back first
-        Leg(Effect.POST, OF_ISSUER.spent, None, POINTS, 2, 1_000),
+        # what ends last comes back first: all of lot 2
         Leg(Effect.POST, OF_ISSUER.spent, None, POINTS, 1, 1_000),
+        Leg(Effect.POST, OF_ISSUER.spent, None, POINTS, 2, 1_000),
         Leg(Effect.POST, POINTS, 1, OF_ISSUER.granted, None, 30),
     ]
     part = KeptPart(PartKind.REFUND, ((1, 50_00, 0),), (), (), False, 20_00, 2_000)
     assert plan.receipt.part == part
     assert (plan.receipt.points_earned, plan.receipt.payment.amount_fen) == (-30, 30_00)
-    assert plan.earning_was == earning(60, 60_00)
-    assert plan.earning == earning(60, 60_00, returned={1: 30_00}, returned_fen=30_00, taken=30)
-    rest = collecting(refund_of(of, part, captured_fen=60_00, back_fen=30_00), member(0), earning=plan.earning)
+    was, got = change_of(plan)
+    assert was == earning(60, 60_00)
+    assert got == earning(60, 60_00, returned={1: 30_00}, returned_fen=30_00, taken=30)
+    rest = collecting(refund_of(of, part, captured_fen=60_00, back_fen=30_00), member(0), earning=got)
     last, besides = decide(plan_refund, rest, Refund(PAYMENT, None))
     assert [leg[3] for leg in besides] == [30_00, 20_00]
     assert last.posting.legs[2:] == [
         Leg(Effect.POST, OF_ISSUER.spent, None, POINTS, 1, 2_000),
-        # what was spent meanwhile is owed
-        Leg(Effect.POST, DEBT, None, OF_ISSUER.granted, None, 30),
+        # what was spent meanwhile is taken of what comes back
+        Leg(Effect.POST, POINTS, 1, OF_ISSUER.granted, None, 30),
     ]
-    assert last.posting.guards == [Guard(PRINCIPAL, 5), Guard(POINTS, 3), Guard(DEBT, 5)]
+    assert last.posting.guards == [Guard(PRINCIPAL, 5), Guard(POINTS, 3)]
     assert last.receipt.part is not None
     assert last.receipt.part.points == 2_000
 
@@ -534,5 +536,12 @@ def test_without_a_pricing_points_are_taken_by_the_share_of_the_money() -> None:
     plan = planned(plan_refund(known, Refund(PAYMENT, 30_00)))
     assert plan.posting.legs[1:] == [Leg(Effect.POST, POINTS, 1, OF_ISSUER.granted, None, 30)]
     assert (plan.kept, plan.receipt.part, plan.receipt.points_earned) == (None, None, -30)
+    spent_since = planned(plan_refund(collecting(known, member(10), earning=earning(90, 90_00)),
+                                      Refund(PAYMENT, 30_00)))  # fmt: skip
+    assert spent_since.posting.legs[1:] == [
+        Leg(Effect.POST, POINTS, 1, OF_ISSUER.granted, None, 10),
+        Leg(Effect.POST, DEBT, None, OF_ISSUER.granted, None, 20),
+    ]
+    assert spent_since.posting.guards == [Guard(PRINCIPAL, 5), Guard(POINTS, 3), Guard(DEBT, 5)]
     unknown = planned(plan_refund(collecting(refund_of(None), member(500)), Refund(PAYMENT, 30_00)))
-    assert (unknown.earning, unknown.earning_was, unknown.receipt.points_earned) == (None, None, 0)
+    assert (unknown.earnings, unknown.receipt.points_earned) == ((), 0)

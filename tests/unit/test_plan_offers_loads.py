@@ -12,6 +12,7 @@ from tests.unit.offer_facts import (
     TERMS,
     THREE,
     applied,
+    change_of,
     collecting,
     decide,
     kept,
@@ -366,10 +367,10 @@ def test_points_are_taken_for_the_goods_that_come_back(
 ) -> None:
     known = collecting(refund_of(TWO_LINES), member(500), earning=OF_LINES)
     plan, _ = decide(plan_refund, known, Refund(PAYMENT, None, lines=lines))
-    assert plan.earning is not None
-    assert (plan.receipt.points_earned, plan.earning.returned) == (-taken, returned)
-    assert all(isinstance(fen, int) for fen in plan.earning.returned.values())
-    assert plan.earning_was == OF_LINES
+    was, got = change_of(plan)
+    assert (plan.receipt.points_earned, got.returned) == (-taken, returned)
+    assert all(isinstance(fen, int) for fen in got.returned.values())
+    assert was == OF_LINES
 
 
 def test_points_of_goods_that_came_back_before_are_not_taken_again() -> None:
@@ -378,8 +379,7 @@ def test_points_of_goods_that_came_back_before_are_not_taken_again() -> None:
     was = replace(OF_LINES, returned={2: 18_00}, returned_fen=18_00, taken=18)
     known = collecting(refund_of(TWO_LINES, before, back_fen=18_00), member(500), earning=was)
     plan, _ = decide(plan_refund, known, Refund(PAYMENT, None, lines=((1, 20_00), (2, 20_00))))
-    assert plan.earning is not None
-    assert (plan.receipt.points_earned, plan.earning.returned) == (-36, {1: 18_00, 2: 36_00})
+    assert (plan.receipt.points_earned, change_of(plan)[1].returned) == (-36, {1: 18_00, 2: 36_00})
 
 
 def test_goods_that_earned_nothing_take_nothing() -> None:
@@ -387,15 +387,13 @@ def test_goods_that_earned_nothing_take_nothing() -> None:
     known = collecting(refund_of(TWO_LINES), member(500), earning=only_first)
     for back_fen in (40_00, 10_00):
         plan, _ = decide(plan_refund, known, Refund(PAYMENT, None, lines=((2, back_fen),)))
-        assert plan.earning is not None
-        assert (plan.receipt.points_earned, plan.earning.returned) == (0, {})
+        assert (plan.receipt.points_earned, plan.earnings) == (0, ())
     free = kept([line(1, 5_00), line(2, 90_00)], applied=(applied(5_00),), shares=(share(1, 5_00),))
     stray = earning(95, 95_00, parts=(LinePoints(1, 5_00, 5), LinePoints(2, 90_00, 90)))
     part, _ = decide(
         plan_refund, collecting(refund_of(free), member(500), earning=stray), Refund(PAYMENT, None, lines=((1, 2_00),))
     )
-    assert part.earning is not None
-    assert (part.receipt.points_earned, part.earning.returned) == (0, {})
+    assert (part.receipt.points_earned, part.earnings) == (0, ())
     whole, _ = decide(
         plan_refund, collecting(refund_of(free), member(500), earning=stray), Refund(PAYMENT, None, lines=((1, 5_00),))
     )
@@ -415,20 +413,18 @@ def test_by_the_share_of_the_money_only_what_is_left_is_taken() -> None:
     was = earning(90, 90_00, returned={1: 30_00}, returned_fen=30_00, taken=30)
     plan = planned(plan_refund(collecting(refund_of(None, back_fen=30_00), member(500), earning=was),
                                Refund(PAYMENT, 20_00)))  # fmt: skip
-    assert plan.earning is not None
-    assert (plan.receipt.points_earned, plan.earning.returned) == (-20, {1: 50_00})
+    assert (plan.receipt.points_earned, change_of(plan)[1].returned) == (-20, {1: 50_00})
     odd = earning(90, 90_00)
     part = planned(plan_refund(collecting(refund_of(None, captured_fen=70_00), member(500), earning=odd),
                                Refund(PAYMENT, 1_00)))  # fmt: skip
-    assert part.earning is not None
-    assert part.earning.returned == {1: 1_28}
-    assert isinstance(part.earning.returned[1], int)
+    assert change_of(part)[1].returned == {1: 1_28}
+    assert isinstance(change_of(part)[1].returned[1], int)
 
 
 def test_terms_that_are_not_known_take_nothing() -> None:
     known = collecting(refund_of(None), member(500), earning=earning(90, 90_00, terms_version=9))
     plan = planned(plan_refund(known, Refund(PAYMENT, 30_00)))
-    assert (plan.earning, plan.earning_was, plan.receipt.points_earned) == (None, None, 0)
+    assert (plan.earnings, plan.receipt.points_earned) == ((), 0)
 
 
 def test_what_goods_that_stay_would_earn_is_asked_of_what_stays() -> None:
@@ -472,7 +468,7 @@ def test_of_a_line_that_came_back_in_part_the_pieces_stay_that_its_amount_pays_f
 
 def earned(terms: PointsTerms, who: Any = None, **command: Any) -> Any:
     plan, _ = decide(plan_spend, collecting(facts(HOLDER), who or member(), terms=terms), spend(**command))
-    return plan.earning
+    return change_of(plan)[1] if plan.earnings else None
 
 
 def rules(**told: Any) -> PointsTerms:
@@ -493,8 +489,7 @@ def test_what_a_rule_looks_at_is_told() -> None:
         assert earned(rules(**told), place=shop).points == 100
     of_goods = collecting(OFF, member(), terms=rules(categories=frozenset({"x"})))
     plan, _ = decide(plan_spend, of_goods, spend(lines=(line(1, 60_00, 1, "x"), line(2, 40_00))))
-    assert plan.earning is not None
-    assert plan.earning.parts == (LinePoints(1, 54_00, 54),)
+    assert change_of(plan)[1].parts == (LinePoints(1, 54_00, 54),)
     gold = PointsTerms(rules=rules().rules, multipliers=(Multiplier(name="g", factor_bp=20_000, tiers=frozenset("g")),))
     assert earned(gold, member()._replace(tier="g")).points == 200
     assert earned(gold).points == 100
@@ -513,7 +508,7 @@ def test_value_that_was_given_earns_where_terms_say_so() -> None:
     both = PointsTerms(rules=TERMS.rules, earn_on_bonus=True)
     assert planned(plan_spend(collecting(facts(mixed), member(), terms=both), spend())).receipt.points_earned == 100
     only_bonus = card([], [lot(1, 100_00)])
-    assert planned(plan_spend(collecting(facts(only_bonus), member()), spend())).earning is None
+    assert planned(plan_spend(collecting(facts(only_bonus), member()), spend())).earnings == ()
 
 
 def test_points_end_in_the_zone_of_the_issuer() -> None:
