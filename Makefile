@@ -45,7 +45,7 @@ soak: $(VENV)/dev.done ## the long runs: two hours of the simulator, then histor
 	@KAQUAN_SOAK=1 $(BIN)/pytest tests/simulation tests/property tests/contract/test_fuzz.py $(ARGS)
 
 mutants: $(VENV)/dev.done ## change what decides about money, line by line: does a unit test notice? (see docs)
-	@nice $(BIN)/mutmut run --max-children 1
+	@nice $(BIN)/python tests/mutate.py
 	@$(BIN)/python -m tests.mutants
 
 lock: ## renew the lock files (needs uv)

@@ -62,6 +62,23 @@ def test_what_is_free_and_what_is_held() -> None:
     assert (free_fen(SOURCE), held_fen(SOURCE)) == (280, 305)
 
 
+def test_what_was_decided_on_all_that_is_there_guards_all_of_it() -> None:
+    def guards(**how: bool) -> list[Guard]:
+        return list(plan_across(SOURCE[1:], TARGET, transaction_id=MOVED, at=NOW, **how).posting.guards)
+
+    assert guards() == [Guard(FROM, 18), Guard(TO, 28)]
+    assert guards(is_capped=True) == [Guard(FROM, 18), Guard(TO, 28), Guard(TO_BONUS, 29)]
+
+
+def test_what_arrives_guards_the_pockets_that_it_comes_to() -> None:
+    lots = {(one.account_id, one.lot): one for held in SOURCE for one in held.lots}
+    entries = [entry for entry in ENTRIES if entry.debit_account == FROM]
+    move = plan_arriving(
+        entries, lots, {FROM: Pocket.PRINCIPAL}, TARGET, clearing=CLEARING, transaction_id=MOVED, out_id=WENT, at=NOW
+    )
+    assert list(move.posting.guards) == [Guard(TO, 28)]
+
+
 def test_within_a_slot_lot_becomes_lot() -> None:
     assert plan_across(SOURCE, TARGET, transaction_id=MOVED, at=NOW) == Move(
         Posting(

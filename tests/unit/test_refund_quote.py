@@ -55,11 +55,16 @@ def quote(cause: Cause, *loads: LoadFacts, rules: RefundRules = RULES, **facts: 
     return made
 
 
-def refused(code: str, field: str, cause: Cause, *loads: LoadFacts, rules: RefundRules = RULES, **facts: Any) -> None:
+def refused(
+    code: str, field: str, cause: Cause, *loads: LoadFacts, rules: RefundRules = RULES,
+    details: dict[str, str] | None = None, **facts: Any,
+) -> None:  # fmt: skip
     asked: dict[str, Any] = {"requested_on": DAY + timedelta(days=100), "as_of": DAY + timedelta(days=100), **facts}
     made = quote_refund(rules, RefundFacts(cause=cause, loads=loads, **asked))
     assert isinstance(made, Refusal), made
     assert (made.code, made.field) == (code, field)
+    if details is not None:
+        assert made.details == details
     assert made.message("en")
     assert made.message("zh")
 
@@ -138,6 +143,71 @@ def test_interest_is_that_of_the_day_of_payment_and_of_custody() -> None:
     assert quote(Cause.ISSUER, load()).interest_fen == 0
     refused("refund_rule_missing", "cause", Cause.ISSUER, load(paid_on=date(2024, 1, 1)), **ended)
     refused("refund_rule_missing", "cause", Cause.VOID, load())
+
+
+SEVENTY_THREE_DAYS: dict[str, Any] = {"ended_on": DAY, "as_of": DAY + timedelta(days=73)}
+
+
+def interest_of(made: RefundQuote) -> list[tuple[str, int | str]]:
+    return [(line.expression, line.value) for line in made.lines if line.name == "interest"]
+
+
+def test_interest_of_custody_alone_and_of_the_day_of_payment_alone() -> None:
+    """A withdrawal has no rate of its own: only what lies in custody bears interest."""
+    withdrawn = quote(Cause.WITHDRAWAL, load(), custody_fen=40_000, requested_on=DAY, **SEVENTY_THREE_DAYS)
+    assert interest_of(withdrawn) == [("400.00 × 0.35% × 73 ÷ 365", 28)]
+    assert withdrawn.interest_fen == 28
+    nobody = RULES._replace(custody_rate=None)
+    unkept = quote(Cause.ISSUER, load(), rules=nobody, custody_fen=40_000, **SEVENTY_THREE_DAYS)
+    assert interest_of(unkept) == [("1000.00 × 3.00% × 73 ÷ 365", 600)]
+    assert interest_of(quote(Cause.ISSUER, load(), **SEVENTY_THREE_DAYS)) == [("1000.00 × 3.00% × 73 ÷ 365", 600)]
+    # neither: then nothing is asked of years and beginnings
+    silent = nobody._replace(year_days=None, interest_from=None)
+    assert quote(Cause.WITHDRAWAL, load(), rules=silent, requested_on=DAY, **SEVENTY_THREE_DAYS).interest_fen == 0
+
+
+def test_one_day_bears_interest() -> None:
+    assert interest_of(quote(Cause.ISSUER, load(), ended_on=DAY, as_of=DAY + timedelta(days=1))) == [
+        ("1000.00 × 3.00% × 1 ÷ 365", 8)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cause", "rules", "load_facts", "what"),
+    [
+        (Cause.VOID, RULES, {}, "pricing.void"),
+        (Cause.ISSUER, RULES._replace(term=None), {"term_days": 10}, "term"),
+        (Cause.ISSUER, RULES._replace(year_days=None), {}, "year_days"),
+        (Cause.ISSUER, RULES._replace(interest_from=None), {}, "interest_from"),
+        (Cause.ISSUER, RULES, {"paid_on": date(2025, 1, 19)}, "rate.lpr_1y.2025-01-19"),
+    ],
+)
+def test_a_rule_that_is_missing_is_named(
+    cause: Cause, rules: RefundRules, load_facts: dict[str, Any], what: str
+) -> None:
+    refused(
+        "refund_rule_missing", "cause", cause, load(**load_facts), rules=rules, details={"what": what},
+        **SEVENTY_THREE_DAYS,
+    )  # fmt: skip
+    assert quote(Cause.ISSUER, load(), rules=RULES._replace(term=None)).amount_fen == 100_000
+
+
+def test_a_cooling_off_time_that_is_over_says_when_and_by_which_rule() -> None:
+    by = {
+        "rule": "CN-SPC-07D", "source": f"{SPC} art 14", "basis": f"rule CN-SPC-07D: {SPC} art 14",
+        "basis_zh": f"规则 CN-SPC-07D：{SPC} art 14",
+    }  # fmt: skip
+    earlier = load(1, paid_on=DAY - timedelta(days=9))
+    refused("cooling_off_over", "cause", Cause.WITHDRAWAL, earlier, load(2), details={"last_day": "2025-06-08", **by})
+    none = RULES._replace(cooling_off=())
+    refused(
+        "cooling_off_over", "cause", Cause.WITHDRAWAL, load(), rules=none, requested_on=DAY,
+        details={"last_day": "-", "basis": "no rule allows any", "basis_zh": "无规则允许"},
+    )  # fmt: skip
+    assert quote(Cause.ISSUER, load(), rules=none).amount_fen == 100_000
+    twice = RULES._replace(cooling_off=(Limit(7, Rule("law", "l")), Limit(7, Rule("own", "o"))))
+    made = quote(Cause.WITHDRAWAL, load(), rules=twice, requested_on=DAY)
+    assert made.lines[0].rule_id == "law", "of two as long the first counts"
 
 
 def test_goods_that_were_given_are_a_decision_of_a_person() -> None:

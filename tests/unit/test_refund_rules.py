@@ -75,6 +75,11 @@ def test_whose_value_binds(name: str, own: int | str, law: int | str, binds: lis
     assert [one.value for one in joined] == [{"own": own, "law": law}[whose] for whose in binds]
 
 
+def test_a_word_and_a_number_are_not_compared() -> None:
+    for own, law in ((16, "fifteen"), ("sixteen", 15)):
+        assert is_weaker(figure("deadline_days", own, "own"), figure("deadline_days", law, "law")) is False
+
+
 def test_what_only_one_of_them_says_binds() -> None:
     own, law = figure("year_days", 360, "own"), figure("cash_limit_fen", 100, "law")
     assert join_law([own], [law]) == [law, own]
@@ -94,6 +99,8 @@ def test_days_until_a_payout_is_due() -> None:
     rules = RULES._replace(deadline=long, withdrawal_deadline=None)
     assert (rules.deadline_of(Cause.WITHDRAWAL), rules.deadline_of(Cause.HOLDER)) == (long, long)
     assert RULES._replace(deadline=None).deadline_of(Cause.WITHDRAWAL) is None
+    other = Limit(7, Rule("r2", "s2"))
+    assert RULES._replace(deadline=short, withdrawal_deadline=other).deadline_of(Cause.WITHDRAWAL) == short
 
 
 def test_the_rate_of_a_day() -> None:
@@ -103,6 +110,8 @@ def test_the_rate_of_a_day() -> None:
         for day in (date(2025, 1, 20), date(2025, 5, 19), date(2025, 5, 20), date(2026, 1, 1))
     ] == [310, 310, 300, 300]
     assert RULES.rate_at("unheard", DAY) is None
+    twice = [DatedRate("x", DAY, rate_bp, Rule("r", "s")) for rate_bp in (150, 310)]
+    assert RULES._replace(rates=tuple(twice)).rate_at("x", DAY) == twice[0], "of one day the first counts"
 
 
 def test_the_whole_of_the_rules() -> None:
@@ -148,6 +157,10 @@ def test_the_least_that_makes_rules() -> None:
         LEAST[0].rule, LEAST[1].rule, {Cause.HOLDER: CauseRule(Pricing.LIST, LEAST[2].rule)}
     )
     assert read_refund_rules([*LEAST, figure("costs_deductible", "no", "c")]).costs is None
+    at_once = figure("deadline_days", 0, "d")
+    assert read_refund_rules([*LEAST, at_once]).deadline == Limit(0, at_once.rule)
+    rates = [figure("rate.x.2025-01-01", rate_bp, "r") for rate_bp in (150, 310)]
+    assert [rate.rate_bp for rate in read_refund_rules([*LEAST, *rates]).rates] == [150, 310]
     assert read_refund_rules(LEAST[:2], [LEAST[2]]) == read_refund_rules(LEAST)
 
 
@@ -167,6 +180,8 @@ def test_the_least_that_makes_rules() -> None:
         ([*LEAST[:2], figure("pricing.void", "free", "p")], "pricing.void", "must be charged or list",
          "应为 charged 或 list"),
         ([*LEAST, figure("rate.x.y", 1, "r")], "rate.x.y", "must be rate.NAME.YYYY-MM-DD", "应为 rate.名称.YYYY-MM-DD"),
+        ([*LEAST, figure("rate.x.y.2025-01-01", 1, "r")], "rate.x.y.2025-01-01", "must be rate.NAME.YYYY-MM-DD",
+         "应为 rate.名称.YYYY-MM-DD"),
         ([*LEAST, figure("interest.holder", "x", "i")], "interest.holder", "must name a rate that is given",
          "须为已提供的利率名称"),
         ([*LEAST, figure("rate.x.2025-01-01", 1, "r"), figure("custody_rate", "x", "i")], "year_days",
@@ -180,6 +195,15 @@ def test_what_is_said_of_values_that_make_no_rules(
         read_refund_rules(values)
     assert (caught.value.name, caught.value.allowed, caught.value.allowed_zh) == (name, allowed, allowed_zh)
     assert str(caught.value) == f"{name}: {allowed}"
+
+
+def test_the_law_may_say_a_thing_once_and_a_programme_what_the_law_says_once() -> None:
+    for values, law in ((LEAST[1:], [LEAST[0], LEAST[0]]), ([LEAST[0], *LEAST], LEAST)):
+        with pytest.raises(RulesError) as caught:
+            read_refund_rules(values, law)
+        assert (caught.value.name, caught.value.allowed, caught.value.allowed_zh) == (
+            "base", "is given twice", "重复出现"
+        )  # fmt: skip
 
 
 # The whole formula
@@ -232,6 +256,9 @@ def test_the_whole_of_interest() -> None:
     )  # fmt: skip
     assert made.loads == (LoadRefund(id_, Cause.ISSUER, 60_000, 254),)
     assert (made.amount_fen, made.interest_fen) == (60_254, 254)
+    assert made.lines[-1] == Line(
+        "amount", None, "Refund", "应退金额", "600.00 + 2.54", 60_254, "fen", "CN-SPC-REF-BASE", f"{SPC} art 15"
+    )
     assert print_quote(made).splitlines()[3].startswith("Days of interest: 2025-08-13 - 2025-06-01 = 73  [")
 
 

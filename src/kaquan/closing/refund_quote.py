@@ -291,7 +291,7 @@ def _deduct(rules: RefundRules, facts: RefundFacts, counted: Sequence[_Counted],
                 *((None, None) if rule is None else _at(rule)),
             )
         )  # fmt: skip
-        parts = allocate(deducted_fen, refunds) if deducted_fen else [0] * len(refunds)
+        parts = allocate(deducted_fen, refunds)
         refunds = [refund - part for refund, part in zip(refunds, parts, strict=True)]
     return refunds
 

@@ -272,10 +272,12 @@ def _part_of_goods(facts: Facts, kept: Kept, left: Left, command: Refund, paymen
             return LINES_NOT_KNOWN.refuse("lines")
         if line_fen > known[number]:
             return REFUND_EXCEEDS_LINE.refuse("lines", number=number, left_fen=known[number])
-    stays = [
-        line._replace(amount_fen=known[line.number] - returned.get(line.number, 0))
-        for line in kept.lines
-        if known[line.number] > returned.get(line.number, 0)
-    ]
+    stays = []
+    for line in kept.lines:
+        stays_fen = known[line.number] - returned.get(line.number, 0)
+        if stays_fen:
+            # as many pieces as that pays for, a begun one counted (see promotions.refund.basket_left)
+            pieces = -(-line.quantity * stays_fen // line.amount_fen)
+            stays.append(line._replace(amount_fen=stays_fen, quantity=pieces))
     again = price_again(facts, payment, kept, stays) if stays else None
     return part_of_lines(kept, left, returned, again=again)

@@ -72,8 +72,6 @@ class _Candidate(msgspec.Struct, frozen=True):
 class _Result(NamedTuple):
     """What came of applying some offers."""
 
-    chosen: list[_Candidate]
-    """Those that were tried."""
     offers: list[CompiledOffer]
     """Those that applied."""
     shares: list[Share]
@@ -395,7 +393,7 @@ class _Pricer:
                 points[campaign] = points.get(campaign, 0) + given_points
             offers.append(offer)
             applied.append(Applied(offer.campaign_id, offer.version, offer.name, voucher_id, off_fen, offer.on_return))
-        return _Result(candidates, offers, shares, applied, grants, given, points, discount_fen, failed)
+        return _Result(offers, shares, applied, grants, given, points, discount_fen, failed)
 
     def _effects(self, offer: CompiledOffer, seen: Seen) -> Effects:
         """What an offer gives by now."""

@@ -106,7 +106,7 @@ def price_refund(kept: KeptPricing, returned: Mapping[int, int], *, again: Prici
         paid_fen += parts[0]
         outside_fen += parts[1]
         for place, part in zip(own, parts[2:], strict=True):
-            back[place] += part
+            back[place] = part
     if again is not None:
         paid_fen = _take_back_unearned(kept, again, lines, back, paid_fen)
     return _close(kept, again, lines, back, paid_fen, outside_fen)
