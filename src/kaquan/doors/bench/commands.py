@@ -26,6 +26,7 @@ from kaquan.doors.bench.offers import measure_offers
 from kaquan.doors.bench.promotions import measure_promotions
 from kaquan.doors.bench.receipts import measure_receipts
 from kaquan.doors.bench.stand import BenchError, Stand, empty_database, running_server
+from kaquan.doors.bench.vouchers import measure_vouchers
 from kaquan.doors.load import AnswerError, LoadError
 from kaquan.kit.clock import SystemClock
 from kaquan.kit.db import open_pool
@@ -84,6 +85,12 @@ def growth(seconds: Seconds = DEFAULT_SECONDS, as_json: AsJson = False, results:
 def cards(as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
     """Issue a million cards."""
     _bench("cards", [_cards], _settings(), as_json=as_json, results=results)
+
+
+@bench_app.command("vouchers")
+def vouchers_command(as_json: AsJson = False, results: ResultsFolder = RESULTS) -> None:
+    """Issue a million vouchers with codes."""
+    _bench("vouchers", [_vouchers], _settings(), as_json=as_json, results=results)
 
 
 @bench_app.command()
@@ -225,6 +232,11 @@ def _log(seconds: float) -> Measure:
 def _cards(stand: Stand) -> Measured:
     with _new_keyring(stand) as (keyring, _):
         return uvloop.run(measure_cards(stand, keyring, ids=SystemIds(), clock=SystemClock()))
+
+
+def _vouchers(stand: Stand) -> Measured:
+    with _new_keyring(stand) as (keyring, _):
+        return uvloop.run(measure_vouchers(stand, keyring, ids=SystemIds(), clock=SystemClock()))
 
 
 def _growth(seconds: float) -> Measure:
