@@ -14,7 +14,7 @@ import msgspec
 
 from kaquan.doors.http.fields import uuid_of
 from kaquan.doors.load import Caller, read_address
-from kaquan.doors.simulate.ground import Blow, Ground
+from kaquan.doors.simulate.ground import JUMP_S, Blow, Ground
 from kaquan.doors.simulate.report import Report
 from kaquan.doors.simulate.wire import Answered, FaultyLine, Line, is_final, wire_to
 from kaquan.kit.clock import Clock
@@ -267,7 +267,9 @@ class Office:
                     pin_required_above_fen=PIN_ABOVE_FEN, pin_max_attempts=PIN_ATTEMPTS, **common,
                 )  # fmt: skip
                 club = await make("/v1/programmes", code="club", name="会员卡", number_prefix="888805", **common)
+                self.ground.servers[0].shift_clock(-2 * JUMP_S)  # terms hold for longer than a clock may be behind
                 templates, partner = await furnish_offers(make, clock=self.clock, issuer=issuer["id"], club=club["id"])
+                self.ground.servers[0].shift_clock(0)
                 for programme in (direct, sold, limited, secret, club):
                     accepted = [{"merchant_id": merchant["id"]} for merchant in merchants]
                     await make(f"/v1/programmes/{programme['id']}/acceptance", add=accepted)
