@@ -1,6 +1,7 @@
 """Points in payments: what is set aside, captured and freed of those that pay, and what of those that offers give is
 promised, given and taken, by lot and by funder."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,28 +26,28 @@ from tests.unit.offer_facts import (
     share,
     voucher_grant,
 )
-from tests.unit.plan_facts import ISSUER, MERCHANT, NEW, NOW, PAYABLE, PAYMENT, PRINCIPAL, facts, planned
+from tests.unit.plan_facts import ISSUER, MERCHANT, NEW, NOW, PAYABLE, PAYMENT, PRINCIPAL, STORE, facts, planned
 from tests.unit.promotion_facts import compiled, group, off
 from tests.unit.test_plan_offers import AT, HOLDER, authorized, earning, refund_of, spend
-from tests.unit.test_plan_offers_loads import load, top_up
+from tests.unit.test_plan_offers_loads import load, rules, top_up
 from tests.unit.test_plan_whole import EARLIER
 from tests.unit.test_promotions_load import bonus
 
 from kaquan.ledger import Effect, Guard, Leg, NewLot
-from kaquan.payments import Capture, PaymentKind, PaymentStatus, Refund, Void
+from kaquan.payments import Capture, PaymentKind, PaymentStatus, Plan, Refund, Void
 from kaquan.payments.capture import plan_capture
 from kaquan.payments.kept import KeptPart, KeptTender, KeptUse, PartKind, read_part
 from kaquan.payments.limits import AMOUNT_ALONE, Maxima, Use
 from kaquan.payments.load import plan_load
 from kaquan.payments.part import uses_back
-from kaquan.payments.points import PointsLeft, moved_by, points_left, points_of_part
+from kaquan.payments.points import PointsLeft, moved_by, points_left, points_of_part, take_back
 from kaquan.payments.price import local_time
 from kaquan.payments.refund import plan_refund
 from kaquan.payments.seen import read_seen
 from kaquan.payments.spend import plan_spend
 from kaquan.payments.void import plan_void
-from kaquan.points import ClawbackMode, LinePoints, PointsTerms
-from kaquan.promotions import BudgetReturn, Offer
+from kaquan.points import NO_MOVE, ClawbackMode, EarningRule, LinePoints, Multiplier, PointsTerms
+from kaquan.promotions import BudgetReturn, Offer, OnReturn
 from kaquan.promotions.kinds.invitation import Invitation
 from kaquan.promotions.kinds.points_gift import PointsGift
 from kaquan.promotions.kinds.points_gift import Tier as GiftTier
@@ -460,3 +461,143 @@ def test_a_load_that_a_draft_runs_beside_is_seen() -> None:
     sold, _ = decide(plan_load, known, load(50_00, sale_id=BANK))
     assert sold.seen is not None
     assert (read_seen(sold.seen).is_sold, read_seen(sold.seen).gave) == (True, ())
+
+
+# Captures earn as purchases do
+
+
+def earned_by_capture(terms: PointsTerms, **command: Any) -> int:
+    known = collecting(authorized(None)._replace(trade="grocery"), member(), terms=terms)
+    told: dict[str, Any] = {"amount_fen": 45_00, "final": False, **command}
+    return planned(plan_capture(known, Capture(PAYMENT, **told))).receipt.points_earned
+
+
+def test_what_a_rule_looks_at_is_told_of_a_capture() -> None:
+    for told in (
+        {"trades": frozenset({"grocery"})}, {"merchant_ids": frozenset({MERCHANT})}, {"store_ids": frozenset({STORE})}
+    ):  # fmt: skip
+        assert earned_by_capture(rules(**told)) == 45
+    sunday = PointsTerms(
+        rules=(EarningRule(name="r", points=1, per_fen=100),),
+        multipliers=(Multiplier(name="s", factor_bp=20_000, weekdays=frozenset({7})),),
+    )
+    assert earned_by_capture(sunday, occurred_at=datetime(2026, 2, 28, 17, tzinfo=UTC)) == 90
+    assert earned_by_capture(sunday, occurred_at=datetime(2026, 2, 28, 15, tzinfo=UTC)) == 45
+
+
+def test_points_of_a_capture_end_in_the_zone_of_the_issuer() -> None:
+    ends = PointsTerms(rules=TERMS.rules, valid_years=0)
+    plan = planned(plan_capture(collecting(authorized(None), member(), terms=ends), Capture(PAYMENT, None, True)))
+    assert plan.posting.lots == (NewLot(POINTS, 4, 0, 90, datetime(2026, 12, 31, 16, tzinfo=UTC)),)
+
+
+@pytest.mark.parametrize(("first_fen", "of"), [(50_00, 1), (40_00, 2)])
+def test_a_capture_of_one_fen_earns_by_the_line_that_it_is_of(first_fen: int, of: int) -> None:
+    by_fen = PointsTerms(rules=(EarningRule(name="r", points=1, per_fen=1),))
+    two = kept([line(1, first_fen), line(2, 100_00 - first_fen)])
+    known = collecting(authorized(two, reserved_fen=100_00), member(), terms=by_fen)
+    plan, _ = decide(plan_capture, known, Capture(PAYMENT, 1, False))
+    assert change_of(plan)[1].parts == (LinePoints(of, 1, 1),)
+
+
+def test_a_part_that_is_less_than_a_point_brings_none_back() -> None:
+    dear = kept([line(1, 100_00)], tender=KeptTender(1, 10_00, ((1, 1),)))
+    plan, besides = decide(plan_refund, collecting(refund_of(dear), member(5)), Refund(PAYMENT, 45_00))
+    assert [leg[1:] for leg in besides] == [
+        ("payable", PRINCIPAL, 45_00), ("payable", "issuer points_expense", 5_00)
+    ]  # fmt: skip
+    assert len(plan.posting.legs) == 2
+    assert plan.posting.guards == [Guard(PRINCIPAL, 5)]
+    assert plan.receipt.part == part(PartKind.REFUND, 50_00, 0, points_fen=5_00)
+    bare = refund_of(dear)
+    unknown, _ = decide(plan_refund, bare, Refund(PAYMENT, 45_00))
+    assert len(unknown.posting.legs) == 1
+
+
+def test_a_capture_of_less_than_a_point_takes_none() -> None:
+    dear = kept([line(1, 100_00)], tender=KeptTender(1, 10_00, ((1, 1),)))
+    plan, besides = decide(plan_capture, collecting(authorized(dear), member(5)), Capture(PAYMENT, 45_00, False))
+    assert besides == [("capture", "issuer points_expense", "payable", 5_00)]
+    assert [leg for leg in plan.posting.legs if leg.debit_account == POINTS] == []
+    assert plan.posting.guards == [Guard(PRINCIPAL, 5), Guard(POINTS, 3)], "it earns"
+    before = part(PartKind.CAPTURE, 50_00, 0, points_fen=5_00)
+    known = collecting(authorized(dear, before, reserved_fen=45_00, captured_fen=45_00), member(5))
+    silent = known._replace(points=known.points._replace(in_force=None) if known.points else None)
+    half, besides = decide(plan_capture, silent, Capture(PAYMENT, 20_00, False))
+    assert besides == [("capture", "issuer points_expense", "payable", 2_22)]
+    assert (half.posting.guards, half.earnings) == ([Guard(PRINCIPAL, 5)], ())
+
+
+GIVES_BY_THREE = kept([line(1, 40_00)], grants=(points_grant(20),))
+
+
+def taken_by_account(plan: Plan) -> list[int]:
+    return [leg.amount_fen for leg in plan.posting.legs if leg.credit_account not in (PRINCIPAL, OF_ISSUER.granted)]
+
+
+def test_gifts_of_several_funders_are_taken_of_the_captures_in_turn() -> None:
+    """Of 10, 6 and 4 points 15 come back, as 8, 4 and 3: ten of the first capture."""
+    known = of_captures(*CAPTURED, kept_as=GIVES_BY_THREE, who=member(500))
+    plan, _ = decide(plan_refund, known, Refund(PAYMENT, 30_00))
+    assert [(got.taken, got.granted_taken) for _, got in plan.earnings] == [(25, 10), (20, 5)]
+    assert taken_by_account(plan) == [8, 2, 2, 3]
+    assert known.points is not None
+    done = replace(TWO[0], returned={1: 20_00}, returned_fen=20_00, taken=30, granted_taken=10)
+    rest = known._replace(points=known.points._replace(earnings=(done, TWO[1])))
+    last, _ = decide(plan_refund, rest, Refund(PAYMENT, 20_00))
+    assert [was for was, _ in last.earnings] == [TWO[1]]
+    half = replace(TWO[0], returned={1: 10_00}, returned_fen=10_00, taken=16, granted_taken=6)
+    rest = known._replace(points=known.points._replace(earnings=(half, TWO[1])))
+    more, _ = decide(plan_refund, rest, Refund(PAYMENT, 20_00))
+    assert [got.granted_taken for _, got in more.earnings] == [10, 6]
+
+
+def test_an_earning_by_terms_that_are_gone_hides_no_other() -> None:
+    known = of_captures(*CAPTURED, kept_as=GIVES_TWENTY, who=member(500))
+    assert known.points is not None
+    gone = replace(TWO[0], terms_version=9)
+    plan, _ = decide(
+        plan_refund, known._replace(points=known.points._replace(earnings=(gone, TWO[1]))), Refund(PAYMENT, 20_00)
+    )
+    assert [was for was, _ in plan.earnings] == [TWO[1]]
+
+
+def test_of_no_money_no_points_are_taken() -> None:
+    known = collecting(facts(HOLDER), member(500), earning=earning(90, 90_00))
+    assert known.points is not None
+    told = take_back(known.points, None, None, None, share=(0, 0), gifts=())
+    assert (told.points, told.earnings, told.move) == (0, (), NO_MOVE)
+
+
+def test_a_capture_gives_its_part_of_what_a_return_would_leave() -> None:
+    of = kept([line(1, 100_00)], grants=(voucher_grant(2, 50_00, on_return=OnReturn.KEEP),))
+    plan, _ = decide(plan_capture, authorized(of, reserved_fen=100_00), Capture(PAYMENT, 50_00, False))
+    assert [one.amount_fen for one in plan.gives] == [25_00]
+    back, _ = decide(plan_refund, refund_of(of, captured_fen=100_00), Refund(PAYMENT, 50_00))
+    assert back.revokes == ()
+
+
+def test_in_the_month_of_a_birthday_more_is_earned() -> None:
+    twice = Multiplier(name="b", factor_bp=20_000, birthday_month=True)
+    known = collecting(facts(HOLDER), member(), terms=PointsTerms(rules=TERMS.rules, multipliers=(twice,)))
+    assert known.points is not None
+    for month, points in ((3, 200), (4, 100), (None, 100)):
+        told = known._replace(points=known.points._replace(birth_month=month))
+        assert planned(plan_spend(told, spend())).receipt.points_earned == points
+
+
+def test_where_offers_give_nothing_money_earns_all_the_same() -> None:
+    known = collecting(offered(facts(HOLDER), compiled(off())), member())
+    plan, _ = decide(plan_spend, known, spend(50_00))
+    assert (plan.kept, plan.receipt.points_earned) == (None, 50)
+
+
+def test_points_of_a_load_end_in_the_zone_of_the_issuer() -> None:
+    known = top_up(INVITES)
+    assert known.offers is not None
+    known = collecting(
+        known._replace(offers=known.offers._replace(is_first_load=True)), member(),
+        terms=PointsTerms(rules=TERMS.rules, valid_years=0),
+    )  # fmt: skip
+    plan, _ = decide(plan_load, known, load(invited_by=FRIEND))
+    assert plan.posting.lots[1:] == [NewLot(POINTS, 4, 0, 50, datetime(2026, 12, 31, 16, tzinfo=UTC))]
