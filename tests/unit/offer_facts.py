@@ -6,6 +6,7 @@ from uuid import UUID
 
 from tests.unit.plan_facts import CARD, ISSUER, MERCHANT, NOW, PAYABLE, planned
 
+from kaquan import points
 from kaquan.kit.outcomes import Refusal
 from kaquan.ledger import Leg
 from kaquan.payments.kept import Kept, KeptTender
@@ -56,7 +57,7 @@ def decide(plan: Callable[[Facts, Any], Decided], facts: Facts, command: Any) ->
         opened = dict(facts.opened)
         fundings = {one.id: one for one in decision.fundings}
         for place, name in enumerate(decision.accounts):
-            assert (name.slot, name.currency) == (SLOT, "CNY")
+            assert (name.slot, name.currency) == (SLOT, points.CURRENCY if name.kind == points.OFFERED else "CNY")
             assert name.kind != "merchant_payable" or name.owner_id == MERCHANT
             number = PAYABLE if name.kind == "merchant_payable" else 1_000 + turn * 100 + place
             opened[name] = number
@@ -103,6 +104,11 @@ def kept(lines: Sequence[Line], *, outside: Sequence[int] = (), tender: KeptTend
     """A pricing of these lines as it is kept."""
     told: dict[str, Any] = {"applied": (), "shares": (), "grants": (), "uses": (), **more}
     return Kept(lines=tuple(lines), outside_fen=tuple(outside or [0] * len(lines)), tender=tender, **told)
+
+
+def points_grant(number: int, **more: Any) -> Grant:
+    told: dict[str, Any] = {"funders": THREE, **more}
+    return Grant(CAMPAIGN, "points", GrantKind.POINTS, number, None, 1, **told)
 
 
 # Points

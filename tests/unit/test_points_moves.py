@@ -12,6 +12,7 @@ from kaquan.ledger import Effect, Guard, Leg, NewLot
 from kaquan.points import ClawbackMode, Lot, Member, plan_clawback, plan_earning, plan_tender, plan_tender_return
 from kaquan.points.plan import (
     NO_MOVE,
+    after_move,
     plan_expiry,
     plan_follow,
     plan_gain,
@@ -55,6 +56,44 @@ def test_points_that_wait() -> None:
         0, ID, 1, UUID(int=9), 5, 100, 10_000, EARNED.parts, {}, 0, 0, 4, datetime(2026, 3, 11, 16, tzinfo=UTC), False,
         NOW,
     )  # fmt: skip
+
+
+def test_gifts_are_paid_by_whom_they_are_of_and_a_debt_first() -> None:
+    earned = Earned(40, 4_000, 4_000, (LinePoints(1, 4_000, 40),))
+    move, kept = plan_earning(
+        terms(), 5, earned, member(owed=30), ISSUER, transaction_id=ID, at=NOW, time_zone=ZONE,
+        gifts=((61, 50), (62, 10)), payment_id=UUID(int=8),
+    )  # fmt: skip
+    assert move == PointsMove(
+        [
+            leg(ISSUER.granted, None, DEBT, None, 30),
+            leg(ISSUER.granted, None, PENDING, 4, 10),
+            leg(61, None, PENDING, 4, 50),
+            leg(62, None, PENDING, 4, 10),
+        ],
+        guards(DEBT, PENDING),
+        [NewLot(PENDING, 4, 0, 70, None)],
+    )
+    assert (kept.points, kept.granted, kept.payment_id) == (100, 60, UUID(int=8))
+
+
+def test_a_member_after_a_move() -> None:
+    who = member(own(1, 50), own(2, 70, SOON), pending=[Lot(4, ID, None, 30), Lot(5, ID, None, 9)], owed=20)
+    legs = [
+        leg(POINTS, 2, ISSUER.spent, None, 30),
+        leg(ISSUER.spent, None, POINTS, 1, 5),
+        leg(PENDING, 4, POINTS, 7, 30),
+        leg(ISSUER.granted, None, DEBT, None, 15),
+        leg(DEBT, None, ISSUER.granted, None, 4),
+        leg(61, 1, 62, 2, 99),
+    ]
+    told = after_move(who, legs)
+    assert told == who._replace(
+        debt=who.debt._replace(posted=9),
+        lots=[own(1, 55), own(2, 40, SOON), Lot(7, UUID(int=0), None, 30)],
+        pending_lots=[Lot(4, ID, None, 0), Lot(5, ID, None, 9)],
+    )
+    assert (told.owed, who.lots[0].available) == (9, 50)
 
 
 def test_points_that_can_be_spent_at_once() -> None:

@@ -406,6 +406,13 @@ def test_an_offer_from_outside_takes_its_own_group_alone_and_none_for_nothing() 
     assert price_basket(compiled(off()), basket(120_00, outside=nothing)).discount_fen == 10_00
 
 
+def test_a_group_that_is_taken_outside_hides_no_other() -> None:
+    book = compiled(*(off(name, off_fen=5_00, stacking=Stacking(group=name)) for name in ("one", "two")))
+    for taken in ("one", "two"):
+        bank = (OutsideOffer("bank", taken, 1),)
+        assert price_basket(book, basket(120_00, outside=bank)).discount_fen == 5_00
+
+
 def test_pieces_of_some_goods_after_another_offer() -> None:
     half = percent("a", off_bp=5_000, stacking=Stacking(order=1, group=""))
     pairs = Offer(
