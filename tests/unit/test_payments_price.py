@@ -65,6 +65,7 @@ from kaquan.promotions import (
     Budget,
     BudgetMetric,
     BudgetPeriod,
+    BudgetReturn,
     BudgetScope,
     BudgetUse,
     Conditions,
@@ -401,6 +402,18 @@ def test_a_first_purchase_stays_the_first_and_caps_hold_when_it_is_priced_again(
 
 
 # Budgets
+
+
+def test_what_returns_give_back_is_kept_with_a_use_unless_it_is_the_whole() -> None:
+    told = [Budget(name=one.value, metric=BudgetMetric.AMOUNT, maximum=100_00, on_return=one) for one in BudgetReturn]
+    known = offered(KNOWN, compiled(off(), budgets=tuple(told)))
+    priced = price_spend(known, of(known), spend(), (), occurred_at=AT, moment=MOMENT)
+    assert priced is not None
+    assert [(one.on_return, one.campaign_id) for one in priced.kept.uses] == [
+        (BudgetReturn.WHOLE, None), (BudgetReturn.SHARE, CAMPAIGN), (BudgetReturn.KEEP, CAMPAIGN)
+    ]  # fmt: skip
+    assert [one.budget_id for one in priced.kept.uses] == [one.id for one in of(known).campaigns.offers[0].budgets]
+    assert [one.use.amount_fen for one in priced.kept.uses] == [10_00] * 3
 
 
 def test_a_budget_of_a_subject_is_another_than_that_of_all() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.promotion_facts import (
     CARD,
     HALVES,
@@ -30,6 +31,7 @@ from kaquan.promotions import (
     Budget,
     BudgetMetric,
     BudgetPeriod,
+    BudgetReturn,
     BudgetScope,
     BudgetUse,
     CompiledCampaigns,
@@ -56,6 +58,8 @@ from kaquan.promotions import (
 from kaquan.promotions.gifts import VoucherGift
 from kaquan.promotions.kinds.gift_vouchers import GiftVouchers, Tier
 from kaquan.promotions.kinds.nth_item import NthItem
+from kaquan.promotions.kinds.points_gift import PointsGift
+from kaquan.promotions.kinds.points_gift import Tier as PointsTier
 from kaquan.promotions.price import DAY_CAP_ID
 
 C1 = campaign().id
@@ -413,6 +417,23 @@ def test_a_group_that_is_taken_outside_hides_no_other() -> None:
         assert price_basket(book, basket(120_00, outside=bank)).discount_fen == 5_00
 
 
+def test_offers_by_list_prices_are_not_missed_where_something_was_taken_off_before() -> None:
+    by_list = [
+        off(name, off_fen=5_00, conditions=goods, stacking=Stacking(group="", base=Base.LIST))
+        for name, goods in (("t", TEA), ("o", OIL))
+    ]
+    bank = (OutsideOffer("bank", "other", 10_00),)
+    of = basket(line(1, 100_00, sku="tea"), line(2, 100_00, sku="oil"), outside=bank)
+    assert price_basket(compiled(*by_list), of).discount_fen == 10_00
+
+
+def test_an_offer_that_is_passed_over_hides_no_other_of_its_group() -> None:
+    for_tea = off("a", off_fen=20_00, conditions=TEA)
+    assert worth(price_basket(compiled(for_tea, off("b")), basket(120_00))) == [("b", 10_00)]
+    half = percent("b", off_bp=500)
+    assert worth(price_basket(compiled(percent("a"), half, off("c", off_fen=20_00)), basket(120_00))) == [("c", 20_00)]
+
+
 def test_pieces_of_some_goods_after_another_offer() -> None:
     half = percent("a", off_bp=5_000, stacking=Stacking(order=1, group=""))
     pairs = Offer(
@@ -620,3 +641,46 @@ def test_what_is_not_on_here_is_told_once() -> None:
     ]  # fmt: skip
     both = off("z", conditions=Conditions(weekdays=frozenset({7}), store_ids=frozenset({CARD})))
     assert skipped(compiled(both), basket(100_00)) == [("z", None, "offer_not_now", {})]
+
+
+# Points
+
+
+def gives(name: str, points: int, **more: Any) -> Offer:
+    return Offer(
+        name=name, kind="points_gift", params=PointsGift(tiers=(PointsTier(100_00, points),)), stacking=FREE, **more
+    )
+
+
+def points_of(pricing: Pricing) -> list[tuple[str, int]]:
+    return [(one.offer, one.amount_fen) for one in pricing.grants]
+
+
+def test_a_budget_of_points_is_never_gone_beyond_and_hides_no_other() -> None:
+    budget = Budget(name="p", metric=BudgetMetric.POINTS, maximum=100, on_return=BudgetReturn.SHARE)
+    amount = Budget(name="a", metric=BudgetMetric.AMOUNT, maximum=50)
+    book = compiled(gives("a", 60), gives("b", 41), gives("c", 40), budgets=(budget, amount))
+    told = price_basket(book, basket(120_00), explain=True)
+    assert points_of(told) == [("a", 60), ("c", 40)]
+    assert reasons(told) == [("b", None, "offer_budget_exhausted", {})]
+    ids = {one.id: one.is_points for one in book.offers[0].budgets}
+    assert [(use.amount_fen, use.max_fen, use.on_return) for use in told.uses if ids[use.budget_id]] == [
+        (100, 100, BudgetReturn.SHARE)
+    ]
+    assert [use.amount_fen for use in told.uses if not ids[use.budget_id]] == [0]
+    assert told.payable_fen == 120_00
+
+
+def test_points_are_no_money() -> None:
+    cheap = Budget(name="a", metric=BudgetMetric.AMOUNT, maximum=10_00)
+    book = compiled(gives("a", 5_000), off("b", stacking=FREE), budgets=(cheap,))
+    told = price_basket(book, basket(120_00))
+    assert (points_of(told), worth(told)) == ([("a", 5_000)], [("a", 0), ("b", 10_00)])
+    alone = gives("a", 5_000)
+    alone = replace(alone, stacking=Stacking(alone=True))
+    assert worth(price_basket(compiled(alone, off("b")), basket(120_00))) == [("b", 10_00)]
+
+
+def test_who_collects_no_points_is_given_none() -> None:
+    nobody = basket(120_00, holder=Holder(CARD, PERSON, collects=False))
+    assert price_basket(compiled(gives("a", 60)), nobody).grants == ()
