@@ -130,7 +130,7 @@ def test_no_request_brings_the_server_down(target: Target, conninfo: str, mode: 
             assert operation is not None, found
 
             @settings(
-                max_examples=300 if SOAK else 4,
+                max_examples=300 if SOAK else 2,
                 derandomize=not SOAK,
                 deadline=None,
                 database=None,
