@@ -8,12 +8,14 @@ from uuid import UUID
 import pytest
 from tests.store.test_budget_returns import SLOTS
 from tests.store.test_offers import buy, campaign, put_in_force, ten_off
+from tests.store.test_offers_give_points import fifty_points
+from tests.store.test_offers_points import give_points
 from tests.store.test_offers_vouchers import Shop
 from tests.town import HandClock, Town, audits_hold
 
 from kaquan.kit.outcomes import Refusal
 from kaquan.parties import Mode
-from kaquan.payments import ShadowReport, price_seen, report_shadow
+from kaquan.payments import ShadowReport, price_seen, report_budgets, report_shadow
 from kaquan.promotions import (
     Budget,
     BudgetMetric,
@@ -24,6 +26,7 @@ from kaquan.promotions import (
     Offer,
     Shadow,
     create_campaign,
+    publish_campaign,
     start_shadow,
 )
 from kaquan.promotions.kinds.percent_off import PercentOff
@@ -72,6 +75,27 @@ async def test_two_workers_price_each_payment_once_and_budgets_end_exactly(town:
     assert max(count for (name, _), count in used.items() if name == "每卡一次") <= 2
     assert await price_seen(app.pool, slots=app.slots) == 0
     await audits_hold(town.conninfo)
+
+
+async def test_budgets_of_points_are_told_in_points(town: Town) -> None:
+    app = town.apps[0]
+    await give_points(town)
+    budget = Budget(name="积分", metric=BudgetMetric.POINTS, maximum=120)
+    cards = [await town.new_card(load_fen=900_00) for _ in range(3)]
+    made, started = await shadow(town, campaign(town, fifty_points(), budgets=(budget,)))
+    for card in cards:
+        await buy(town, card, 100_00)
+    assert await price_seen(app.pool, slots=app.slots) == 3
+    report = await told(town, made, started)
+    assert (report.sums.applied, report.sums.over_budget, report.sums.points) == (2, 1, 100)
+    assert [(one.used, one.maximum) for one in report.budgets] == [(100, 120)]
+    hand = Hand(app.clock, town.ids)
+    live = await publish_campaign(app.pool, hand, book_id=town.book_id, id_=made.id, version=1)
+    assert isinstance(live, KeptCampaign), live
+    await app.refresh()
+    assert (await buy(town, cards[0], 100_00)).body["points_earned"] == 150
+    (standing,) = await report_budgets(app.pool, live, slots=app.slots, now=app.clock.now())
+    assert (standing.used, standing.left) == (50, 70)
 
 
 async def test_a_draft_sees_the_vouchers_that_were_in_hand(town: Town) -> None:

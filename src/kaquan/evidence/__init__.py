@@ -18,7 +18,6 @@ from kaquan.evidence.issue_leaf import (
     issue_bytes,
     issue_leaf_hash,
     issue_root,
-    microseconds,
     prove_record,
     record_bytes,
 )
@@ -30,6 +29,7 @@ from kaquan.evidence.leaf import (
     canonical_bytes,
     commit_private,
     leaf_hash,
+    microseconds,
     private_bytes,
 )
 from kaquan.evidence.note import (

@@ -15,17 +15,17 @@ The leaf hash is RFC 9162 section 2.1.1: SHA-256(0x00 ‖ canonical bytes).
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from kaquan.evidence.leaf import microseconds
+from kaquan.evidence.tree import hash_leaf
+
 CARD_FORMAT = "kaquan-card/1"
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -60,7 +60,7 @@ def card_bytes(facts: CardLeafFacts) -> bytes:
             facts.kind,
             facts.status,
             facts.version,
-            (facts.at - _EPOCH) // _MICROSECOND,
+            microseconds(facts.at),
             facts.commitment.hex(),
         )
     )
@@ -68,4 +68,4 @@ def card_bytes(facts: CardLeafFacts) -> bytes:
 
 def card_leaf_hash(facts: CardLeafFacts) -> bytes:
     """The 32-byte leaf hash of ``facts`` (RFC 9162 section 2.1.1)."""
-    return sha256(b"\x00" + card_bytes(facts)).digest()
+    return hash_leaf(card_bytes(facts))

@@ -20,19 +20,18 @@ canonical bytes).
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from kaquan.evidence.leaf import microseconds
 from kaquan.evidence.tree import EMPTY_ROOT, HASH_BYTES, hash_leaf
 
 ISSUE_FORMAT = "kaquan-issue/1"
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _PAIR = 2 * HASH_BYTES
 _encode = msgspec.json.Encoder().encode
 
@@ -52,11 +51,6 @@ class IssueLeafFacts(NamedTuple):
     at: datetime
     size: int
     root: bytes
-
-
-def microseconds(at: datetime | None) -> int | None:
-    """A time as canonical bytes have it."""
-    return None if at is None else (at - _EPOCH) // _MICROSECOND
 
 
 def issue_terms_bytes(terms: IssueTerms) -> bytes:
@@ -132,4 +126,4 @@ def issue_bytes(facts: IssueLeafFacts) -> bytes:
 
 def issue_leaf_hash(facts: IssueLeafFacts) -> bytes:
     """The 32-byte leaf hash of ``facts`` (RFC 9162 section 2.1.1)."""
-    return sha256(b"\x00" + issue_bytes(facts)).digest()
+    return hash_leaf(issue_bytes(facts))

@@ -9,17 +9,17 @@ the one of its kind before it or null, ``added_us`` microseconds since 1970-01-0
 own keys, and one that is swapped behind it is seen.
 """
 
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from kaquan.evidence.leaf import microseconds
+from kaquan.evidence.tree import hash_leaf
+
 KEY_FORMAT = "kaquan-key/1"
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -42,11 +42,11 @@ def key_bytes(facts: KeyLeafFacts) -> bytes:
             facts.origin,
             facts.public_key.hex(),
             None if facts.replaces is None else facts.replaces.hex(),
-            (facts.added_at - _EPOCH) // _MICROSECOND,
+            microseconds(facts.added_at),
         )
     )
 
 
 def key_leaf_hash(facts: KeyLeafFacts) -> bytes:
     """The 32-byte leaf hash of ``facts`` (RFC 9162 section 2.1.1)."""
-    return sha256(b"\x00" + key_bytes(facts)).digest()
+    return hash_leaf(key_bytes(facts))

@@ -24,12 +24,19 @@ from uuid import UUID
 
 import msgspec
 
+from kaquan.evidence.tree import hash_leaf
+
 FORMAT = "kaquan-leaf/1"
 SALT_BYTES = 16
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _encode = msgspec.json.Encoder().encode
+
+
+def microseconds(at: datetime) -> int:
+    """A time as canonical bytes of every format have it: since 1970-01-01T00:00:00Z."""
+    return (at - _EPOCH) // _MICROSECOND
 
 
 class LeafEntry(NamedTuple):
@@ -81,8 +88,8 @@ def canonical_bytes(facts: LeafFacts) -> bytes:
         facts.kind,
         facts.related_id.hex if facts.related_id else None,
         facts.place_id.hex if facts.place_id else None,
-        (facts.effective_at - _EPOCH) // _MICROSECOND,
-        (facts.recorded_at - _EPOCH) // _MICROSECOND,
+        microseconds(facts.effective_at),
+        microseconds(facts.recorded_at),
         facts.commitment.hex() if facts.commitment else None,
         facts.entries,
     )
@@ -91,4 +98,4 @@ def canonical_bytes(facts: LeafFacts) -> bytes:
 
 def leaf_hash(facts: LeafFacts) -> bytes:
     """The 32-byte leaf hash of ``facts`` (RFC 9162 section 2.1.1)."""
-    return sha256(b"\x00" + canonical_bytes(facts)).digest()
+    return hash_leaf(canonical_bytes(facts))

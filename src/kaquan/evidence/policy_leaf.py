@@ -20,17 +20,18 @@ The leaf hash is RFC 9162 section 2.1.1: SHA-256(0x00 ‖ canonical bytes).
 """
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from kaquan.evidence.leaf import microseconds
+from kaquan.evidence.tree import hash_leaf
+
 POLICY_FORMAT = "kaquan-policy/1"
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -81,8 +82,8 @@ def policy_bytes(facts: PolicyLeafFacts) -> bytes:
             facts.version,
             facts.proposed_by.hex,
             facts.approved_by.hex,
-            (facts.proposed_at - _EPOCH) // _MICROSECOND,
-            (facts.approved_at - _EPOCH) // _MICROSECOND,
+            microseconds(facts.proposed_at),
+            microseconds(facts.approved_at),
             sha256(facts.note.encode()).hexdigest(),
             [_rule(rule) for rule in facts.added],
             facts.ended,
@@ -109,4 +110,4 @@ def _rule(rule: PolicyLeafRule) -> tuple[object, ...]:
 
 def policy_leaf_hash(facts: PolicyLeafFacts) -> bytes:
     """The 32-byte leaf hash of ``facts`` (RFC 9162 section 2.1.1)."""
-    return sha256(b"\x00" + policy_bytes(facts)).digest()
+    return hash_leaf(policy_bytes(facts))

@@ -9,17 +9,17 @@ all of them; the migration 0032 says over what exactly. Of a row from before, th
 ``at_us`` as it is now, together with all others; not when it came.
 """
 
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from kaquan.evidence.leaf import microseconds
+from kaquan.evidence.tree import hash_leaf
+
 START_FORMAT = "kaquan-start/1"
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -36,10 +36,10 @@ class StartLeafFacts(NamedTuple):
 
 def start_bytes(facts: StartLeafFacts) -> bytes:
     """The bytes that are hashed for ``facts``; see the module for their layout."""
-    at_us = (facts.at - _EPOCH) // _MICROSECOND
+    at_us = microseconds(facts.at)
     return _encode((START_FORMAT, facts.slot, facts.id.hex, facts.what, facts.size, facts.hash.hex(), at_us))
 
 
 def start_leaf_hash(facts: StartLeafFacts) -> bytes:
     """The 32-byte leaf hash of ``facts`` (RFC 9162 section 2.1.1)."""
-    return sha256(b"\x00" + start_bytes(facts)).digest()
+    return hash_leaf(start_bytes(facts))

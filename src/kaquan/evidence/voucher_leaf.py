@@ -15,18 +15,18 @@ and the array ends before it.
 The leaf hash is RFC 9162 section 2.1.1: SHA-256(0x00 ‖ canonical bytes).
 """
 
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from kaquan.evidence.leaf import microseconds
+from kaquan.evidence.tree import hash_leaf
+
 VOUCHER_FORMAT = "kaquan-voucher/2"
 _FIRST_FORMAT = "kaquan-voucher/1"
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -74,7 +74,7 @@ def voucher_bytes(facts: VoucherLeafFacts) -> bytes:
             facts.transaction_id.hex if facts.transaction_id else None,
             facts.amount_fen,
             facts.face_fen,
-            (facts.at - _EPOCH) // _MICROSECOND,
+            microseconds(facts.at),
             *(() if facts.commitment is None else (facts.commitment.hex(),)),
         )
     )
@@ -82,4 +82,4 @@ def voucher_bytes(facts: VoucherLeafFacts) -> bytes:
 
 def voucher_leaf_hash(facts: VoucherLeafFacts) -> bytes:
     """The 32-byte leaf hash of ``facts`` (RFC 9162 section 2.1.1)."""
-    return sha256(b"\x00" + voucher_bytes(facts)).digest()
+    return hash_leaf(voucher_bytes(facts))

@@ -144,4 +144,4 @@ def _use_now(key: UUID, period: BudgetPeriod, moment: Moment) -> Use:
 
 
 def _by_metric(budget: Budget, used: Used) -> int:
-    return used.fen if budget.metric is BudgetMetric.AMOUNT else used.times
+    return used.times if budget.metric is BudgetMetric.COUNT else used.fen  # or points

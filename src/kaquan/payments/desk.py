@@ -100,7 +100,7 @@ class Known(NamedTuple):
     points: Callable[[int, UUID], Sequence[TermsVersion]]
     """Every version of the points terms of a book's programme, the newest last."""
     campaigns: Callable[[int, UUID], CompiledCampaigns]
-    """Those of a book that are in force now or soon, compiled."""
+    """Those of an issuer of a book that are in force now or soon, compiled."""
     limits: Callable[[int, UUID, Movement, bool], LimitSet]
     """Of a book's programme, for a movement, for registered cards or the others."""
     place_rules: Callable[[int, UUID, bool], tuple[PlaceRule, ...]]
@@ -608,7 +608,7 @@ class Desk:
     def _gives_points_for_loads(self, card: CardFacts) -> bool:
         programme = self._known.programme(card.book_id, card.programme_id, card.terms_version)
         campaigns = EMPTY if programme is None else self._known.campaigns(card.book_id, programme.issuer_id)
-        return any(one.gives_points for one in campaigns.offers if one.is_for_loads)
+        return campaigns.loads_give_points
 
     def _collects(self, work: "_Work", card: CardFacts) -> bool:
         """Whether the programme of a card gives points at this moment."""

@@ -201,6 +201,8 @@ async def write_givings(
     ]
     if returned:
         await return_vouchers(connection, returned, slots=slots, telling=telling)
+    # together: while a batch holds the issuer's accounts, the other lane waits for them
+    await keep_earnings(connection, [earning for plan in plans for was, earning in plan.earnings if was is None])
     for plan in plans:
         for giving in plan.gives:
             known = await templates.load(giving.book_id, [giving.template_id])
@@ -217,9 +219,7 @@ async def write_givings(
             )
             await issue_grants(connection, [granted], slots=slots, telling=telling)
         for was, earning in plan.earnings:
-            if was is None:
-                await keep_earnings(connection, [earning])
-            elif not await change_earning(connection, was, earning):
+            if was is not None and not await change_earning(connection, was, earning):
                 return False
         for one in plan.instalments:
             await store.insert_instalment(

@@ -136,7 +136,7 @@ async def report_shadow(pool: Pool, shadow: Shadow, terms: CampaignTerms, *, slo
     told = [
         ShadowBudget(
             own.name, own.metric, own.scope, own.period, own.maximum, subject_id if subject_id.int else None, when,
-            fen if own.metric is BudgetMetric.AMOUNT else count, exhausted_at,
+            count if own.metric is BudgetMetric.COUNT else fen, exhausted_at,
         )
         for budget_id, subject_id, when, fen, count, exhausted_at in used
         for own in (budgets[budget_id],)

@@ -262,6 +262,8 @@ async def read_earnings(connection: Connection, *, slot: int, ids: Sequence[UUID
     """What these payments earned, the captures of an authorization the oldest first; those that have nothing kept are
     left out."""
     found: dict[UUID, list[Earning]] = {}
+    if not ids:
+        return found
     for row in await _rows(connection, "earnings", {"slot": slot, "ids": list(ids)}):
         earning = _earning(row)
         found.setdefault(earning.payment_id or earning.id, []).append(earning)

@@ -433,6 +433,7 @@ class CompiledCampaigns:
         "bits",
         "category_bits",
         "loads",
+        "loads_give_points",
         "offers",
         "policy",
         "purchases",
@@ -451,6 +452,7 @@ class CompiledCampaigns:
         self.loads = Calendar([offer for offer in self.offers if offer.is_for_loads])
         self.asks_of_purchases = join_asks(offer for offer in self.offers if not offer.is_for_loads)
         self.asks_of_loads = join_asks(offer for offer in self.offers if offer.is_for_loads)
+        self.loads_give_points = any(offer.gives_points for offer in self.offers if offer.is_for_loads)
         self.all_goods_bits = 0
         self.sku_bits: dict[str, tuple[int, int]] = {}
         self.category_bits: dict[str, tuple[int, int]] = {}

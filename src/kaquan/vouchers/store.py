@@ -293,7 +293,7 @@ async def write_vouchers(connection: Connection, vouchers: Sequence[NewVoucher],
         if one.holder is None:
             alike.setdefault((one.face_fen, one.valid_from), []).append((one.slot, one.id, one.code_last4))
     for (face_fen, valid_from), records in alike.items():
-        terms = face_fen, microseconds(valid_from)
+        terms = face_fen, None if valid_from is None else microseconds(valid_from)
         issued = Issued(run.book_id, "voucher", run.template_id, run.batch_id, terms, run.created_at)
         await record_issue(connection, issued, records)
 

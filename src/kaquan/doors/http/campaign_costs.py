@@ -71,8 +71,8 @@ class CostQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class BudgetView(msgspec.Struct, frozen=True):
-    """A budget of the version in force now, in minor units or payments by its metric. ``when`` is the day, month or
-    year that is counted in, as 20260131, 202601 or 2026; 0: all time.
+    """A budget of the version in force now, in minor units, payments or points by its metric. ``when`` is the day,
+    month or year that is counted in, as 20260131, 202601 or 2026; 0: all time.
 
     ``used`` and ``left`` are null for a budget that each holder, card, store or merchant has for itself: its users are
     listed under its id. ``exhausted_at`` is when it first left no room in this period; what returns gave back since is

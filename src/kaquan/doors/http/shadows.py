@@ -99,7 +99,7 @@ class ShadowSkipView(msgspec.Struct, frozen=True):
 
 class ShadowBudgetView(msgspec.Struct, frozen=True):
     """What would have been used of a budget, or of one subject's part, in a period (such as 2026-05-01; empty: in all);
-    minor units or payments, by its metric. ``exhausted_at``: when it first left no room."""
+    minor units, payments or points, by its metric. ``exhausted_at``: when it first left no room."""
 
     name: str
     metric: BudgetMetric
