@@ -20,6 +20,7 @@ from kaquan.doors.cli.demo.plan import (
 from kaquan.doors.cli.demo.report import sparkline, usd
 from kaquan.doors.cli.demo.summary import Count, DemoSummary, GroupFigures, Tally, summary, verdict
 from kaquan.doors.cli.demo.year import ZONE, Basket, YearFacts, facts_of, read_year
+from kaquan.doors.cli.output import show_fen
 from kaquan.doors.load import LoadResult, latency_of
 
 
@@ -167,6 +168,7 @@ def test_each_thing_that_is_wrong_is_said() -> None:
 
 def test_money_and_bars_for_people() -> None:
     assert usd(459_603_958) == "$4,596,039.58"
+    assert [show_fen(fen) for fen in (-5, -123456, 0)] == ["-0.05", "-1,234.56", "0.00"]
     assert usd(7) == "$0.07"
     assert sparkline([0, 7, 14]) == "▁▄█"
     assert sparkline([0, 0]) == "▁▁"

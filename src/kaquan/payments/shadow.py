@@ -35,6 +35,7 @@ from kaquan.promotions import (
     Shadow,
     Share,
     Skipped,
+    StackingPolicy,
     VoucherInHand,
     compile_campaigns,
     load_past,
@@ -217,7 +218,7 @@ class _Teller:
 
     def __init__(self, templates: Templates, book_id: int) -> None:
         self._templates, self._book_id = templates, book_id
-        self._compiled: dict[tuple[UUID, int, tuple[tuple[UUID, int], ...], int], CompiledCampaigns] = {}
+        self._compiled: dict[tuple[UUID, int, tuple[tuple[UUID, int], ...], StackingPolicy], CompiledCampaigns] = {}
         self._used: dict[tuple[UUID, int], dict[Key, tuple[int, int]]] = {}
         self._changed: dict[tuple[UUID, int], set[Key]] = {}
         self._ended: dict[tuple[UUID, int], dict[Key, datetime]] = {}
@@ -281,7 +282,7 @@ class _Teller:
     def _beside(self, draft: Campaign, at: datetime, past: Past, issuer_id: UUID) -> CompiledCampaigns:
         running, policy = past.at(at, issuer_id)
         versions = tuple((one.id, one.version) for one in running)
-        name = draft.id, draft.version, versions, hash(policy)
+        name = draft.id, draft.version, versions, policy
         known = self._compiled.get(name)
         if known is None:
             known = self._compiled[name] = compile_campaigns(run_beside(running, [draft]), policy)

@@ -19,6 +19,15 @@ def print_json(value: Any) -> None:
     sys.stdout.buffer.flush()
 
 
+def show_fen(fen: int) -> str:
+    """An amount for people: thousands apart, hundredths after a point.
+
+    >>> show_fen(123456789), show_fen(-5)
+    ('1,234,567.89', '-0.05')
+    """
+    return f"{'-' if fen < 0 else ''}{abs(fen) // 100:,}.{abs(fen) % 100:02}"
+
+
 def note(sentence: str) -> None:
     """Tell the operator something that is not the result."""
     notes.print(sentence, style="dim", markup=False)

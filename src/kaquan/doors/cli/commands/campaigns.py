@@ -9,7 +9,7 @@ import typer
 
 from kaquan.doors.cli.asking import TOKEN_VARIABLE, Desk, at_the_desk
 from kaquan.doors.cli.failures import CommandError
-from kaquan.doors.cli.output import AsJson, print_json
+from kaquan.doors.cli.output import AsJson, print_json, show_fen
 from kaquan.kit.outcomes import Refusal
 from kaquan.payments import Fate
 from kaquan.policy import (
@@ -125,11 +125,11 @@ def report_shadow(campaign: CampaignId, number: Number = None, as_json: AsJson =
     print(
         f"{told['purchases']:,} purchases 消费, {told['loads']:,} top-ups 充值: {told['applied']:,} would have applied "
         f"适用, {told['held_back']:,} of control groups 对照组, {told['over_budget']:,} without budget 预算不足; "
-        f"discount 优惠 {told['discount_fen'] / 100:,.2f}, granted 赠送 {told['granted_fen'] / 100:,.2f}; "
+        f"discount 优惠 {show_fen(told['discount_fen'])}, granted 赠送 {show_fen(told['granted_fen'])}; "
         f"{told['waiting']:,} wait 待处理"
     )
     for day in told["by_day"]:
-        print(f"{day['day']}  {day['funder_kind']:8}  {day['funder_id']}  {day['discount_fen'] / 100:,.2f}")
+        print(f"{day['day']}  {day['funder_kind']:8}  {day['funder_id']}  {show_fen(day['discount_fen'])}")
     for skip in told["skipped"]:
         print(f"{skip['count']:,} × {skip['offer']}: {skip['why']}")
     for budget in told["budgets"]:
@@ -155,8 +155,8 @@ def list_shadow_payments(
         return
     for row in rows:
         whys = ", ".join(f"{one['offer']}: {one['why']}" for one in row["skipped"])
-        given, amount = (row["discount_fen"] + row["granted_fen"]) / 100, row["amount_fen"] / 100
-        print(f"{row['transaction_id']}  {row['fate']:11}  {given:,.2f} of {amount:,.2f}  {whys}")
+        given, amount = show_fen(row["discount_fen"] + row["granted_fen"]), show_fen(row["amount_fen"])
+        print(f"{row['transaction_id']}  {row['fate']:11}  {given} of {amount}  {whys}")
 
 
 def _shadow(campaign: str) -> str:

@@ -12,7 +12,7 @@ from rich.table import Table
 from kaquan.doors.cli.demo.coupons import CouponReport, read_coupons, reconcile
 from kaquan.doors.cli.demo.replaying import replay_year
 from kaquan.doors.cli.failures import CommandError
-from kaquan.doors.cli.output import AsJson, print_json, results
+from kaquan.doors.cli.output import AsJson, print_json, results, show_fen
 from kaquan.doors.cli.replaying_book import replay_book
 from kaquan.parties import Mode
 from kaquan.promotions import Campaign, read_campaign
@@ -87,33 +87,30 @@ def _read(file: Path, number: int) -> Campaign:
     return Campaign(UUID(int=number), 1, read)
 
 
-def _money(fen: int) -> str:
-    return f"{fen / 100:,.2f}"
-
-
 def _print_replay(report: ReplayReport) -> None:
     table = Table(title="Campaigns · 活动", box=box.SIMPLE_HEAD, title_justify="left")
     for column in ("campaign", "baskets", "holders", "sales", "discount", "granted", "funders"):
         table.add_column(column, justify="left" if column in ("campaign", "funders") else "right")
     for one in report.campaigns:
-        funders = ", ".join(f"{name} {_money(fen)}" for name, fen in one.by_funder.items())
+        funders = ", ".join(f"{name} {show_fen(fen)}" for name, fen in one.by_funder.items())
         table.add_row(
             one.code if one.is_draft else f"{one.code} (running)",
             f"{one.baskets:,}",
             f"{one.holders:,}",
-            _money(one.amount_fen),
-            _money(one.discount_fen),
-            _money(one.granted_fen),
+            show_fen(one.amount_fen),
+            show_fen(one.discount_fen),
+            show_fen(one.granted_fen),
             funders,
         )
     results.print(table)
     for end in report.ended:
         results.print(f"Budget {end.budget} of {end.campaign} {end.period} is used up on {end.ended_at:%Y-%m-%d %H:%M}")
     results.print(
-        f"{report.first} – {report.last}: {report.baskets:,} baskets, {_money(report.amount_fen)}. "
-        f"Running campaigns give {_money(report.running_fen)} beside the drafts and {_money(report.running_alone_fen)} "
-        f"without them; {report.change.losers:,} baskets get {_money(report.change.lost_fen)} less than without "
-        f"the drafts and {report.change.winners:,} get {_money(report.change.won_fen)} more; "
+        f"{report.first} – {report.last}: {report.baskets:,} baskets, {show_fen(report.amount_fen)}. "
+        f"Running campaigns give {show_fen(report.running_fen)} beside the drafts and "
+        f"{show_fen(report.running_alone_fen)} without them; {report.change.losers:,} baskets get "
+        f"{show_fen(report.change.lost_fen)} less than without the drafts and {report.change.winners:,} get "
+        f"{show_fen(report.change.won_fen)} more; "
         f"{report.held_back_baskets:,} baskets are of control groups."
     )
     for assumption in report.assumptions:
@@ -126,11 +123,11 @@ def _print_coupons(report: CouponReport) -> None:
     for column in ("class", "redemptions", "our rules", "recorded on their goods"):
         table.add_column(column, justify="left" if column == "class" else "right")
     for name, (count, ours_fen, recorded_fen) in report.by_fate.items():
-        table.add_row(name, f"{count:,}", _money(ours_fen), _money(recorded_fen))
+        table.add_row(name, f"{count:,}", show_fen(ours_fen), show_fen(recorded_fen))
     results.print(table)
     results.print(
         f"{report.campaigns} campaigns, {report.coupons} coupons, {report.redemptions:,} redemptions, of which "
-        f"{report.in_window:,} are accepted in their window. Of coupon_disc {_money(report.recorded_fen)}, "
-        f"{_money(report.recorded_on_redeemed_fen)} is on goods of a coupon that was redeemed that day; "
-        f"{_money(report.recorded_elsewhere_fen)} belongs to no campaign of the data."
+        f"{report.in_window:,} are accepted in their window. Of coupon_disc {show_fen(report.recorded_fen)}, "
+        f"{show_fen(report.recorded_on_redeemed_fen)} is on goods of a coupon that was redeemed that day; "
+        f"{show_fen(report.recorded_elsewhere_fen)} belongs to no campaign of the data."
     )

@@ -12,6 +12,7 @@ from kaquan.doors.cli.demo.holders import CAPS_FEN, Group
 from kaquan.doors.cli.demo.run import DemoRun
 from kaquan.doors.cli.demo.summary import Count, DemoSummary, GroupFigures, TimelineLine
 from kaquan.doors.cli.demo.year import ZONE
+from kaquan.doors.cli.output import show_fen
 
 BARS = "▁▂▃▄▅▆▇█"
 TIMELINE_ENDS = 6
@@ -95,7 +96,7 @@ def usd(amount_fen: int) -> str:
     >>> usd(459603958)
     '$4,596,039.58'
     """
-    return f"${amount_fen // 100:,}.{amount_fen % 100:02d}"
+    return f"${show_fen(amount_fen)}"
 
 
 def sparkline(values: Sequence[int]) -> str:
