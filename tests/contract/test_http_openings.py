@@ -123,6 +123,50 @@ async def test_forgetting_somebody_erases_their_openings_and_no_proof(api: Api, 
         assert await erase_openings(pool, api.app.clock, slots=api.app.slots) == 0
 
 
+def reasons(database: str, card: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(database) as owner:
+        return owner.execute(
+            "SELECT e.kind, e.reason, l.salt IS NULL, l.commitment IS NULL FROM cards_event e"
+            " JOIN evidence_leaf l ON l.slot = e.slot AND l.transaction_id = e.id WHERE e.card_id = %s ORDER BY e.id",
+            (read_id(Prefix.CARD, card),),
+        ).fetchall()
+
+
+async def test_forgetting_somebody_erases_why_what_happened_to_their_card(api: Api, shop: Shop, database: str) -> None:
+    """The reasons that were given, to the one with which the card ceased to be theirs; those of the next one stay."""
+    gone, stays = await customer(shop, "13800000001"), await customer(shop, "13800000002")
+    await act(shop, "register", customer_id=gone)
+    await act(shop, "unbind", reason="王芳 moved to her sister's")
+    await act(shop, "register", customer_id=stays)
+    await act(shop, "block", reason="operator", note="the second rang")
+    await sequence(api)
+    before = reasons(database, shop.card_id)
+    of_first, of_second = before[-3], before[-1]
+    assert of_first == ("unbound", "王芳 moved to her sister's", False, True)
+    assert of_second == ("blocked", "the second rang", False, True)
+    assert (await shop.client.post(f"/v1/customers/{gone}/forget", json={})).status_code == 200
+    after = reasons(database, shop.card_id)
+    assert after == [*before[:-3], ("unbound", None, True, False), *before[-2:]]
+    report = await run_audits(database)
+    assert [(found.name, found.findings) for found in report.audits if not found.holds] == []
+    async with open_pool(database) as pool:
+        assert await erase_openings(pool, api.app.clock, slots=api.app.slots) == 0
+
+
+async def test_an_altered_event_keeps_what_shows_it(api: Api, shop: Shop, database: str) -> None:
+    holder = await customer(shop, "13800000001")
+    await act(shop, "register", customer_id=holder)
+    await act(shop, "unbind", reason="true")
+    with psycopg.connect(database) as owner:
+        owner.execute("UPDATE cards_event SET reason = 'false' WHERE reason = 'true'")
+    assert (await shop.client.post(f"/v1/customers/{holder}/forget", json={})).status_code == 200
+    assert reasons(database, shop.card_id)[-1] == ("unbound", "false", False, True)
+    (events,) = (await run_audits(database, names=["card_events"])).audits
+    assert [finding.what for finding in events.findings] == ["leaf_hash"]
+    with psycopg.connect(database) as owner:
+        owner.execute("UPDATE cards_event SET reason = 'true' WHERE reason = 'false'")
+
+
 async def test_what_must_be_kept_is_erased_when_that_is_over(api: Api, shop: Shop, database: str) -> None:
     holder = await customer(shop, "13800000001")
     await act(shop, "register", customer_id=holder)

@@ -133,7 +133,8 @@ async def test_a_process_does_not_begin_on_a_schema_that_it_cannot_serve(newer: 
 
 # what a process of the release before may still be using
 _TAKES_AWAY = re.compile(
-    r"\b(DROP (TABLE|COLUMN|VIEW|FUNCTION|TYPE|ROLE)|RENAME|REVOKE|SET NOT NULL|ALTER( COLUMN)? \w+( SET DATA)? TYPE)\b"
+    r"\b(DROP (TABLE|COLUMN|VIEW|FUNCTION|TYPE|ROLE)|RENAME|SET NOT NULL|ALTER( COLUMN)? \w+( SET DATA)? TYPE)\b"
+    r"|\bREVOKE [^;]* FROM kaquan_(?!ledger)"
     r"|\bADD COLUMN \w+ (?!.*\bDEFAULT\b).*\bNOT NULL\b"
 )
 
@@ -148,6 +149,9 @@ _TAKES_AWAY = re.compile(
         ("ALTER TABLE cards_card ADD COLUMN colour text NOT NULL DEFAULT ''", False),
         ("ALTER TABLE cards_card ADD COLUMN colour text", False),
         ("ALTER TABLE imports_file DROP CONSTRAINT imports_file_status", False),
+        ("REVOKE INSERT ON cards_event FROM kaquan_app", True),
+        ("REVOKE EXECUTE ON FUNCTION cards_erase_openings_v1 FROM PUBLIC", False),
+        ("REVOKE CREATE ON SCHEMA public FROM kaquan_ledger", False),
         ("CREATE TABLE colours (name text NOT NULL)", False),
     ],
 )

@@ -119,7 +119,7 @@ async def _run(connection: Connection, audit: Audit) -> AuditResult:
     checked = await store.count_rows(connection, audit.count_sql)
     judge = audit.judge if audit.begin is None else audit.begin()
     if judge is None:
-        rows, found = await store.read_findings(connection, audit.sql, limit=FINDINGS_SHOWN)
+        rows, found = await store.read_findings(connection, audit.sql, limit=FINDINGS_SHOWN, merging=audit.merging)
     else:
         rows, found = [], 0
         chunks = store.stream_chunks(connection, audit.sql) if audit.read is None else audit.read(connection)

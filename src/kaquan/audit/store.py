@@ -30,6 +30,10 @@ _BY_INDEX = (
     "SELECT set_config('enable_nestloop', 'on', true), set_config('enable_hashjoin', 'off', true),"
     " set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true)"
 )
+_BY_MERGING = (
+    "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_seqscan', 'off', true),"
+    " set_config('enable_sort', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)"
+)
 _BY_TABLE = (
     "SELECT set_config('enable_nestloop', 'off', true), set_config('enable_hashjoin', 'on', true),"
     " set_config('enable_mergejoin', 'on', true), set_config('enable_seqscan', 'on', true)"
@@ -68,13 +72,21 @@ async def count_rows(connection: Connection, statement: str) -> int:
     return int(row[0])
 
 
-async def read_findings(connection: Connection, statement: str, *, limit: int) -> tuple[list[Row], int]:
-    """The first ``limit`` rows of a statement by column name, and how many rows there are."""
-    cursor = await connection.execute(
-        f"SELECT *, count(*) OVER () AS found FROM (\n{statement}\n) AS finding LIMIT {limit}", prepare=False
-    )
-    names = [column.name for column in cursor.description or ()]
-    rows = await cursor.fetchall()
+async def read_findings(
+    connection: Connection, statement: str, *, limit: int, merging: bool = False
+) -> tuple[list[Row], int]:
+    """The first ``limit`` rows of a statement by column name, and how many rows there are.
+
+    ``merging``: tables are merged along their keys by this session alone.
+    """
+    async with connection.transaction(force_rollback=True):  # which takes the settings back
+        if merging:
+            await connection.execute(_BY_MERGING)
+        cursor = await connection.execute(
+            f"SELECT *, count(*) OVER () AS found FROM (\n{statement}\n) AS finding LIMIT {limit}", prepare=False
+        )
+        names = [column.name for column in cursor.description or ()]
+        rows = await cursor.fetchall()
     findings: list[Row] = [dict(zip(names[:-1], row[:-1], strict=True)) for row in rows]
     return findings, rows[0][-1] if rows else 0
 

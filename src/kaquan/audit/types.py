@@ -27,7 +27,8 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     thing that is wrong and none when the invariant holds. Where Python must judge, ``sql`` returns all rows,
     in chunks, and ``judge`` what is wrong with them; one that must remember the chunks before is made by ``begin``
     for each run, and ``read`` may read in place of ``sql``. Neither text has parameters: all slots and books are
-    checked at once.
+    checked at once. ``merging``: ``sql`` merges whole tables along their keys; the planner's parallel workers would
+    each group all entries again.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     counts: str
     count_sql: str
     sql: str = ""
+    merging: bool = False
     read: Read | None = None
     judge: Judge | None = None
     begin: Callable[[], Judge] | None = None

@@ -20,6 +20,7 @@ from kaquan.cards.enquire import Balance, CheckPin, Proof, enquire
 from kaquan.cards.events import list_events, record_events
 from kaquan.cards.fees import ACCOUNT as FEES
 from kaquan.cards.find import CardFinder
+from kaquan.cards.forget import erase_reasons
 from kaquan.cards.gift import cancel_gift, claim_gift, expire_gifts, offer_gift
 from kaquan.cards.issue import Press, issue_card, issue_cards
 from kaquan.cards.issue_batch import create_batch, run_batch, unfinished_batches
@@ -183,6 +184,7 @@ __all__ = [
     "end_of_day",
     "end_sale",
     "enquire",
+    "erase_reasons",
     "expire_gifts",
     "find_retention",
     "finish_transfers",

@@ -539,3 +539,17 @@ ORDER BY expires_at LIMIT %(limit)s;
 UPDATE cards_gift
 SET status = %(status)s, ended_at = %(ended_at)s, claimed_by = %(claimed_by)s, new_card_id = %(new_card_id)s
 WHERE slot = %(slot)s AND id = %(id)s AND book_id = %(book_id)s AND status = 'open';
+
+-- name: reasons_of_tenure
+-- What happened to a card while it was somebody's for a reason that was given, and the salt of its leaf.
+SELECT e.slot, e.card_id, e.id, e.book_id, e.kind, e.at, e.actor, e.reason, e.status, e.version, e.details, l.salt
+FROM cards_event AS e
+JOIN evidence_leaf AS l ON l.slot = e.slot AND l.transaction_id = e.id
+WHERE e.slot = %(slot)s AND e.card_id = %(card_id)s AND e.book_id = %(book_id)s
+  AND e.reason IS NOT NULL AND l.salt IS NOT NULL
+  AND (%(begins)s::timestamptz IS NULL OR e.at >= %(begins)s) AND (%(ends)s::timestamptz IS NULL OR e.at <= %(ends)s)
+ORDER BY e.id;
+
+-- name: erase_reasons
+SELECT erased FROM cards_erase_openings_v1(
+  %(slot)s::smallint, %(book_id)s::integer, %(ids)s::uuid[], %(entries)s::bytea[], %(commitments)s::bytea[]);

@@ -48,6 +48,7 @@ from kaquan.evidence import (
     SALT_BYTES,
     CardLeafFacts,
     Issued,
+    card_bytes,
     card_leaf_hash,
     card_private_bytes,
     record_issue,
@@ -535,20 +536,21 @@ async def record(connection: Connection, events: Sequence[Event]) -> None:
         await connection.execute(_QUERIES["record"], _recorded(events))
 
 
+def _leaf_facts(one: Event, commitment: bytes) -> CardLeafFacts:
+    return CardLeafFacts(
+        one.slot, one.id, one.card_id, one.book_id, one.kind, one.status, one.version, one.at, commitment
+    )
+
+
 def _recorded(events: Sequence[Event]) -> dict[str, Any]:
     """Events that differ in their cards alone, each with its leaf, as the statements that record them want them."""
     first = events[0]
     private = card_private_bytes(actor=first.actor, reason=first.reason, details=first.details)
     salts = [os.urandom(SALT_BYTES) for _ in events]
     leaves = [
-        card_leaf_hash(
-            CardLeafFacts(
-                one.slot, one.id, one.card_id, one.book_id, one.kind, one.status, one.version, one.at,
-                sha256(salt + private).digest(),
-            )
-        )
+        card_leaf_hash(_leaf_facts(one, sha256(salt + private).digest()))
         for one, salt in zip(events, salts, strict=True)
-    ]  # fmt: skip
+    ]
     return {
         "slot": first.slot,
         "kind": first.kind.value,
@@ -566,18 +568,45 @@ def _recorded(events: Sequence[Event]) -> dict[str, Any]:
     }
 
 
+async def load_reasons(connection: Connection, *, book_id: int, tenure: Tenure) -> list[tuple[Event, bytes]]:
+    """What happened to a card while it was somebody's for a reason that was given, with the salt of its leaf."""
+    params = {**asdict(tenure), "book_id": book_id}
+    rows = await (await connection.execute(_QUERIES["reasons_of_tenure"], params)).fetchall()
+    return [(_event(row), salt) for *row, salt in rows]
+
+
+async def erase_reasons(
+    connection: Connection, openings: Sequence[tuple[Event, bytes]], *, book_id: int, slot: int
+) -> list[UUID]:
+    """Erase the reasons and salts of events of one slot, given with these salts: which were erased.
+
+    Not one whose leaf would no longer be that of its bytes."""
+    commitments = [
+        sha256(salt + card_private_bytes(actor=one.actor, reason=one.reason, details=one.details)).digest()
+        for one, salt in openings
+    ]
+    params = {
+        "slot": slot,
+        "book_id": book_id,
+        "ids": [one.id for one, _ in openings],
+        "entries": [card_bytes(_leaf_facts(one, by)) for (one, _), by in zip(openings, commitments, strict=True)],
+        "commitments": commitments,
+    }
+    return [row[0] for row in await (await connection.execute(_QUERIES["erase_reasons"], params)).fetchall()]
+
+
 async def load_events(
     pool: Pool, *, book_id: int, slot: int, card_id: UUID, before_id: UUID | None, limit: int
 ) -> list[Event]:
     """What happened to a card, the newest first."""
     params = {"book_id": book_id, "slot": slot, "card_id": card_id, "before_id": before_id, "limit": limit}
-    events = []
-    for slot_, card, id_, book, kind, at, actor, reason, status, version, details in await _read(
-        pool, "events", params
-    ):
-        typed = None if status is None else CardStatus(status)
-        events.append(Event(slot_, card, id_, book, CardEvent(kind), at, actor, reason, typed, version, details))
-    return events
+    return [_event(row) for row in await _read(pool, "events", params)]
+
+
+def _event(row: Sequence[Any]) -> Event:
+    slot, card_id, id_, book_id, kind, at, actor, reason, status, version, details = row
+    typed = None if status is None else CardStatus(status)
+    return Event(slot, card_id, id_, book_id, CardEvent(kind), at, actor, reason, typed, version, details)
 
 
 def make_card(made: MadeCard, run: Run) -> Write:

@@ -1,4 +1,4 @@
--- The schema at revision 0033, to be read: it is made by the revisions in versions/ and compared with them by
+-- The schema at revision 0034, to be read: it is made by the revisions in versions/ and compared with them by
 -- tests/store/test_schema.py, which also renews it. Without the job queue's (revision 0006) and Alembic's own table.
 -- Everything is in the schema public and belongs to the login that migrates, unless it says otherwise.
 
@@ -137,6 +137,33 @@ CREATE TYPE payments_use_v1 AS (
     year_max_fen bigint,
     year_max_count bigint
 );
+
+CREATE FUNCTION cards_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) RETURNS TABLE(erased uuid)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+  v_ids uuid[];
+BEGIN
+  WITH gone AS (
+    UPDATE evidence_leaf l SET commitment = e.commitment, salt = NULL
+    FROM unnest(p_ids, p_entries, p_commitments) AS e (id, entry, commitment)
+    WHERE l.slot = p_slot AND l.transaction_id = e.id AND l.salt IS NOT NULL
+      AND l.leaf_hash = sha256('\x00'::bytea || e.entry)
+      AND position(convert_to(encode(e.commitment, 'hex'), 'UTF8') IN e.entry) > 0
+      AND EXISTS (SELECT FROM cards_event c WHERE c.slot = p_slot AND c.id = e.id AND c.book_id = p_book)
+    RETURNING l.transaction_id
+  )
+  SELECT array_agg(transaction_id) INTO v_ids FROM gone;
+  UPDATE cards_event c SET reason = NULL WHERE c.slot = p_slot AND c.id = ANY (v_ids);
+  RETURN QUERY SELECT unnest(v_ids);
+END $$;
+
+ALTER FUNCTION cards_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) OWNER TO kaquan_ledger;
 
 CREATE FUNCTION cards_record_v1(p_slot smallint, p_kind text, p_at timestamp with time zone, p_actor text, p_reason text, p_details jsonb, p_cards uuid[], p_ids uuid[], p_books integer[], p_statuses text[], p_versions integer[], p_leaves bytea[], p_salts bytea[]) RETURNS void
     LANGUAGE sql SECURITY DEFINER
@@ -4113,6 +4140,8 @@ ALTER TABLE ONLY vouchers_template
     ADD CONSTRAINT vouchers_template_issuer FOREIGN KEY (book_id, issuer_id) REFERENCES parties_issuer(book_id, id);
 GRANT USAGE ON SCHEMA public TO kaquan_app;
 GRANT USAGE ON SCHEMA public TO kaquan_ledger;
+REVOKE ALL ON FUNCTION cards_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION cards_erase_openings_v1(p_slot smallint, p_book integer, p_ids uuid[], p_entries bytea[], p_commitments bytea[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION cards_record_v1(p_slot smallint, p_kind text, p_at timestamp with time zone, p_actor text, p_reason text, p_details jsonb, p_cards uuid[], p_ids uuid[], p_books integer[], p_statuses text[], p_versions integer[], p_leaves bytea[], p_salts bytea[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION cards_record_v1(p_slot smallint, p_kind text, p_at timestamp with time zone, p_actor text, p_reason text, p_details jsonb, p_cards uuid[], p_ids uuid[], p_books integer[], p_statuses text[], p_versions integer[], p_leaves bytea[], p_salts bytea[]) TO kaquan_app;
 REVOKE ALL ON FUNCTION evidence_add_key_v1(p_id uuid, p_slot smallint, p_public bytea, p_replaces bytea, p_at timestamp with time zone, p_leaf bytea) FROM PUBLIC;
@@ -4213,6 +4242,7 @@ GRANT UPDATE(terms_version) ON TABLE cards_card TO kaquan_app;
 GRANT UPDATE(sale_id) ON TABLE cards_card TO kaquan_app;
 GRANT SELECT ON TABLE cards_event TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_event TO kaquan_ledger;
+GRANT UPDATE(reason) ON TABLE cards_event TO kaquan_ledger;
 GRANT SELECT,INSERT ON TABLE cards_fee TO kaquan_app;
 GRANT SELECT,INSERT ON TABLE cards_gift TO kaquan_app;
 GRANT UPDATE(status) ON TABLE cards_gift TO kaquan_app;

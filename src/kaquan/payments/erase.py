@@ -1,4 +1,5 @@
-"""Erase what a person could be known by from their transactions: salts and private fields go, every proof stays valid.
+"""Erase what a person could be known by from their transactions and what happened to their cards: salts and private
+fields go, every proof stays valid.
 
 A leaf holds SHA-256(salt ‖ private fields). With the fields and their salt gone, the commitment in the leaf tells
 nobody anything; it is kept, so that the leaf is still the hash of its transaction (ADR 0027).
@@ -7,7 +8,7 @@ nobody anything; it is kept, so that the leaf is still the hash of its transacti
 from collections.abc import Sequence
 from uuid import UUID
 
-from kaquan.cards import Tenure, list_tenures
+from kaquan.cards import Tenure, erase_reasons, list_tenures
 from kaquan.evidence import canonical_bytes, commit_private
 from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
@@ -20,7 +21,8 @@ _AT_ONCE = 500
 
 
 async def erase_openings(pool: Pool, clock: Clock, *, slots: Sequence[int]) -> int:
-    """Erase the private fields of everybody who is forgotten and of whom nothing must be kept; how many transactions.
+    """Erase the private fields of everybody who is forgotten and of whom nothing must be kept; how many transactions
+    and events.
 
     What was begun and broke off is gone on with by the next call.
     """
@@ -32,10 +34,12 @@ async def erase_openings(pool: Pool, clock: Clock, *, slots: Sequence[int]) -> i
 
 async def erase_openings_of(pool: Pool, clock: Clock, *, book_id: int, slots: Sequence[int], customer_id: UUID) -> int:
     """Erase the private fields of one customer's transactions, on the cards that they have or had while these were
-    theirs; how many there were. Transactions that were altered keep theirs, and the audit names them."""
+    theirs, and the reasons of what happened to these cards; how many there were. What was altered keeps its own, and
+    the audit names it."""
     erased = 0
     for tenure in await list_tenures(pool, book_id=book_id, slots=slots, customer_id=customer_id):
         erased += await _erase_tenure(pool, book_id=book_id, tenure=tenure)
+        erased += await erase_reasons(pool, book_id=book_id, tenure=tenure)
     await customers.note_openings_erased(pool, book_id=book_id, id_=customer_id, at=clock.now())
     return erased
 
