@@ -20,7 +20,7 @@ from kaquan.doors.bench.stand import BenchError, Stand
 from kaquan.doors.load import Caller, LoadResult, call_all, latency_of, read_address, run_load
 from kaquan.evidence import get_head
 from kaquan.kit.clock import Clock
-from kaquan.kit.db import Connection, Pool, open_pool
+from kaquan.kit.db import Pool, open_pool
 from kaquan.kit.ids import Ids
 from kaquan.vault import Keyring
 
@@ -28,10 +28,10 @@ ROUNDS = ("without", "with", "with", "without")
 """The order of the windows: what a growing database costs falls on both alike."""
 
 RATE = 8_000
-BATCH = 160
-"""Transactions of a commit while leaves are made at a steady rate: fifty commits a second."""
-POSTING_LANES = 2
-"""While a batch is at the database the next one is made up; the session takes one after the other."""
+BATCH = 256
+"""Transactions of a commit while leaves are made at a steady rate: thirty-one commits a second."""
+POSTING_LANES = 3
+"""Sessions that post: while one waits for its commit the other one works, as in a server."""
 
 WATCH_S = 0.02
 DRAIN_S = 120.0
@@ -145,24 +145,26 @@ async def measure_log(
 async def _post_steadily(
     pool: Pool, flow: Flow, *, seconds: float, tell: Callable[[float], None]
 ) -> tuple[list[_Seen], list[int], float]:
-    """Post batches at their times, on one session, so that leaves have the order of their commits; watch the log."""
+    """Post batches at their times, and watch the log. Leaves are not in the order in which their commits are answered:
+    one is taken to be in the log when all that were sent before its answer are."""
     before = await _size(pool)
     started = time.perf_counter()
     commits: list[tuple[float, int]] = []
     seen: list[_Seen] = []
     posting, sent = True, 0
 
-    async def lane(connection: Connection) -> None:
+    async def lane() -> None:
         nonlocal sent
-        while (due := sent / RATE) < seconds:
-            sent += BATCH
-            await asyncio.sleep(max(0.0, started + due - time.perf_counter()))
-            await flow.post(connection)
-            commits.append((time.perf_counter(), flow.posted))
+        async with pool.connection() as connection:
+            while (due := sent / RATE) < seconds:
+                sent += BATCH
+                await asyncio.sleep(max(0.0, started + due - time.perf_counter()))
+                await flow.post(connection)
+                commits.append((time.perf_counter(), sent))
 
-    async def post(connection: Connection) -> None:
+    async def post() -> None:
         nonlocal posting
-        await asyncio.gather(*(lane(connection) for _ in range(POSTING_LANES)))
+        await asyncio.gather(*(lane() for _ in range(POSTING_LANES)))
         posting = False
 
     async def watch() -> None:
@@ -174,12 +176,11 @@ async def _post_steadily(
             if seen[-1].at - started > seconds + DRAIN_S:
                 raise BenchError(f"The log does not keep up: {posted - logged:,} leaves wait.")
 
-    async with pool.connection() as connection:
-        seen.append(_Seen(started, 0, 0))
-        await asyncio.gather(post(connection), watch())
+    seen.append(_Seen(started, 0, 0))
+    await asyncio.gather(post(), watch())
     waits_ns, moment = [], 0
-    for at, posted in commits:
-        while seen[moment].logged < posted:
+    for at, before_it in commits:
+        while seen[moment].logged < before_it:
             moment += 1
         waits_ns.append(max(0, int((seen[moment].at - at) * 1e9)))
     during = [one for one in seen if one.at <= commits[-1][0]]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping
 
 import structlog
@@ -13,6 +14,11 @@ from kaquan.evidence.courier import Cosigning, Trouble, stop_cosigning
 from kaquan.kit.db import describe_failure, is_outage
 
 EVERY_S = 0.2
+"""From the beginning of a step to that of the next one."""
+
+REST_S = 0.02
+"""So long the others get at least, between two steps."""
+
 AFTER_FAILURE_S = 5.0
 COSIGN_EVERY_S = 1.0
 
@@ -22,9 +28,10 @@ _log = structlog.get_logger("kaquan.worker")
 async def keep_log(app: App, stop: asyncio.Event) -> None:
     """Sequence leaves until ``stop``. What goes wrong is logged and tried again: the leaves wait where they are."""
     while not stop.is_set():
+        began = time.monotonic()
         try:
             taken = await app.sequencer.step(app.keyring.log_signers, app.keyring.sm_signers)
-            pause_s = 0.0 if taken.more else EVERY_S
+            pause_s = 0.0 if taken.more else max(REST_S, began + EVERY_S - time.monotonic())
             if taken.leaves:
                 LOG_LEAVES.inc(taken.leaves)
                 LOG_SIGNED_AT.set(app.clock.now().timestamp())
