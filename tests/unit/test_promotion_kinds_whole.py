@@ -340,6 +340,7 @@ EACH_POINTS = {"tiers": [[100_00, 50]], "each_time": True, "most_points": 120}
         ("invitation", top_up(100_00, is_first=True, invited_by=FRIEND),
          {**INVITED, "inviter_points": 200, "invited_points": 100},
          (bonus(20_00, card_id=FRIEND), points(200, card_id=FRIEND), bonus(10_00), points(100))),
+        ("points_gift", basket(100_00), POINTS, (points(50),)),
         ("points_gift", basket(299_99), POINTS, (points(50),)),
         ("points_gift", basket(300_00), POINTS, (points(200),)),
         ("points_gift", basket(300_00), {**POINTS, "most_points": 199}, (points(199),)),
