@@ -68,7 +68,10 @@ class _Loop:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         tests = {item.nodeid.removeprefix("mutants/"): item for item in session.items}
-        _warm_up([item for item in tests.values() if self._rank(item) == 0])
+        quick = [item for item in tests.values() if self._rank(item) == 0]
+        _warm_up(quick)
+        if self._fork("", quick, limit_s=600) != SURVIVED:
+            raise SystemExit("some fail in a fork without a change")
         counts: Counter[int] = Counter()
         changed: dict[int, Any] = {}
         began = time.monotonic()
@@ -101,14 +104,17 @@ class _Loop:
         if not seen:
             return UNSEEN
         seen.sort(key=lambda one: (-kills[one], self._rank(tests[one]), durations.get(one, 0)))
-        pid = os.fork()
-        if pid == 0:
-            limit_s = 5 + 10 * sum(durations.get(one, 0) for one in seen)
-            os._exit(self._judge(name, [tests[one] for one in seen], limit_s))
-        verdict = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        limit_s = 5 + 10 * sum(durations.get(one, 0) for one in seen)
+        verdict = self._fork(name, [tests[one] for one in seen], limit_s=limit_s)
         if verdict == KILLED:
             kills[seen[int.from_bytes(self._shared[:4], "big")]] += 1
         return verdict
+
+    def _fork(self, name: str, items: Sequence[pytest.Item], *, limit_s: float) -> int:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(self._judge(name, items, limit_s))
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
     def _judge(self, name: str, items: Sequence[pytest.Item], limit_s: float) -> int:
         """In the fork: which place in the list the test has that fails stands in the shared memory."""
@@ -124,8 +130,9 @@ class _Loop:
 
 def _passes(items: Sequence[pytest.Item]) -> Iterator[bool]:
     """Whether each test passes; fixtures of the session stay."""
-    for place, item in enumerate(items):
+    for item in items:
         setup: Any = item.session._setupstate
+        setup.teardown_exact(item)  # of the module that was before, which may be one of another list
         item._initrequest()  # type: ignore[attr-defined]
         try:
             setup.setup(item)
@@ -134,7 +141,7 @@ def _passes(items: Sequence[pytest.Item]) -> Iterator[bool]:
             yield False
         else:
             yield True
-        setup.teardown_exact(items[(place + 1) % len(items)])
+        setup.teardown_exact(item.parent)
 
 
 def _warm_up(items: Sequence[pytest.Item]) -> None:

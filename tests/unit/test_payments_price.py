@@ -41,7 +41,7 @@ from tests.unit.test_promotions_load import bonus, offer
 
 from kaquan.ledger import Effect, Leg
 from kaquan.payments import Load, PaymentKind, Spend, budgets
-from kaquan.payments.budgets import MAX_REMEMBERED, Rests, Used, budget_key, budget_use, used_of
+from kaquan.payments.budgets import Rests, Used, budget_key, budget_use, used_of
 from kaquan.payments.limits import Maxima, TrailUse, Usage, Use, Uses, moment_of
 from kaquan.payments.price import (
     Parties,
@@ -51,9 +51,11 @@ from kaquan.payments.price import (
     fund_legs,
     funding_of,
     keep,
+    load_of,
     local_time,
     part_legs,
     price_again,
+    price_sold,
     price_spend,
     price_top_up,
     sum_fundings,
@@ -82,7 +84,7 @@ AT = NOW - timedelta(hours=3)
 ZONE = "Asia/Shanghai"
 MOMENT = moment_of(AT, ZONE)
 KNOWN = facts(card([lot(1, 500_00)]))
-SHOP = replace(PLACE, trade="grocery")
+SHOP = replace(PLACE, trade="grocery", district="310101")
 
 
 def spend(amount_fen: int = 100_00, **other: Any) -> Spend:
@@ -124,7 +126,7 @@ def test_what_is_priced_is_told_by_the_place_the_programme_and_the_till() -> Non
     known = offered(KNOWN, compiled(off()))
     outside = (OutsideOffer("a", "", 1),)
     assert basket_of(known, of(known), spend(outside=outside), (), occurred_at=AT) == Basket(
-        NEW, datetime(2026, 3, 1, 14, 30), PROGRAMME, MERCHANT, STORE, "grocery", None,  # noqa: DTZ001
+        NEW, datetime(2026, 3, 1, 14, 30), PROGRAMME, MERCHANT, STORE, "grocery", "310101",  # noqa: DTZ001
         (line(1, 100_00),), Holder(CARD), (), outside,
     )  # fmt: skip
     goods = (line(3, 1), line(4, 2))
@@ -136,7 +138,7 @@ def test_what_is_priced_is_told_by_the_place_the_programme_and_the_till() -> Non
     "told",
     [
         {"merchant_ids": [MERCHANT]}, {"store_ids": [STORE]}, {"trades": ["grocery"]}, {"programme_ids": [PROGRAMME]},
-        {"weekdays": [7]}, {"days_of_month": [1]},
+        {"weekdays": [7]}, {"days_of_month": [1]}, {"districts": ["310101"]},
     ],
     ids=lambda told: next(iter(told)),
 )  # fmt: skip
@@ -310,8 +312,10 @@ def test_a_top_up_is_priced_where_it_is_and_may_be_nowhere() -> None:
     assert (priced.kept.lines, priced.kept.outside_fen) == ((line(1, 500_00),), (0,))
     assert (priced.kept.applied, priced.kept.shares) == (priced.pricing.applied, ())
     assert top_up(known, Load(CARD, 500_00, 0, AT)) is None
-    of_store = offered(KNOWN, compiled(bonus(told=conditions(store_ids=[STORE]))))
-    assert top_up(of_store, Load(CARD, 500_00, 0, AT, None, SHOP)) is not None
+    for told in ({"store_ids": [STORE]}, {"districts": ["310101"]}):
+        there = offered(KNOWN, compiled(bonus(told=conditions(**told))))
+        assert top_up(there, Load(CARD, 500_00, 0, AT, None, SHOP)) is not None
+        assert top_up(there, Load(CARD, 500_00, 0, AT)) is None
     of_day = offered(KNOWN, compiled(bonus(told=conditions(days_of_month=[1], programme_ids=[PROGRAMME]))))
     assert top_up(of_day, Load(CARD, 500_00, 0, AT)) is not None
     assert top_up(of_day, Load(CARD, 499_99, 0, AT)) is None
@@ -344,6 +348,19 @@ def test_what_was_sold_at_a_price_has_that_price() -> None:
     assert top_up(known, Load(CARD, 500_00, 0, AT), exhausted=frozenset({DAY_CAP_ID})) is None
     only = offered(KNOWN, compiled(presale))
     assert top_up(only, Load(CARD, 500_00, 0, AT, sale_id=BANK)) is None
+
+
+def test_why_an_offer_gives_nothing_with_a_top_up_is_told_to_who_asks() -> None:
+    presale = offer("presale", "p", off_bp=1_000, from_fen=500_00, stacking=group(""))
+    known = offered(KNOWN, compiled(presale, bonus(from_fen=600_00)))
+    load = load_of(known, of(known), Load(CARD, 500_00, 0, AT), occurred_at=AT)
+    for is_sold, payable_fen in ((False, 450_00), (True, 500_00)):
+        told = price_sold(of(known).campaigns, load, exhausted=frozenset(), is_sold=is_sold, explain=True)
+        assert (told.payable_fen, [(one.offer, one.why) for one in told.skipped]) == (
+            payable_fen, [("o", "offer_below_threshold")]
+        )  # fmt: skip
+        silent = price_sold(of(known).campaigns, load, exhausted=frozenset(), is_sold=is_sold)
+        assert silent == told._replace(skipped=())
 
 
 # What stays is priced again
@@ -401,6 +418,16 @@ def test_a_first_purchase_stays_the_first_and_caps_hold_when_it_is_priced_again(
     assert again(known).discount_fen == 4_00
 
 
+def test_goods_that_all_stay_cost_what_they_did_and_count_where_they_did() -> None:
+    told = [Budget(name=one.value, metric=BudgetMetric.AMOUNT, maximum=100_00, scope=one) for one in BudgetScope]
+    book = compiled(off(on_return=OnReturn.THRESHOLD), budgets=tuple(told))
+    known = offered(KNOWN, book)
+    first = price_spend(known, of(known), spend(120_00, lines=GOODS), (), occurred_at=AT, moment=MOMENT)
+    assert first is not None
+    assert first.pricing.discount_fen == 10_00
+    assert again(known, first.kept) == first.pricing
+
+
 # Budgets
 
 
@@ -414,6 +441,17 @@ def test_what_returns_give_back_is_kept_with_a_use_unless_it_is_the_whole() -> N
     ]  # fmt: skip
     assert [one.budget_id for one in priced.kept.uses] == [one.id for one in of(known).campaigns.offers[0].budgets]
     assert [one.use.amount_fen for one in priced.kept.uses] == [10_00] * 3
+    daily: dict[str, Any] = {"maximum": 100_00, "period": BudgetPeriod.DAY, "on_return": BudgetReturn.SHARE}
+    shared = [
+        Budget(name=one.value, metric=BudgetMetric.AMOUNT, scope=one, **daily)
+        for one in (BudgetScope.ALL, BudgetScope.CARD)
+    ]
+    known = offered(KNOWN, compiled(off(), budgets=tuple(shared)))
+    priced = price_spend(known, of(known), spend(), (), occurred_at=AT, moment=MOMENT)
+    assert priced is not None
+    assert [(one.use.day, one.use.maxima.day_fen, one.use.is_shared) for one in priced.kept.uses] == [
+        (MOMENT.day, 100_00, True), (MOMENT.day, 100_00, False)
+    ]  # fmt: skip
 
 
 def test_a_budget_of_a_subject_is_another_than_that_of_all() -> None:
@@ -492,17 +530,19 @@ def test_a_budget_that_is_known_to_leave_no_room_is_told_for_a_moment(
     assert rests.lacking([(one[0], other), one], at=10.0) == told
 
 
-def test_what_is_remembered_is_forgotten_before_it_is_too_much() -> None:
+def test_what_is_remembered_is_forgotten_before_it_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 5
+    monkeypatch.setattr(budgets, "MAX_REMEMBERED", most)
     rests = Rests()
     one = counted(5, max_fen=11)
     rests.learn([one], {}, at=10.0)
     assert rests.lacking([counted(12, max_fen=11)], at=10.0) == [(*counted(12, max_fen=11), 11)]
-    many = [(one[0], one[1]._replace(key=UUID(int=number))) for number in range(MAX_REMEMBERED - 1)]
+    many = [(one[0], one[1]._replace(key=UUID(int=number))) for number in range(most - 1)]
     rests.learn(many, {}, at=10.0)
     rests.learn([], {}, at=10.0)
     big = counted(12, max_fen=11)
     assert rests.lacking([big], at=10.0) != []
-    rests.learn([(one[0], one[1]._replace(key=UUID(int=MAX_REMEMBERED)))], {}, at=10.0)
+    rests.learn([(one[0], one[1]._replace(key=UUID(int=most)))], {}, at=10.0)
     assert rests.lacking([big], at=10.0) != []
     rests.learn([], {}, at=10.0)
     assert rests.lacking([big], at=10.0) == []

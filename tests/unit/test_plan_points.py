@@ -12,6 +12,7 @@ from tests.unit.offer_facts import (
     DEBT,
     OF_ISSUER,
     POINTS,
+    SLOT,
     TERMS,
     THREE,
     applied,
@@ -45,6 +46,7 @@ from kaquan.payments.price import local_time
 from kaquan.payments.refund import plan_refund
 from kaquan.payments.seen import read_seen
 from kaquan.payments.spend import plan_spend
+from kaquan.payments.types import AccountName
 from kaquan.payments.void import plan_void
 from kaquan.points import NO_MOVE, ClawbackMode, EarningRule, LinePoints, Multiplier, PointsTerms
 from kaquan.promotions import BudgetReturn, Offer, OnReturn
@@ -314,11 +316,10 @@ def test_what_the_first_took_the_second_does_not_find() -> None:
 def test_the_worth_of_points_that_were_spent_is_kept_back_of_the_money() -> None:
     terms = replace(TERMS, clawback=ClawbackMode.REFUND)
     known = of_captures(*CAPTURED, kept_as=GIVES_TWENTY, who=member(26), terms=terms)
-    plan, besides = decide(plan_refund, known, Refund(PAYMENT, 30_00))
+    expense = AccountName(SLOT, ISSUER, "points_expense", "CNY")
+    plan, besides = decide(plan_refund, known._replace(opened={expense: 91}), Refund(PAYMENT, 30_00))
     assert besides == [("post", "payable", PRINCIPAL, 30_00)]
-    withheld = plan.posting.legs[-1]
-    assert (withheld.debit_account, withheld.debit_lot, withheld.amount_fen) == (PRINCIPAL, 1, 19)
-    assert withheld.effect is Effect.POST
+    assert plan.posting.legs[-1] == Leg(Effect.POST, PRINCIPAL, 1, 91, None, 19)
     assert (plan.receipt.withheld_fen, plan.receipt.payment.amount_fen) == (19, 30_00)
     assert [one.amount_fen for one in plan.receipt.pockets] == [30_00 - 19]
     assert plan.receipt.balance_fen == 500_00 + 30_00 - 19
@@ -358,6 +359,10 @@ def test_budgets_get_back_what_came_back_of_their_campaign() -> None:
     )  # fmt: skip
     assert uses_back(OF_BUDGETS, ((0, 3_00),), (), everything=False) == (use(72, 3_00)._replace(maxima=AMOUNT_ALONE),)
     assert uses_back(OF_BUDGETS, ((0, 3_00),), (), everything=True) == (use(71, 50_00), use(72, 3_00), use(74, 0))
+    only_gifts = uses_back(OF_BUDGETS, (), ((0, 25_00, 1), (1, 30, 0)), everything=False)
+    assert only_gifts == (use(72, 25_00)._replace(maxima=AMOUNT_ALONE),)
+    by_share = OF_BUDGETS._replace(uses=(SHARE_USE,))
+    assert uses_back(by_share, ((0, 3_00),), (), everything=True) == (use(72, 3_00),)
     plain = OF_BUDGETS._replace(uses=(WHOLE_USE,))
     assert uses_back(plain, ((0, 3_00),), (), everything=False) == ()
     assert uses_back(plain, ((0, 3_00),), (), everything=True) == (use(71, 50_00),)

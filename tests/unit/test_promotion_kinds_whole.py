@@ -15,6 +15,7 @@ from kaquan.promotions.kind import NOTHING, Bounds, Effects, Fault, Gift, Seen
 from kaquan.promotions.kinds.monthly_return import months_after
 from kaquan.promotions.pieces import by_line, count, dearest_first
 from kaquan.promotions.tiers import (
+    MAX_POINTS,
     check_amount,
     check_bp,
     check_count,
@@ -194,6 +195,15 @@ ONE_TIER = Fault("each_time", "needs exactly one tier", "每满赠减只能设�
         ("presale", {"off_bp": 0, "from_fen": 0, "most_fen": 0}, [share("off_bp"), fen("from_fen"), fen("most_fen")]),
         ("invitation", {"from_fen": 0, "inviter_fen": 0, "invited_fen": -1}, [
             fen("from_fen"), fen("inviter_fen"), fen("invited_fen", 0)]),
+        ("invitation", {"from_fen": 1, "inviter_fen": -1, "inviter_points": MAX_POINTS + 1,
+                        "invited_points": MAX_POINTS + 1}, [
+            fen("inviter_fen", 0), number("inviter_points", 0, MAX_POINTS), number("invited_points", 0, MAX_POINTS)]),
+        ("invitation", {"from_fen": 1, "inviter_points": -1, "invited_points": -1}, [
+            number("inviter_points", 0, MAX_POINTS), number("invited_points", 0, MAX_POINTS)]),
+        ("points_gift", {"tiers": [[1, 0]], "most_points": 0}, [
+            fen("tiers[0].points"), number("most_points", 1, MAX_POINTS)]),
+        ("points_gift", {"tiers": [[1, 1], [2, MAX_POINTS + 1]], "each_time": True, "most_points": MAX_POINTS + 1}, [
+            ONE_TIER, number("most_points", 1, MAX_POINTS), number("tiers[1].points", 1, MAX_POINTS)]),
     ],
 )  # fmt: skip
 def test_what_is_said_of_parameters_that_cannot_be(kind: str, params: dict[str, Any], faults: list[Fault]) -> None:
@@ -218,6 +228,10 @@ def test_what_is_said_of_parameters_that_cannot_be(kind: str, params: dict[str, 
         ("red_packet", {"from_fen": 1, "least_fen": 1, "most_fen": 1}),
         ("presale", {"off_bp": 10_000, "from_fen": 1, "most_fen": 1}),
         ("invitation", {"from_fen": 1, "inviter_fen": 1, "invited_fen": 0}),
+        ("invitation", {"from_fen": 1, "inviter_points": 1}),
+        ("invitation", {"from_fen": 1, "inviter_points": MAX_POINTS, "invited_points": MAX_POINTS}),
+        ("points_gift", {"tiers": [[1, 1]], "each_time": True, "most_points": 1}),
+        ("points_gift", {"tiers": [[1, 1], [2, MAX_POINTS]], "most_points": MAX_POINTS}),
     ],
 )
 def test_parameters_at_their_edges(kind: str, params: dict[str, Any]) -> None:
@@ -280,6 +294,10 @@ def bonus(amount_fen: int, **more: Any) -> Gift:
     return Gift(GrantKind.BONUS, amount_fen, **more)
 
 
+def points(number_: int, **more: Any) -> Gift:
+    return Gift(GrantKind.POINTS, number_, **more)
+
+
 def vouchers(count_: int, amount_fen: int) -> Gift:
     return Gift(GrantKind.VOUCHERS, amount_fen, TEMPLATE, count_)
 
@@ -289,6 +307,8 @@ GIFTS = {"tiers": [[100_00, {"face_fen": 5_00, "count": 2, **DAYS}], [300_00, {"
 EACH = {"tiers": [[100_00, {"face_fen": 5_00, "count": 2, **DAYS}]], "each_time": True}
 MONTHLY = {"from_fen": 100_00, "return_bp": 333, "months": 2}
 INVITED = {"from_fen": 100_00, "inviter_fen": 20_00, "invited_fen": 10_00}
+POINTS = {"tiers": [[100_00, 50], [300_00, 200]]}
+EACH_POINTS = {"tiers": [[100_00, 50]], "each_time": True, "most_points": 120}
 
 
 @pytest.mark.parametrize(
@@ -317,6 +337,15 @@ INVITED = {"from_fen": 100_00, "inviter_fen": 20_00, "invited_fen": 10_00}
          (bonus(20_00, card_id=FRIEND), bonus(10_00))),
         ("invitation", top_up(100_00, is_first=True, invited_by=FRIEND), {**INVITED, "invited_fen": 0},
          (bonus(20_00, card_id=FRIEND),)),
+        ("invitation", top_up(100_00, is_first=True, invited_by=FRIEND),
+         {**INVITED, "inviter_points": 200, "invited_points": 100},
+         (bonus(20_00, card_id=FRIEND), points(200, card_id=FRIEND), bonus(10_00), points(100))),
+        ("points_gift", basket(100_00), POINTS, (points(50),)),
+        ("points_gift", basket(299_99), POINTS, (points(50),)),
+        ("points_gift", basket(300_00), POINTS, (points(200),)),
+        ("points_gift", basket(300_00), {**POINTS, "most_points": 199}, (points(199),)),
+        ("points_gift", basket(299_99), EACH_POINTS, (points(100),)),
+        ("points_gift", basket(300_00), EACH_POINTS, (points(120),)),
     ],
 )  # fmt: skip
 def test_what_is_given_beside(kind: str, of: Any, params: dict[str, Any], gifts: tuple[Gift, ...]) -> None:
@@ -362,6 +391,7 @@ FEW, NO_EFFECT, NOT_FOR = "offer_too_few_pieces", "offer_no_effect", "offer_not_
         ("invitation", top_up(100_00, invited_by=FRIEND), INVITED, NOT_FOR, {"condition": "is_first"}),
         ("invitation", top_up(99_99, is_first=True, invited_by=FRIEND), INVITED, BELOW,
          {"amount_fen": 99_99, "needed_fen": 100_00}),
+        ("points_gift", basket(99_99), POINTS, BELOW, {"amount_fen": 99_99, "needed_fen": 100_00}),
     ],
 )  # fmt: skip
 def test_why_there_is_nothing(kind: str, of: Any, params: dict[str, Any], code: str, details: dict[str, Any]) -> None:
@@ -385,6 +415,7 @@ def test_why_there_is_nothing(kind: str, of: Any, params: dict[str, Any], code: 
         ("pieces_off", {"tiers": [[2, 5]], "each_time": True}, Bounds(1, 10_000, 5 * MAX_FEN)),
         ("percent_off", {"off_bp": 1_250}, Bounds(1, 1_250, MAX_FEN)),
         ("percent_off", {"off_bp": 1_250, "from_fen": 5, "most_fen": 7}, Bounds(5, 1_250, 7)),
+        ("points_gift", POINTS, Bounds(100_00, 0, 0)),
     ],
 )
 def test_what_is_known_before_the_goods_are(kind: str, params: dict[str, Any], bounds: Bounds) -> None:

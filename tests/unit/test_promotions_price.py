@@ -280,9 +280,7 @@ def test_a_first_purchase_is_used_once_whichever_offers_ask() -> None:
     book = compiled(*two, off("c", off_fen=1_00, stacking=Stacking(group="c")))
     new = basket(100_00, holder=Holder(CARD, PERSON, bought_before=False))
     pricing = price_basket(book, new)
-    assert [(use.budget_id, use.subject_id, use.period, use.max_count) for use in pricing.uses] == [
-        (FIRST_PURCHASE_ID, PERSON, "total", 1)
-    ]
+    assert pricing.uses == (BudgetUse(FIRST_PURCHASE_ID, UUID(int=0), PERSON, "total", 0, None, 1, True),)
     used = price_basket(book, new, exhausted=frozenset({FIRST_PURCHASE_ID}), explain=True)
     assert [one.offer for one in used.applied] == ["c"]
     assert used.uses == ()

@@ -398,6 +398,44 @@ def test_of_a_group_the_best_is_found_whatever_comes_before() -> None:
     assert worth(price_basket(book, basket(100_00), exhausted=used_up)) == [("c", 10_00)]
 
 
+SMALLER = percent("z")
+"""Of 100.00 ten off: looked at last wherever the other may be worth more."""
+
+
+@pytest.mark.parametrize(
+    "passed",
+    [
+        off("p", from_fen=100_00, off_fen=50_00, conditions=conditions(tiers=["gold"])),
+        Offer(name="p", kind="nth_item", params=NthItem(nth=2, off_bp=10_000)),
+    ],
+)
+def test_one_that_could_be_worth_more_and_is_not_for_this_basket_hides_no_other(passed: Offer) -> None:
+    assert worth(price_basket(compiled(passed, SMALLER), basket(100_00))) == [("z", 10_00)]
+
+
+def test_one_that_others_took_the_goods_of_hides_no_other() -> None:
+    """Of 120.00 a bank takes 30.00 off: 90.00 are too few for the first, and enough for the second."""
+    bank = (OutsideOffer("bank", "other", 30_00),)
+    book = compiled(off("p", off_fen=50_00), SMALLER)
+    assert worth(price_basket(book, basket(120_00, outside=bank))) == [("z", 9_00)]
+
+
+def test_one_whose_budget_is_used_up_hides_no_other() -> None:
+    book = compile_campaigns([campaign(off("p", off_fen=50_00), budgets=BUDGET), campaign(SMALLER, number=2)])
+    used_up = frozenset({one.budgets[0].id for one in book.offers if one.budgets})
+    assert worth(price_basket(book, basket(100_00), exhausted=used_up)) == [("z", 10_00)]
+
+
+def test_one_that_is_worth_no_more_hides_no_better_one() -> None:
+    """Of 120.00 the first is worth 12.00, the second 9.60 though its bound is above that, and the third 15.00."""
+    three = (percent("a"), percent("b", off_bp=800), off("c", off_fen=15_00))
+    assert worth(price_basket(compiled(*three), basket(120_00))) == [("c", 15_00)]
+    # of 80.00 and 20.00 the second piece is 10.00 cheaper by either
+    twins = [Offer(name=name, kind="nth_item", params=NthItem(nth=2, off_bp=5_000)) for name in "ab"]
+    assert worth(price_basket(compiled(*twins, off("c", off_fen=12_00)), basket(80_00, 20_00))) == [("c", 12_00)]
+    assert worth(price_basket(compiled(*twins), basket(80_00, 20_00))) == [("a", 10_00)]
+
+
 def test_one_that_stands_alone_and_is_worth_as_much_replaces_nothing() -> None:
     alone = percent("alone", stacking=Stacking(alone=True))
     assert worth(price_basket(compiled(alone, off()), basket(100_00))) == [("off", 10_00)]
@@ -589,6 +627,12 @@ def test_who_is_held_back_is_told_where_the_offer_would_have_applied() -> None:
     assert price_basket(beaten, basket(100_00)).held_back == ()
     two = compiled(off(stacking=FREE), percent(stacking=FREE), control_bp=10_000)
     assert price_basket(two, basket(100_00)).held_back == (C1,)
+    # half of the second piece is 10.00, which could have been more than the 20.00 that the winner gives
+    second = Offer(name="a", kind="nth_item", params=NthItem(nth=2, off_bp=5_000))
+    after = compile_campaigns([campaign(second, control_bp=10_000), campaign(strong, number=2)])
+    told = price_basket(after, basket(80_00, 20_00))
+    assert (told.held_back, worth(told)) == ((), [("off", 20_00)])
+    assert price_basket(after, basket(50_00, 49_99)).held_back == (C1,), "below the winner's threshold it is the best"
 
 
 def test_who_is_of_the_control_group_follows_from_the_holder() -> None:
@@ -669,6 +713,16 @@ def test_a_budget_of_points_is_never_gone_beyond_and_hides_no_other() -> None:
     ]
     assert [use.amount_fen for use in told.uses if not ids[use.budget_id]] == [0]
     assert told.payable_fen == 120_00
+
+
+def test_a_budget_of_points_counts_points_alone() -> None:
+    """All of it may be given at once, and a discount uses none of it."""
+    budget = (Budget(name="p", metric=BudgetMetric.POINTS, maximum=60),)
+    alone = price_basket(compiled(gives("a", 60), budgets=budget), basket(120_00))
+    assert (points_of(alone), [use.amount_fen for use in alone.uses]) == ([("a", 60)], [60])
+    assert price_basket(compiled(gives("a", 61), budgets=budget), basket(120_00)).grants == ()
+    for book in (compiled(off(), budgets=budget), compiled(gift(), budgets=budget)):
+        assert [use.amount_fen for use in price_basket(book, basket(120_00)).uses] == [0]
 
 
 def test_points_are_no_money() -> None:

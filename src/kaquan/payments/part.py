@@ -169,8 +169,6 @@ def uses_back(
     Of an amount never more comes back than was counted: parts of shares and grants sum to them (see
     :mod:`kaquan.promotions.refund`), and what they were together is what was counted.
     """
-    if all(one.on_return is BudgetReturn.WHOLE for one in kept.uses):
-        return tuple(one.use for one in kept.uses) if everything else ()
     given: dict[UUID | None, int] = {}
     for at, amount_fen in shares:
         campaign_id = kept.shares[at].campaign_id

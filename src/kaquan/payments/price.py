@@ -221,9 +221,12 @@ def keep(basket: Basket, pricing: Pricing, *, moment: Moment) -> Kept:
 def keep_uses(uses: Iterable[BudgetUse], *, moment: Moment, card_id: UUID) -> tuple[KeptUse, ...]:
     """What a payment counts in budgets, as it is kept with it."""
     return tuple(
-        KeptUse(use.budget_id, budget_use(use, moment, card_id), use.on_return, use.campaign_id)
-        if use.on_return is not BudgetReturn.WHOLE
-        else KeptUse(use.budget_id, budget_use(use, moment, card_id))
+        KeptUse(
+            use.budget_id,
+            budget_use(use, moment, card_id),
+            use.on_return,
+            None if use.on_return is BudgetReturn.WHOLE else use.campaign_id,
+        )
         for use in uses
     )
 
