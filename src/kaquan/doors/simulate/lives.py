@@ -1,4 +1,4 @@
-"""Stories of holders: who they are, what is theirs and opened to them, how they ask for it, and how they are forgotten."""
+"""Stories of holders: who they are, what is theirs and opened to them, and how they are forgotten."""
 
 import io
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ async def known_person(story: Member) -> tuple[str, dict[str, Any]]:
     """Somebody with a phone and a document, and what they told."""
     draw = story.chance.randrange
     number = f"110105{draw(1950, 2000)}{draw(1, 13):02}{draw(1, 29):02}{draw(1_000):03}"
-    told = {
+    told: dict[str, Any] = {
         "name": story.chance.choice(["王敏", "李强", "Anna"]),
         "phone": f"+86139{draw(10**8):08}",
         "document": {"kind": "resident_id", "number": number + ric.calc_check_digit(number + "0")},
@@ -51,9 +51,7 @@ async def search(story: Member, **what: str) -> list[str]:
     return [one["id"] for one in found["data"]]
 
 
-async def receipt(
-    story: Member, path: str, body: Mapping[str, Any] | None = None, *, get: bool = False
-) -> Verified:
+async def receipt(story: Member, path: str, body: Mapping[str, Any] | None = None, *, get: bool = False) -> Verified:
     """What a receipt proves to whoever has the log's keys; it is there when its entry is in a checkpoint."""
     office = story.office
     office.report.operations["receipt"] += 1
@@ -86,9 +84,7 @@ async def know_a_person(story: Member) -> None:
     for segment, members in ((one, []), (other, [person])):
         found = await story.office.read(story.line, f"/v1/customers?segment={segment}")
         expect(f"who has {segment}", [member["id"] for member in found["data"]], members)
-    await story.refused(
-        "verify", f"{address}/verify", {"level": "document"}, "identity_provider_missing", once=False
-    )
+    await story.refused("verify", f"{address}/verify", {"level": "document"}, "identity_provider_missing", once=False)
     asked = {"fields": ["name", "phone", "document"], "reason": "ticket 17"}
     revealed = await story.make("reveal", f"{address}/reveal", asked, once=False)
     expect("what is revealed", revealed, {**told, "phone": new_phone})
@@ -98,7 +94,7 @@ async def know_a_person(story: Member) -> None:
     if not {"customer.created", "customer.corrected", "customer.revealed"} <= kinds:
         raise ViolationError(f"the trail of {person} has only {kinds}")
     await story.stays(
-        address, level="none", segments=[other], phone_masked=f"*******{new_phone[-4:]}", forgotten_at=None
+        address, level="none", segments=[other], phone_masked=f"+86138****{new_phone[-4:]}", forgotten_at=None
     )
 
 
@@ -116,13 +112,17 @@ async def forget_a_person(story: Member) -> None:
     await story.refused("receipt", f"/v1/customers/{stranger}/receipts", of_this, "not_found", once=False)
     forgotten = await at_once(story, *[("forget", f"{address}/forget", {})] * 2, once=False)
     only(forgotten, 2)
-    bare = {"name_masked": None, "phone_masked": None, "document_masked": None, "level": "none", "segments": []}
+    bare: dict[str, Any] = {
+        "name_masked": None,
+        "phone_masked": None,
+        "document_masked": None,
+        "level": "none",
+        "segments": [],
+    }
     await story.stays(address, forgotten_at=forgotten[0].body["forgotten_at"], retained_until=None, **bare)
     for what in ({"phone": told["phone"]}, {"document_number": told["document"]["number"]}):
         expect(f"who has {what}", await search(story, **what), [])
-    await story.refused(
-        "customer_change", address, {"name": "王敏"}, "customer_forgotten", once=False, method="PATCH"
-    )
+    await story.refused("customer_change", address, {"name": "王敏"}, "customer_forgotten", once=False, method="PATCH")
     asked = {"fields": ["name", "phone", "document"], "reason": "ticket 17"}
     revealed = await story.make("reveal", f"{address}/reveal", asked, once=False)
     expect("what is known of who is forgotten", revealed, {"name": None, "phone": None, "document": None})
@@ -226,9 +226,7 @@ async def printed_cards(story: Member, count: int) -> tuple[str, list[tuple[str,
     told = await story.tell(
         "production_file", f"{address}/production-file", wanted, once=False, unsure=("already_exported",)
     )
-    await story.refused(
-        "production_file", f"{address}/production-file", wanted, "already_exported", once=False
-    )
+    await story.refused("production_file", f"{address}/production-file", wanted, "already_exported", once=False)
     exported = (await story.office.read(story.line, f"{address}/production-files"))["data"]
     expect("how often a file was given out", [(one["turn"], one["card_count"]) for one in exported], [(1, count)])
     payload = {"kind": "csv", "reader_fingerprint": exported[0]["reader_fingerprint"], "with_pin": True}

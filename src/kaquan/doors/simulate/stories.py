@@ -429,6 +429,14 @@ def only(told: list[Told], passed: int, *codes: str) -> None:
         raise ViolationError(f"of requests at once {passed} may pass and others are refused with {codes}: {outcomes}")
 
 
+def one_at_most(told: list[Told], *codes: str) -> None:
+    """One of them was done, if only whoever was not answered knows it, and all others were refused with these codes."""
+    outcomes = sorted(one.code or "" for one in told)
+    unknown = any(one.unsure for one in told)
+    if outcomes.count("") > 1 or not (unknown or "" in outcomes) or not set(outcomes) <= {"", *codes}:
+        raise ViolationError(f"of requests at once one may pass and others are refused with {codes}: {outcomes}")
+
+
 async def spend_the_last(story: Story) -> None:
     """Of spends at once as many pass as the card has value for."""
     card = await story.card(1_000)
