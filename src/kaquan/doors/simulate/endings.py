@@ -175,10 +175,11 @@ async def fail_a_payout(story: Member) -> None:
     """A payout does not arrive and is replaced once; the new one is paid or fails, and what is owed is paid once."""
     card = await story.card(story.chance.randint(1_000, 9_000))
     owed_fen = story.held[card]
-    failing = await story.close(card)
+    closed = await story.close(card)
+    assert closed is not None, "it held something"
+    failing = closed
     failure, bank = {"failure": "户名不符"}, {"payment_reference": "bank 1"}
     for _ in range(3):
-        assert failing is not None, "it held something"
         expect(failing, (await story.office.read(story.line, failing))["amount_fen"], owed_fen)
         await story.refused("mark_failed", f"{failing}/mark-failed", failure, "four_eyes")
         settling = [("mark_failed", f"{failing}/mark-failed", failure), ("mark_paid", f"{failing}/mark-paid", bank)]
@@ -194,7 +195,7 @@ async def fail_a_payout(story: Member) -> None:
         told = await at_once(story, *[replacing] * 3)
         only(told, 1, "payout_not_failed")
         await story.refused("mark_paid", f"{failing}/mark-paid", bank, "payout_not_pending", by="second")
-        ((failing),) = (f"/v1/payouts/{one.body['id']}" for one in told if one.code is None)
+        (failing,) = (f"/v1/payouts/{one.body['id']}" for one in told if one.code is None)
     else:
         await story.pay_out(failing)
     await story.stays(failing, status="paid", amount_fen=owed_fen)
