@@ -187,9 +187,10 @@ async def claim_up_to_a_limit(story: Member) -> None:
     upload = f"/v1/voucher-batches/import?template_id={template}"
     twice = "code\n" + "\n".join([*codes, codes[0]])
     how: dict[str, Any] = {"once": False}
+    known = ("already_exists", "voucher_file_has_bad_lines")
     await story.refused("voucher_import", f"{upload}&name={name}", {}, "voucher_file_has_bad_lines", file=twice, **how)
     file = "code\n" + "\n".join(codes)
-    await story.tell("voucher_import", f"{upload}&name={name}", file=file, unsure=("already_exists",), **how)
+    await story.tell("voucher_import", f"{upload}&name={name}", file=file, unsure=known, **how)
     again = f"{upload}&name={name}-again"
     await story.refused("voucher_import", again, {}, "voucher_file_has_bad_lines", file=file, **how)
     claimed = await story.tell(
