@@ -178,7 +178,7 @@ async def print_and_enquire(story: Member) -> None:
     batch, rows = await printed_cards(story, 2)
     number, secret, first_pin = rows[0]
     (card,) = [one["id"] for one in (await found_by(story, number))]
-    await story.make("activate", f"/v1/cards/{card}/activate", once=False)
+    only(await at_once(story, *[("activate", f"/v1/cards/{card}/activate", {})] * 2, once=False), 2)
     await story.load(card, 700)
 
     async def told(**proof: str) -> None:

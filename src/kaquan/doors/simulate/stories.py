@@ -347,8 +347,10 @@ async def produce_a_batch(story: Story) -> None:
 
 
 async def take_over_cards(story: Story) -> None:
-    """Cards of another system come with their value, once each; then they are spent, or the import is taken back."""
+    """Cards of another system come with their value, once each, and none of a file with a bad line; then they are
+    spent, or the import is taken back."""
     numbers = draw_numbers("888801", 3, story.chance.randbytes)
+    await take_over_none(story, numbers)
     name = story.office.new_key("import")
     rows = "卡号,余额,赠送\n" + "\n".join(f"{number},12.50,1" for number in numbers)
     address = f"/v1/card-imports?programme_id={story.office.town.direct}&name={quote(name)}"
@@ -379,6 +381,18 @@ async def take_over_cards(story: Story) -> None:
     await story.until(place, lambda one: one["lines"] == {"reversed": len(numbers)})
     for card in cards:
         await story.holds(card["id"], 0)
+
+
+async def take_over_none(story: Story, numbers: list[str]) -> None:
+    """A file with a bad line is told so, and applied by nobody."""
+    name = story.office.new_key("import")
+    rows = "卡号,余额\n" + "\n".join(f"{number},{'?' if number is numbers[1] else 1}" for number in numbers)
+    address = f"/v1/card-imports?programme_id={story.office.town.direct}&name={name}"
+    await story.tell("import", address, file=rows, once=False, unsure=("already_exists",))
+    (found,) = (await story.office.read(story.line, f"/v1/card-imports?name={name}"))["data"]
+    place = f"/v1/card-imports/{found['id']}"
+    await story.refused("import_apply", f"{place}/apply", {}, "import_has_bad_lines", once=False)
+    await story.stays(place, line_count=3, bad_line_count=1, finished_at=None)
 
 
 async def lose_and_find(story: Story) -> None:
