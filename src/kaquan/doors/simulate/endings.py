@@ -15,9 +15,6 @@ ZONE = "Asia/Shanghai"
 NOTICE_DAYS = 30
 """So long before the last day the law wants it to be made public; one day more, since clocks differ about midnight."""
 
-LEARNED_S = 1.5
-"""Within this time every process has learned of a new programme."""
-
 
 async def own_programme(story: Member, **terms: Any) -> str:
     """A programme of this story alone, whose cards are taken by all shops."""
@@ -30,7 +27,6 @@ async def own_programme(story: Member, **terms: Any) -> str:
     accepted = (await story.office.read(story.line, f"/v1/programmes/{town.direct}/acceptance"))["data"]
     merchants = [{"merchant_id": one["merchant_id"]} for one in accepted]
     await story.make("acceptance", f"/v1/programmes/{programme}/acceptance", {"add": merchants}, once=False)
-    await asyncio.sleep(LEARNED_S)
     return programme
 
 

@@ -12,7 +12,7 @@ from stdnum.cn import ric
 from kaquan.doors.simulate.offers import RIGHT, WRONG, Member
 from kaquan.doors.simulate.office import ViolationError
 from kaquan.doors.simulate.stories import LostError, at_once, only
-from kaquan.evidence import Verified, read_key, verify_receipt
+from kaquan.evidence import NoteError, Verified, read_key, verify_receipt
 from kaquan.vault import read_envelope
 
 UNKNOWN_NUMBER = "8888019999999999992"
@@ -60,7 +60,10 @@ async def receipt(story: Member, path: str, body: Mapping[str, Any] | None = Non
         raise ViolationError(f"{path}: {told.status} {told.body}")
     keys = await office.insist(story.line, office.build("/log/keys", None, key=None, get=True), once=False)
     office.report.checks["receipts"] += 1
-    return verify_receipt(told.raw.body.decode(), [read_key(key) for key in keys.raw.body.decode().split()])
+    try:
+        return verify_receipt(told.raw.body.decode(), [read_key(key) for key in keys.raw.body.decode().split()])
+    except NoteError as error:
+        raise ViolationError(f"{path} proves nothing: {error}: {told.raw.body!r}") from None
 
 
 async def know_a_person(story: Member) -> None:
@@ -260,9 +263,10 @@ async def found_by(story: Member, number: str) -> list[dict[str, Any]]:
 
 async def keep_a_pin(story: Member) -> None:
     """A PIN is changed by whoever knows it, finds a lost card again, and is taken away."""
-    card = await story.secret_card()
-    address, new = f"/v1/cards/{card}", "640873"
-    async with story.soundly():
+    new = "640873"
+    async with story.soundly():  # a PIN that is set twice is a wrong one
+        card = await story.secret_card()
+        address = f"/v1/cards/{card}"
         body = {"pin": new, "current_pin": WRONG}
         await story.refused("pin", f"{address}/pin", body, "pin_wrong", once=False, sure=True)
         await story.make("pin", f"{address}/pin", {**body, "current_pin": RIGHT}, once=False, sure=True)

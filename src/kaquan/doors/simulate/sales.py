@@ -1,11 +1,10 @@
 """Stories of the counter: buyers on lists, registers of who bought, sales that two people take back."""
 
-import asyncio
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from kaquan.doors.simulate.endings import LEARNED_S, ZONE
+from kaquan.doors.simulate.endings import ZONE
 from kaquan.doors.simulate.lives import expect, known_person
 from kaquan.doors.simulate.offers import Member
 from kaquan.doors.simulate.stories import LostError, at_once, one_at_most, only
@@ -64,7 +63,6 @@ async def take_a_sale_back_by_two(story: Member) -> None:
         "policy_approve", f"/v1/policy/changes/{proposed.body['id']}/approve", {"reason": "同意"}, once=False,
         by="second", unsure=("change_already_decided",),
     )  # fmt: skip
-    await asyncio.sleep(LEARNED_S)
     small, (card,) = await delivered(story, sold["id"], 1)
     alone = await story.make("sale_refund", f"{small}/refund", {"reason": "退货"}, by="li")
     expect("a small sale", alone["status"], "refunded")
