@@ -213,6 +213,7 @@ async def release_what_came_back(story: Member) -> None:
     first = await story.close(new)
     assert first is not None, "it held something"
     await story.pay_out(first)
+    story.office.left_behind.add(card)
     await story.make("refund", "/v1/refunds", {"payment_id": paid, "amount_fen": 700})
     await story.holds(card, 700)
     address, reason = f"/v1/cards/{card}/release", {"reason": "退货"}

@@ -94,6 +94,8 @@ class Office:
         self.callers: dict[str, Caller] = {}
         self.crowd_fen = 0
         """What is known to have been given of the budget that all stories share: never more than was given."""
+        self.left_behind = set[str]()
+        """Replaced cards on which something may lie until it is released; when all stories are over nothing does."""
         self.town: Town
 
     # Time
