@@ -94,6 +94,8 @@ class Office:
         self.callers: dict[str, Caller] = {}
         self.crowd_fen = 0
         """What is known to have been given of the budget that all stories share: never more than was given."""
+        self.left_behind = set[str]()
+        """Replaced cards on which something may lie until it is released; when all stories are over nothing does."""
         self.town: Town
 
     # Time
@@ -174,18 +176,18 @@ class Office:
             answer = await line.send(request, once=once)
             if self.is_final(answer):
                 self.heard(answer, began=began)
-                body = msgspec.json.decode(answer.body) if answer.body else {}
-                return Told(answer.status, body, answer, line.doubtful)
+                return Told(answer.status, read_fields(answer.body), answer, line.doubtful)
             line.doubtful = True  # what could not be answered may have been done: a guess at a PIN is counted first
             await asyncio.sleep(0.1)
         raise ViolationError(f"no answer in {PATIENCE_S:.0f} s: {request[:80]!r}, the last was {answer}")
 
     def build(
-        self, path: str, body: Mapping[str, Any] | None, *, key: str | None, by: str = "system", get: bool = False
-    ) -> bytes:
+        self, path: str, body: Mapping[str, Any] | None, *, key: str | None, by: str = "system", get: bool = False,
+        method: str = "POST",
+    ) -> bytes:  # fmt: skip
         """The bytes of a request."""
         caller = self.callers[by]
-        return caller.get(path) if get else caller.post(path, msgspec.json.encode(body or {}), key=key)
+        return caller.get(path) if get else caller.post(path, msgspec.json.encode(body or {}), key=key, method=method)
 
     async def read(self, line: Line, path: str) -> dict[str, Any]:
         """What is at an address."""
@@ -341,6 +343,15 @@ def campaign_file(
         "code": code, "name": code, "issuer_id": issuer, "starts_at": starts_at, "ends_at": ends_at, "control_bp": 0,
         "offers": [{"name": code, "stacking": {"group": ""}, **offer}], "budgets": list(budgets),
     }  # fmt: skip
+
+
+def read_fields(body: bytes) -> dict[str, Any]:
+    """What an answer says by name; nothing if it is a file."""
+    try:
+        read = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return read if isinstance(read, dict) else {}
 
 
 def code_of(answer: Answered) -> str:

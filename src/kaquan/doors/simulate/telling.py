@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 from typing import Any
 
-from kaquan.doors.simulate import offers, stories
+from kaquan.doors.simulate import endings, lives, offers, rewards, sales, stories
 from kaquan.doors.simulate.offers import Member
 from kaquan.doors.simulate.office import Office, ViolationError
 from kaquan.doors.simulate.stories import LostError, check_fields
@@ -18,6 +18,9 @@ QUICK_STORIES: list[Callable[[Member], Awaitable[None]]] = [
     stories.keep_to_a_limit, stories.refund_at_once, stories.capture_or_void, offers.pay_with_a_pin,
     offers.guess_a_pin_at_once, offers.buy_with_an_offer, offers.load_with_a_bonus, offers.share_a_budget,
     offers.redeem_vouchers, offers.redeem_at_once, offers.earn_and_spend_points, offers.spend_points_at_once,
+    lives.know_a_person, lives.bind_and_unbind, lives.keep_a_pin, lives.extend_a_card, endings.fail_a_payout,
+    endings.set_closing_terms, endings.withdraw_an_end, rewards.adjust_points_by_two,
+    rewards.take_the_last_benefit, rewards.exchange_with_a_partner,
 ]  # fmt: skip
 """What goes on without a worker."""
 
@@ -25,6 +28,9 @@ STORIES = [
     *QUICK_STORIES, stories.give_away, stories.sell_and_take_back, stories.replace_and_refund, stories.move_to_another,
     stories.produce_a_batch, stories.take_over_cards, stories.let_expire, stories.end_a_card_twice,
     offers.use_up_a_budget, offers.claim_from_a_stock, offers.let_a_voucher_end,
+    lives.forget_a_person, lives.read_receipts, lives.print_and_enquire, lives.claim_a_gift_at_once,
+    endings.release_what_came_back, endings.stop_a_programme, rewards.claim_by_code, rewards.claim_up_to_a_limit,
+    sales.take_a_sale_back_by_two, sales.hold_a_sale_for_a_look,
 ]  # fmt: skip
 
 
