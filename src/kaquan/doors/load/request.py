@@ -42,9 +42,9 @@ class Caller:
         """A GET of ``path``, which may carry a query."""
         return b"GET %b HTTP/1.1\r\n%b\r\n" % (path.encode("ascii"), self._common)
 
-    def post(self, path: str, body: bytes = b"{}", *, key: str | None = None) -> bytes:
-        """A POST of JSON ``body``; ``key`` is its Idempotency-Key."""
+    def post(self, path: str, body: bytes = b"{}", *, key: str | None = None, method: str = "POST") -> bytes:
+        """A POST of JSON ``body``, or what else ``method`` says; ``key`` is its Idempotency-Key."""
         extra = b"" if key is None else b"Idempotency-Key: %b\r\n" % key.encode("ascii")
-        return b"POST %b HTTP/1.1\r\n%b%bContent-Length: %d\r\n\r\n%b" % (
-            path.encode("ascii"), self._common, extra, len(body), body,
+        return b"%b %b HTTP/1.1\r\n%b%bContent-Length: %d\r\n\r\n%b" % (
+            method.encode("ascii"), path.encode("ascii"), self._common, extra, len(body), body,
         )  # fmt: skip

@@ -26,6 +26,8 @@ from kaquan.parties import IssuedKey, Mode, Scope, create_tenant, issue_key
 PATIENCE_S = 120.0
 """Within this time every request has been answered for good, whatever was killed meanwhile."""
 
+CLERKS = ("zhao", "qian", "sun", "zhou", "wu", "zheng")
+
 WRONG_CLOCK = 0.1
 """How many payments come from a till whose clock is wrong, by up to two days."""
 
@@ -92,6 +94,10 @@ class Office:
         self._keys = 0
         self._struck: tuple[str, float] | None = None
         self.callers: dict[str, Caller] = {}
+        self.clerks: list[tuple[str, str]] = []
+        """Operators, by the names and ids of them, whom a story may suspend and let back: one at a time."""
+        self.policy_alone = asyncio.Lock()
+        """Of a story that changes what is one for all: what it set is there until it lets go."""
         self.crowd_fen = 0
         """What is known to have been given of the budget that all stories share: never more than was given."""
         self.town: Town
@@ -181,15 +187,17 @@ class Office:
         raise ViolationError(f"no answer in {PATIENCE_S:.0f} s: {request[:80]!r}, the last was {answer}")
 
     def build(
-        self, path: str, body: Mapping[str, Any] | None, *, key: str | None, by: str = "system", get: bool = False
+        self, path: str, body: Mapping[str, Any] | None, *, key: str | None, by: str = "system", method: str = "POST"
     ) -> bytes:
         """The bytes of a request."""
         caller = self.callers[by]
-        return caller.get(path) if get else caller.post(path, msgspec.json.encode(body or {}), key=key)
+        if method == "GET":
+            return caller.get(path)
+        return caller.post(path, msgspec.json.encode(body or {}), key=key, method=method)
 
     async def read(self, line: Line, path: str) -> dict[str, Any]:
         """What is at an address."""
-        told = await self.insist(line, self.build(path, None, key=None, get=True), once=False)
+        told = await self.insist(line, self.build(path, None, key=None, method="GET"), once=False)
         if told.status != 200:
             raise ViolationError(f"GET {path}: {told.status} {told.code}")
         return told.body
@@ -234,9 +242,11 @@ class Office:
                         raise ViolationError(f"{path}: {told.status} {told.body}")
                     return told.body
 
-                for name in ("li", "wang"):
+                for name in ("li", "wang", *CLERKS):
                     operator = await make("/v1/operators", code=name, name=name, roles=["admin"])
                     await hire(name, uuid_of(operator["id"]))
+                    if name in CLERKS:
+                        self.clerks.append((name, operator["id"]))
                 issuer = await make("/v1/issuers", code="issuer", name="发卡方", time_zone="Asia/Shanghai")
                 merchants = [
                     await make("/v1/merchants", code=f"shop-{number}", name=f"商户 {number}") for number in range(3)

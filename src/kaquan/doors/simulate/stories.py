@@ -34,8 +34,8 @@ class Story:
         self.seen: dict[str, dict[str, Any]] = {}
 
     async def tell(
-        self, what: str, path: str, body: Mapping[str, Any] | None = None, *, once: bool = True, by: str = "system",
-        may: tuple[str, ...] = (), unsure: tuple[str, ...] = (),
+        self, what: str, path: str, body: Mapping[str, Any] | None = None, *, method: str = "POST", once: bool = True,
+        by: str = "system", may: tuple[str, ...] = (), unsure: tuple[str, ...] = (),
     ) -> Told:  # fmt: skip
         """Ask for something to be done: it must be, or be refused with a code of ``may``.
 
@@ -44,7 +44,7 @@ class Story:
         office = self.office
         office.report.operations[what] += 1
         key = office.new_key("story") if once else None
-        told = await office.insist(self.line, office.build(path, body, key=key, by=by), once=once)
+        told = await office.insist(self.line, office.build(path, body, key=key, by=by, method=method), once=once)
         if told.code is None or told.code in may or (told.unsure and told.code in unsure):
             await office.think(self.chance)
             return told
@@ -54,9 +54,9 @@ class Story:
         """What was done, which could not be refused."""
         return (await self.tell(what, path, body, **how)).body
 
-    async def refused(self, what: str, path: str, body: Mapping[str, Any], code: str) -> None:
+    async def refused(self, what: str, path: str, body: Mapping[str, Any], code: str, **how: Any) -> None:
         """Ask for something that must be refused with ``code``."""
-        told = await self.tell(what, path, body, may=(code,))
+        told = await self.tell(what, path, body, may=(code,), **how)
         if told.code != code:
             raise ViolationError(f"{what} ({path}) was not refused: {told.status} {told.body}")
 
