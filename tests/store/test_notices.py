@@ -282,11 +282,14 @@ async def test_an_endpoint_gets_what_it_wants_while_it_is_active(town: Town, rec
         app.pool, book_id=town.book_id, id_=id_, allow_private=True, status=EndpointStatus.DISABLED
     )
     assert not isinstance(changed, Refusal)
+    meanwhile, unwanted = await tell(town, LOT_EXPIRED), await tell(town)
+    assert (await status(town, meanwhile), await status(town, unwanted)) == ([DeliveryStatus.PENDING], [])
     assert await send(town) == 0
     await notices.change_endpoint(
         app.pool, book_id=town.book_id, id_=id_, allow_private=True, status=EndpointStatus.ACTIVE
     )
-    assert await send(town) == 1
+    assert await send(town) == 2
+    assert await status(town, meanwhile) == [DeliveryStatus.DELIVERED]
     pending = await tell(town, LOT_EXPIRED)
     assert not isinstance(await notices.remove_endpoint(app.pool, slots=SLOTS, book_id=town.book_id, id_=id_), Refusal)
     assert await status(town, pending) == [DeliveryStatus.DEAD]

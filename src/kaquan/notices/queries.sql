@@ -8,7 +8,7 @@ WITH new AS (
 )
 INSERT INTO notices_delivery (slot, notice_id, endpoint_id, kind, status, next_at, delivered_at)
 SELECT n.slot, n.id, e.id, e.kind, 'pending', %(at)s::timestamptz, NULL
-FROM new n JOIN notices_endpoint e ON e.book_id = n.book_id AND e.status = 'active'
+FROM new n JOIN notices_endpoint e ON e.book_id = n.book_id AND e.status <> 'removed'
   AND (e.events = '{}' OR n.event = ANY (e.events))
 UNION ALL
 SELECT n.slot, n.id, %(console)s, k, 'delivered', NULL, %(at)s FROM new n CROSS JOIN unnest(%(at_once)s::text[]) AS k;

@@ -43,7 +43,7 @@ class Caller:
         return b"GET %b HTTP/1.1\r\n%b\r\n" % (path.encode("ascii"), self._common)
 
     def post(self, path: str, body: bytes = b"{}", *, key: str | None = None, method: str = "POST") -> bytes:
-        """A POST of JSON ``body``, or what else ``method`` says; ``key`` is its Idempotency-Key."""
+        """A POST of JSON ``body``, or another ``method``; ``key`` is its Idempotency-Key."""
         extra = b"" if key is None else b"Idempotency-Key: %b\r\n" % key.encode("ascii")
         return b"%b %b HTTP/1.1\r\n%b%bContent-Length: %d\r\n\r\n%b" % (
             method.encode("ascii"), path.encode("ascii"), self._common, extra, len(body), body,

@@ -1,4 +1,4 @@
-"""Stories of campaigns before they are in force: checked, tried beside live traffic, simulated, published, accounted."""
+"""Stories of campaigns before they are in force: checked, tried beside live traffic, simulated, published, paid for."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from typing import Any
 from kaquan.doors.simulate.ground import JUMP_S
 from kaquan.doors.simulate.offers import Member, publish
 from kaquan.doors.simulate.office import ViolationError, campaign_file
-from kaquan.doors.simulate.running import found, in_trail, switch
+from kaquan.doors.simulate.running import in_trail, switch
 from kaquan.doors.simulate.stories import WORKER_S, LostError
 
 DRAFT_FEN, CAMPAIGN_FEN = 300, 400
@@ -23,7 +23,7 @@ async def try_a_campaign(story: Member) -> None:
     by two it gives just that, and its report says who paid."""
     office, began = story.office, story.office.clock.now()
     code = office.new_key("draft").upper()
-    funder = (await found(story, "funder", "/v1/funders", {"code": code, "name": "银行", "kind": "bank"}))["id"]
+    funder = (await story.made("funder", "/v1/funders", {"code": code, "name": "银行", "kind": "bank"}))["id"]
 
     def file(off_fen: int, kind: str = "amount_off") -> dict[str, Any]:
         offer = {
@@ -38,7 +38,7 @@ async def try_a_campaign(story: Member) -> None:
         checked = await story.make("campaign_check", "/v1/campaigns/check", file(DRAFT_FEN, kind), once=False)
         if bool(checked["faults"]) == is_good:
             raise ViolationError(f"a campaign of the kind {kind} has the faults {checked}")
-    campaign = (await found(story, "campaign", "/v1/campaigns", file(DRAFT_FEN)))["id"]
+    campaign = (await story.made("campaign", "/v1/campaigns", file(DRAFT_FEN)))["id"]
     address = f"/v1/campaigns/{campaign}"
     card = await story.club_card()
     wanted = story.basket(card, 1_000, code)

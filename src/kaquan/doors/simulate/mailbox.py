@@ -130,7 +130,9 @@ async def _tell_of_events(story: Story, box: Mailbox) -> None:
     is_off = story.chance.random() < 0.5
     if is_off:  # what happens meanwhile waits
         await switch(story, "endpoint_off", address, {"active": False}, method="PATCH")
-    await story.close(card)
+    payout = await story.close(card)
+    assert payout is not None, "there was something on it"
+    await story.pay_out(payout)
     if is_off:
         await switch(story, "endpoint_on", address, {"active": True}, method="PATCH")
     rows = (await office.read(story.line, f"/v1/notices?card_id={card}"))["data"]
@@ -171,9 +173,7 @@ async def _tell_of_events(story: Story, box: Mailbox) -> None:
 
 
 def _is_delivered(notice: dict[str, Any], endpoint: str) -> bool:
-    return any(
-        one["endpoint_id"] == endpoint and one["status"] == "delivered" for one in notice["deliveries"]
-    )
+    return any(one["endpoint_id"] == endpoint and one["status"] == "delivered" for one in notice["deliveries"])
 
 
 async def _remove(story: Story, address: str) -> None:

@@ -187,17 +187,16 @@ class Office:
         raise ViolationError(f"no answer in {PATIENCE_S:.0f} s: {request[:80]!r}, the last was {answer}")
 
     def build(
-        self, path: str, body: Mapping[str, Any] | None, *, key: str | None, by: str = "system", method: str = "POST"
-    ) -> bytes:
+        self, path: str, body: Mapping[str, Any] | None, *, key: str | None, by: str = "system", get: bool = False,
+        method: str = "POST",
+    ) -> bytes:  # fmt: skip
         """The bytes of a request."""
         caller = self.callers[by]
-        if method == "GET":
-            return caller.get(path)
-        return caller.post(path, msgspec.json.encode(body or {}), key=key, method=method)
+        return caller.get(path) if get else caller.post(path, msgspec.json.encode(body or {}), key=key, method=method)
 
     async def read(self, line: Line, path: str) -> dict[str, Any]:
         """What is at an address."""
-        told = await self.insist(line, self.build(path, None, key=None, method="GET"), once=False)
+        told = await self.insist(line, self.build(path, None, key=None, get=True), once=False)
         if told.status != 200:
             raise ViolationError(f"GET {path}: {told.status} {told.code}")
         return told.body

@@ -10,7 +10,6 @@ import msgspec
 
 from kaquan.doors.simulate.office import ViolationError
 from kaquan.doors.simulate.stories import LostError, Story
-from kaquan.doors.simulate.wire import wire_to
 
 LEARNED_S = 60.0
 """Within this time every server knows what was changed of its operators and rules, whatever was killed meanwhile; for
@@ -27,29 +26,9 @@ LEAST_FEN, HOUSE_FEN = 80_000, 90_000
 
 
 async def switch(story: Story, what: str, path: str, body: Mapping[str, Any] | None = None, **how: Any) -> Any:
-    """Change something that is changed back later: over a connection on which only kills lose answers.
-
-    Raises LostError where the request may arrive once more, after what comes next.
-    """
-    server = story.chance.choice(story.office.ground.servers)
-    async with wire_to(server.settings.port) as wire:
-        line, story.line = story.line, wire
-        try:
-            told = await story.tell(what, path, body, once=False, **how)
-        finally:
-            story.line = line
-    if told.unsure:
-        raise LostError("a change that may still come")
-    return told.body
-
-
-async def found(story: Story, what: str, path: str, body: Mapping[str, Any], **how: Any) -> dict[str, Any]:
-    """Make something that has a code, once, however often the request arrives."""
-    told = await story.tell(what, path, body, once=False, unsure=("already_exists",), **how)
-    if told.code is None:
-        return told.body
-    (known,) = (await story.office.read(story.line, f"{path}?code={body['code']}"))["data"]
-    return dict(known)
+    """Change something that is changed back later: it must not arrive once more after that."""
+    async with story.soundly():
+        return await story.make(what, path, body, once=False, sure=True, **how)
 
 
 async def in_trail(story: Story, subject: str, *kinds: str) -> None:
@@ -71,8 +50,8 @@ async def only_row(story: Story, path: str) -> dict[str, Any]:
 async def stall(story: Story, merchant: str, at: tuple[int, int]) -> tuple[str, str]:
     """A store at a place with a terminal: the ids of both."""
     code = story.office.new_key("store")
-    store = await found(story, "store", "/v1/stores", {"merchant_id": merchant, "code": code, "name": code})
-    terminal = await found(story, "terminal", "/v1/terminals", {"store_id": store["id"], "code": code})
+    store = await story.made("store", "/v1/stores", {"merchant_id": merchant, "code": code, "name": code})
+    terminal = await story.made("terminal", "/v1/terminals", {"store_id": store["id"], "code": code})
     change = {"latitude_udeg": at[0], "longitude_udeg": at[1], "district": "黄浦"}
     await story.make("store_change", f"/v1/stores/{store['id']}", change, method="PATCH", once=False)
     await story.stays(f"/v1/stores/{store['id']}", code=code, **change)
@@ -86,13 +65,13 @@ async def programme_of(story: Story, issuer: str, **terms: Any) -> str:
         "issuer_id": issuer, "code": code, "name": code, "currency": "CNY", "number_prefix": "888806",
         **terms,
     }  # fmt: skip
-    return str((await found(story, "programme", "/v1/programmes", body))["id"])
+    return str((await story.made("programme", "/v1/programmes", body))["id"])
 
 
 async def open_a_shop(story: Story) -> None:
-    """A card is taken at a shop from when its programme says so until it does not, at terminals that are not blocked."""
+    """A card is taken at a shop while its programme says so, at terminals that are not blocked."""
     office, code = story.office, story.office.new_key("shop")
-    merchant = (await found(story, "merchant", "/v1/merchants", {"code": code, "name": code}))["id"]
+    merchant = (await story.made("merchant", "/v1/merchants", {"code": code, "name": code}))["id"]
     store, terminal = await stall(story, merchant, NEAR)
     card = await story.card(5_000)
     bought, acceptance = {"card_id": card, "terminal_id": terminal}, f"/v1/programmes/{office.town.direct}/acceptance"
@@ -126,7 +105,7 @@ async def open_a_shop(story: Story) -> None:
 async def set_limits(story: Story) -> None:
     """A limit and a place rule that two agreed on hold from the answer on; what was used stays counted in its place."""
     code = story.office.new_key("shop")
-    merchant = (await found(story, "merchant", "/v1/merchants", {"code": code, "name": code}))["id"]
+    merchant = (await story.made("merchant", "/v1/merchants", {"code": code, "name": code}))["id"]
     (_, near), (_, far) = await stall(story, merchant, NEAR), await stall(story, merchant, FAR)
     programme = await programme_of(story, story.office.town.issuer)
     accepted = {"add": [{"merchant_id": merchant}]}
@@ -236,7 +215,7 @@ async def suspend_an_operator(story: Story) -> None:
     office.clerks.append((name, clerk))  # one whose suspension may still come is not asked again
 
     code = office.new_key("operator")
-    new = await found(story, "operator", "/v1/operators", {"code": code, "name": "陈", "roles": ["cashier"]})
+    new = await story.made("operator", "/v1/operators", {"code": code, "name": "陈", "roles": ["cashier"]})
     left = {"roles": ["store_manager"], "status": "suspended"}
     await story.make("operator_change", f"/v1/operators/{new['id']}", left, method="PATCH", once=False)
     await story.stays(f"/v1/operators/{new['id']}", code=code, **left)
@@ -248,7 +227,7 @@ async def make_a_rule(story: Story) -> None:
     office, code = story.office, story.office.new_key("house")
     now = office.clock.now()
     zone = min(ZONES, key=lambda name: abs(now.astimezone(ZoneInfo(name)).hour - 12))
-    issuer = (await found(story, "issuer", "/v1/issuers", {"code": code, "name": code, "time_zone": zone}))["id"]
+    issuer = (await story.made("issuer", "/v1/issuers", {"code": code, "name": code, "time_zone": zone}))["id"]
     firm = {"issuer_class": "group", "legal_code": LEGAL_CODE, "province": "CN-SH"}
     await story.make("issuer_change", f"/v1/issuers/{issuer}", firm, method="PATCH", once=False)
     await in_trail(story, issuer, "issuer.created", "issuer.changed")

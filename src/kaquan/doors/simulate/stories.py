@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 from urllib.parse import quote
@@ -34,17 +35,25 @@ class Story:
         self.seen: dict[str, dict[str, Any]] = {}
 
     async def tell(
-        self, what: str, path: str, body: Mapping[str, Any] | None = None, *, method: str = "POST", once: bool = True,
-        by: str = "system", may: tuple[str, ...] = (), unsure: tuple[str, ...] = (),
+        self, what: str, path: str, body: Mapping[str, Any] | None = None, *, once: bool = True, by: str = "system",
+        may: tuple[str, ...] = (), unsure: tuple[str, ...] = (), sure: bool = False, method: str = "POST",
+        file: str | None = None,
     ) -> Told:  # fmt: skip
         """Ask for something to be done: it must be, or be refused with a code of ``may``.
 
-        ``unsure``: codes that say that it was done before, which they may where an answer was lost.
+        ``unsure``: codes that say that it was done before, which they may where an answer was lost. ``sure``: if the
+        request may have arrived besides, the story is lost, since it may arrive later still. ``file`` is the body.
         """
         office = self.office
         office.report.operations[what] += 1
         key = office.new_key("story") if once else None
-        told = await office.insist(self.line, office.build(path, body, key=key, by=by, method=method), once=once)
+        if file is None:
+            request = office.build(path, body, key=key, by=by, method=method)
+        else:
+            request = office.callers[by].post(path, file.encode(), key=key)
+        told = await office.insist(self.line, request, once=once)
+        if sure and told.unsure:
+            raise LostError(f"{what} may have been asked twice")
         if told.code is None or told.code in may or (told.unsure and told.code in unsure):
             await office.think(self.chance)
             return told
@@ -59,6 +68,26 @@ class Story:
         told = await self.tell(what, path, body, may=(code,), **how)
         if told.code != code:
             raise ViolationError(f"{what} ({path}) was not refused: {told.status} {told.body}")
+
+    async def made(
+        self, what: str, path: str, body: Mapping[str, Any], *, by: str = "system", name: str = "code"
+    ) -> dict[str, Any]:
+        """What was made once under a code or name of its own, now or by a request whose answer was lost."""
+        told = await self.tell(what, path, body, once=False, by=by, unsure=("already_exists",))
+        if told.code is None:
+            return told.body
+        (found,) = (await self.office.read(self.line, f"{path}?{name}={quote(body[name])}"))["data"]
+        return dict(found)
+
+    @asynccontextmanager
+    async def soundly(self) -> AsyncIterator[None]:
+        """On a connection on which nothing goes wrong but what kills do, for steps that must not be asked twice."""
+        line, server = self.line, self.chance.choice(self.office.ground.servers)
+        async with server.wire() as self.line:
+            try:
+                yield
+            finally:
+                self.line = line
 
     async def until(self, path: str, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """What is at an address when the worker has done its part."""
@@ -116,11 +145,11 @@ class Story:
     async def cannot_pay(self, card: str, code: str) -> None:
         await self.refused("purchase", "/v1/purchases", self.spend(card, 1), code)
 
-    async def close(self, card: str) -> None:
-        """Close a card for what is on it, and pay that out by somebody else."""
+    async def close(self, card: str, *, cause: str = "holder") -> str | None:
+        """Close a card for what is on it; where the payout is, if anything is due."""
         for _ in range(20):
-            quoted = await self.make("refund_quote", f"/v1/cards/{card}/refund-quote", {"cause": "holder"}, once=False)
-            body = {"cause": "holder", "quote_hash": quoted["quote_hash"]}
+            quoted = await self.make("refund_quote", f"/v1/cards/{card}/refund-quote", {"cause": cause}, once=False)
+            body = {"cause": cause, "quote_hash": quoted["quote_hash"]}
             if quoted["amount_fen"]:
                 body["payee"] = PAYEE
             # a quote is of a day: it changes at midnight, and when a clock jumps over it
@@ -134,12 +163,14 @@ class Story:
             raise ViolationError(f"{card} was closed for {closed['quote']['amount_fen']}, it held {self.held[card]}")
         await self.holds(card, 0)
         await self.cannot_pay(card, "card_closed")
-        if closed["payout"] is not None:
-            address = f"/v1/payouts/{closed['payout']['id']}"
-            await self.refused("mark_paid", f"{address}/mark-paid", {"payment_reference": "bank 1"}, "four_eyes")
-            paid = await self.make("mark_paid", f"{address}/mark-paid", {"payment_reference": "bank 1"}, by="second")
-            if paid["status"] != "paid":
-                raise ViolationError(f"{address} is {paid['status']} after it was marked paid")
+        return None if closed["payout"] is None else f"/v1/payouts/{closed['payout']['id']}"
+
+    async def pay_out(self, address: str) -> None:
+        """Pay out what another one owes."""
+        await self.refused("mark_paid", f"{address}/mark-paid", {"payment_reference": "bank 1"}, "four_eyes")
+        paid = await self.make("mark_paid", f"{address}/mark-paid", {"payment_reference": "bank 1"}, by="second")
+        if paid["status"] != "paid":
+            raise ViolationError(f"{address} is {paid['status']} after it was marked paid")
 
     async def approval(self, kind: str, subject: str, payload: Mapping[str, Any]) -> str:
         """What Li proposed and Wang approved."""
@@ -167,7 +198,8 @@ async def spend_and_close(story: Story) -> None:
     story.held[card] += 1
     await story.refused("purchase", "/v1/purchases", story.spend(card, 90_000), "insufficient_funds")
     await story.holds(card, story.held[card])
-    await story.close(card)
+    if (payout := await story.close(card)) is not None:
+        await story.pay_out(payout)
 
 
 async def sell_and_take_back(story: Story) -> None:
@@ -320,16 +352,11 @@ async def take_over_cards(story: Story) -> None:
     name = story.office.new_key("import")
     rows = "卡号,余额,赠送\n" + "\n".join(f"{number},12.50,1" for number in numbers)
     address = f"/v1/card-imports?programme_id={story.office.town.direct}&name={quote(name)}"
-    told = await story.office.insist(
-        story.line, story.office.callers["system"].post(address, rows.encode()), once=False
-    )
-    story.office.report.operations["import"] += 1
-    if told.code == "already_exists" and told.unsure:
-        found = (await story.office.read(story.line, f"/v1/card-imports?name={quote(name)}"))["data"][0]
-    elif told.code is not None:
-        raise ViolationError(f"an import was refused: {told.status} {told.body}")
-    else:
+    told = await story.tell("import", address, file=rows, once=False, unsure=("already_exists",))
+    if told.code is None:
         found = told.body
+    else:
+        found = (await story.office.read(story.line, f"/v1/card-imports?name={quote(name)}"))["data"][0]
     place = f"/v1/card-imports/{found['id']}"
     await story.make("import_apply", f"{place}/apply", once=False)
     await story.until(place, lambda one: bool(one["status"] == "applied"))
@@ -378,14 +405,17 @@ async def let_expire(story: Story) -> None:
     await story.refused("capture", f"/v1/authorizations/{asked['id']}/capture", {}, "authorization_not_open")
 
 
-async def at_once(story: Story, *requests: tuple[str, str, dict[str, Any]], by: str = "system") -> list[Told]:
-    """What requests are told that are sent at the same time, each with a key and on a line of its own."""
+async def at_once(
+    story: Story, *requests: tuple[str, str, dict[str, Any]], by: str = "system", once: bool = True
+) -> list[Told]:
+    """What requests are told that are sent at the same time, each with a key (if ``once``) and on a line of its own."""
     office = story.office
 
     async def one(what: str, path: str, body: dict[str, Any], chance: Random) -> Told:
         office.report.operations[what] += 1
+        key = office.new_key("race") if once else None
         async with office.line(chance) as line:
-            return await office.insist(line, office.build(path, body, key=office.new_key("race"), by=by))
+            return await office.insist(line, office.build(path, body, key=key, by=by), once=once)
 
     chances = [Random(story.chance.getrandbits(64)) for _ in requests]
     told = await asyncio.gather(*(one(*asked, chance) for asked, chance in zip(requests, chances, strict=True)))
@@ -397,6 +427,14 @@ def only(told: list[Told], passed: int, *codes: str) -> None:
     outcomes = sorted(one.code or "" for one in told)
     if outcomes.count("") != passed or not set(outcomes) <= {"", *codes}:
         raise ViolationError(f"of requests at once {passed} may pass and others are refused with {codes}: {outcomes}")
+
+
+def one_at_most(told: list[Told], *codes: str) -> None:
+    """One of them was done, if only whoever was not answered knows it, and all others were refused with these codes."""
+    outcomes = sorted(one.code or "" for one in told)
+    unknown = any(one.unsure for one in told)
+    if outcomes.count("") > 1 or not (unknown or "" in outcomes) or not set(outcomes) <= {"", *codes}:
+        raise ViolationError(f"of requests at once one may pass and others are refused with {codes}: {outcomes}")
 
 
 async def spend_the_last(story: Story) -> None:
