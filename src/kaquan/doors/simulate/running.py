@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from kaquan.doors.simulate.office import ViolationError
+from kaquan.doors.simulate.office import POINTS, ViolationError
 from kaquan.doors.simulate.stories import LostError, Story
 
 LEARNED_S = 60.0
@@ -146,6 +147,8 @@ async def set_limits(story: Story) -> None:
         raise ViolationError(f"of {second['id']} 900 are used: {standing}")
     await story.make("limit_end", f"/v1/limits/{second['id']}/end", once=False)
     await story.stays(f"/v1/limits/{first}", maximum=1_000, replaces_id=None)
+    await in_trail(story, first, "limit.created")
+    await in_trail(story, second["id"], "limit.replaced", "limit.ended")
     await buy(2_000)
 
     circle = {
@@ -159,6 +162,7 @@ async def set_limits(story: Story) -> None:
     await story.refused("purchase", "/v1/purchases", spend(1, far), "outside_area")
     await buy(100)
     await story.make("place_rule_end", f"/v1/place-rules/{rule}/end", once=False)
+    await in_trail(story, rule, "place_rule.created", "place_rule.ended")
     await buy(100, far)
     await story.holds(card, story.held[card])
 
@@ -321,6 +325,14 @@ async def change_terms(story: Story) -> None:
     await story.tell("closing_terms", place, agreed, method="PUT", once=False, by="li", unsure=used)
     await story.stays(place, remind_days=[30, 7], dormant_months=12, refund_values=[])
     await in_trail(story, programme, "programme.changed", "closing_terms.changed")
+
+    later = {**POINTS, "effective_from": f"{story.office.clock.now() + timedelta(days=300):%Y-%m-%dT00:00:00Z}"}
+    terms = f"/v1/points/programmes/{programme}/terms"
+    await story.make("points_terms", terms, later, once=False)
+    versions = (await story.office.read(story.line, terms))["data"]
+    if {one["effective_from"] for one in versions} != {later["effective_from"]}:
+        raise ViolationError(f"{programme} has points from {later['effective_from']} on: {versions}")
+    await story.refused("points_of_card", f"/v1/points/cards/{new}", {}, "points_not_offered", once=False, method="GET")
 
 
 async def bind_all_campaigns(story: Story) -> None:
