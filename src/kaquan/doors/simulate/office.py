@@ -27,6 +27,7 @@ PATIENCE_S = 120.0
 """Within this time every request has been answered for good, whatever was killed meanwhile."""
 
 CLERKS = ("zhao", "qian", "sun", "zhou", "wu", "zheng")
+"""Operators besides Li and Wang, on whom no other story rests."""
 
 WRONG_CLOCK = 0.1
 """How many payments come from a till whose clock is wrong, by up to two days."""
