@@ -282,17 +282,48 @@ async def test_an_endpoint_gets_what_it_wants_while_it_is_active(town: Town, rec
         app.pool, book_id=town.book_id, id_=id_, allow_private=True, status=EndpointStatus.DISABLED
     )
     assert not isinstance(changed, Refusal)
+    meanwhile, unwanted = await tell(town, LOT_EXPIRED), await tell(town)
+    assert (await status(town, meanwhile), await status(town, unwanted)) == ([DeliveryStatus.PENDING], [])
     assert await send(town) == 0
     await notices.change_endpoint(
         app.pool, book_id=town.book_id, id_=id_, allow_private=True, status=EndpointStatus.ACTIVE
     )
-    assert await send(town) == 1
+    assert await send(town) == 2
+    assert await status(town, meanwhile) == [DeliveryStatus.DELIVERED]
     pending = await tell(town, LOT_EXPIRED)
     assert not isinstance(await notices.remove_endpoint(app.pool, slots=SLOTS, book_id=town.book_id, id_=id_), Refusal)
     assert await status(town, pending) == [DeliveryStatus.DEAD]
     gone = await notices.get_endpoint(app.pool, book_id=town.book_id, id_=id_)
     assert isinstance(gone, Refusal)
     assert gone.code == "not_found"
+
+
+async def test_changes_of_an_endpoint_at_once_take_nothing_from_each_other(town: Town, receiver: Receiver) -> None:
+    made = await endpoint(town, receiver.url)
+    app = town.apps[0]
+    of_it: dict[str, Any] = {"book_id": town.book_id, "id_": made.endpoint.id}
+    address = receiver.url + "/new"
+    for status_, events in ((EndpointStatus.DISABLED, LOT_EXPIRED.name), (EndpointStatus.ACTIVE, CARD_CLOSED.name)):
+        told = await asyncio.gather(
+            notices.change_endpoint(app.pool, **of_it, allow_private=True, address=address),
+            notices.change_endpoint(app.pool, **of_it, allow_private=True, status=status_),
+            notices.change_endpoint(app.pool, **of_it, allow_private=True, events=[events]),
+        )
+        assert not any(isinstance(one, Refusal) for one in told)
+        now = await notices.get_endpoint(app.pool, **of_it)
+        assert not isinstance(now, Refusal)
+        assert (now.address, now.status, now.events) == (address, status_, (events,))
+        address = receiver.url
+    overlap = timedelta(hours=1)
+    rotated = await asyncio.gather(
+        *(notices.rotate_secret(app.pool, app.clock, KEYRING, **of_it, overlap=overlap) for _ in range(2))
+    )
+    await tell(town)
+    await send(town)
+    headers, body = receiver.got[-1]
+    for one in rotated:  # who of the two was first was told what is still good
+        assert isinstance(one, MadeEndpoint)
+        assert Verifier(one.secret).verify(body, headers)
 
 
 async def test_a_range_is_replayed(town: Town, receiver: Receiver) -> None:

@@ -100,13 +100,15 @@ async def change_endpoint(
     refused = _check(address, events, kind=found.kind, allow_private=allow_private)
     if refused is not None:
         return refused
-    changed = replace(
-        found,
-        address=found.address if address is None else address,
-        events=found.events if events is None else tuple(dict.fromkeys(events)),
-        status=found.status if status is None else status,
+    changed = await store.change_endpoint(
+        pool,
+        book_id=book_id,
+        id_=id_,
+        address=address,
+        events=None if events is None else tuple(dict.fromkeys(events)),
+        status=status,
     )
-    return changed if await store.change_endpoint(pool, changed) else NOT_FOUND.refuse("id", what="endpoint")
+    return NOT_FOUND.refuse("id", what="endpoint") if changed is None else changed
 
 
 async def rotate_secret(

@@ -8,7 +8,7 @@ WITH new AS (
 )
 INSERT INTO notices_delivery (slot, notice_id, endpoint_id, kind, status, next_at, delivered_at)
 SELECT n.slot, n.id, e.id, e.kind, 'pending', %(at)s::timestamptz, NULL
-FROM new n JOIN notices_endpoint e ON e.book_id = n.book_id AND e.status = 'active'
+FROM new n JOIN notices_endpoint e ON e.book_id = n.book_id AND e.status <> 'removed'
   AND (e.events = '{}' OR n.event = ANY (e.events))
 UNION ALL
 SELECT n.slot, n.id, %(console)s, k, 'delivered', NULL, %(at)s FROM new n CROSS JOIN unnest(%(at_once)s::text[]) AS k;
@@ -28,13 +28,18 @@ WHERE book_id = %(book_id)s AND status <> 'removed'
 ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: change_endpoint
-UPDATE notices_endpoint SET address = %(address)s, events = %(events)s, status = %(status)s
-WHERE id = %(id)s AND book_id = %(book_id)s AND status <> 'removed';
+-- What is not told stays as it is now, not as it was when somebody looked: two may change different things at once.
+UPDATE notices_endpoint
+SET address = coalesce(%(address)s, address), events = coalesce(%(events)s::text[], events),
+    status = coalesce(%(status)s, status)
+WHERE id = %(id)s AND book_id = %(book_id)s AND status <> 'removed'
+RETURNING id, book_id, kind, address, events, status, secret_sealed, old_secret_sealed, old_secret_until, created_at;
 
 -- name: rotate_secret
 UPDATE notices_endpoint
-SET secret_sealed = %(secret_sealed)s, old_secret_sealed = %(old_secret_sealed)s,
-    old_secret_until = %(old_secret_until)s
+SET secret_sealed = %(secret_sealed)s, old_secret_until = %(old_secret_until)s,
+    -- the one before this one, of two rotations at once too
+    old_secret_sealed = CASE WHEN %(old_secret_until)s::timestamptz IS NOT NULL THEN secret_sealed END
 WHERE id = %(id)s AND book_id = %(book_id)s AND status <> 'removed';
 
 -- name: remove_endpoint

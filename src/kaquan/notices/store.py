@@ -86,13 +86,27 @@ async def load_endpoints(pool: Pool, book_id: int, search: NoticeSearch, id_: UU
         return [_endpoint(row) for row in await _rows(connection, "endpoints", params)]
 
 
-async def change_endpoint(pool: Pool, endpoint: Endpoint) -> bool:
-    """Write address, events and status; False if it was removed."""
-    return await _write(pool, "change_endpoint", _params(endpoint)) == 1
+async def change_endpoint(
+    pool: Pool,
+    *,
+    book_id: int,
+    id_: UUID,
+    address: str | None,
+    events: Sequence[str] | None,
+    status: EndpointStatus | None,
+) -> Endpoint | None:
+    """Write those of address, events and status that are told; None if it was removed."""
+    params = {
+        "book_id": book_id, "id": id_, "address": address, "events": None if events is None else list(events),
+        "status": status,
+    }  # fmt: skip
+    async with pool.connection() as connection:
+        rows = await _rows(connection, "change_endpoint", params)
+    return _endpoint(rows[0]) if rows else None
 
 
 async def rotate_secret(pool: Pool, endpoint: Endpoint) -> bool:
-    """Write the secrets; False if it was removed."""
+    """Write the secret; the one that it had is its old one until ``old_secret_until``. False if it was removed."""
     return await _write(pool, "rotate_secret", _params(endpoint)) == 1
 
 

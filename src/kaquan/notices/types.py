@@ -15,7 +15,8 @@ CONSOLE = UUID(int=0)
 
 
 class EndpointStatus(StrEnum):
-    """Whether an endpoint is delivered to. While it is disabled what is due to it waits."""
+    """Whether an endpoint is delivered to. While it is disabled what is due to it waits, and what is
+    written then too."""
 
     ACTIVE = "active"
     DISABLED = "disabled"

@@ -81,7 +81,10 @@ class Served:
         """Serve a database."""
         log = self.settings.home / "server.log"
         self._processes = Processes(self.settings, conninfo, jobs=self._jobs, log=log)
-        self._processes.environment |= {"KAQUAN_MAX_WRONG_NUMBERS": "100000"}  # wrong PINs are part of the plan
+        self._processes.environment |= {
+            "KAQUAN_MAX_WRONG_NUMBERS": "100000",  # wrong PINs are part of the plan
+            "KAQUAN_WEBHOOK_PRIVATE": "true",  # who is told of events is on this machine
+        }
         self.failure: ServeError | None = None
         self._processes.start()
         watching = threading.Thread(target=self._watch, daemon=True)

@@ -267,6 +267,19 @@ async def load_with_a_bonus(story: Member) -> None:
         raise ViolationError(f"{card} was given {BONUS_FEN} and has {bonus_fen} of it: {pockets}")
 
 
+async def publish(story: Member, campaign: str, *, version: int) -> None:
+    """Put a version of a campaign in force, as two agreed."""
+    approval = await story.approval("campaign", campaign, {"version": version})
+    await story.tell(
+        "publish",
+        f"/v1/campaigns/{campaign}/publish",
+        {"version": version, "approval_id": approval},
+        once=False,
+        by="li",
+        unsure=("campaign_not_in_state", "approval_not_approved"),
+    )
+
+
 async def use_up_a_budget(story: Member) -> None:
     """A campaign of two: of purchases at once so many get its discount as its budget allows, until it is ended."""
     most, off_fen = story.chance.randint(1, 3), 300
@@ -283,16 +296,7 @@ async def use_up_a_budget(story: Member) -> None:
     else:
         campaign = (await story.office.read(story.line, f"/v1/campaigns?code={code}"))["data"][0]["id"]
     address = f"/v1/campaigns/{campaign}"
-    approval = await story.approval("campaign", campaign, {"version": 1})
-    put = {"version": 1, "approval_id": approval}
-    await story.tell(
-        "publish",
-        f"{address}/publish",
-        put,
-        once=False,
-        by="li",
-        unsure=("campaign_not_in_state", "approval_not_approved"),
-    )
+    await publish(story, campaign, version=1)
     card = await story.club_card()
     asked = ("purchase_with_offers", "/v1/purchases", story.basket(card, 1_000, code))
     bought = await at_once(story, *[asked] * 5)

@@ -26,6 +26,9 @@ from kaquan.parties import IssuedKey, Mode, Scope, create_tenant, issue_key
 PATIENCE_S = 120.0
 """Within this time every request has been answered for good, whatever was killed meanwhile."""
 
+CLERKS = ("zhao", "qian", "sun", "zhou", "wu", "zheng")
+"""Operators besides Li and Wang, on whom no other story rests."""
+
 WRONG_CLOCK = 0.1
 """How many payments come from a till whose clock is wrong, by up to two days."""
 
@@ -92,6 +95,10 @@ class Office:
         self._keys = 0
         self._struck: tuple[str, float] | None = None
         self.callers: dict[str, Caller] = {}
+        self.clerks: list[tuple[str, str]] = []
+        """Operators, by the names and ids of them, whom a story may suspend and let back: one at a time."""
+        self.policy_alone = asyncio.Lock()
+        """Of a story that changes what is one for all: what it set is there until it lets go."""
         self.crowd_fen = 0
         """What is known to have been given of the budget that all stories share: never more than was given."""
         self.left_behind = set[str]()
@@ -236,9 +243,11 @@ class Office:
                         raise ViolationError(f"{path}: {told.status} {told.body}")
                     return told.body
 
-                for name in ("li", "wang"):
+                for name in ("li", "wang", *CLERKS):
                     operator = await make("/v1/operators", code=name, name=name, roles=["admin"])
                     await hire(name, uuid_of(operator["id"]))
+                    if name in CLERKS:
+                        self.clerks.append((name, operator["id"]))
                 issuer = await make("/v1/issuers", code="issuer", name="发卡方", time_zone="Asia/Shanghai")
                 merchants = [
                     await make("/v1/merchants", code=f"shop-{number}", name=f"商户 {number}") for number in range(3)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 from typing import Any
 
-from kaquan.doors.simulate import endings, lives, offers, rewards, sales, stories
+from kaquan.doors.simulate import drafts, endings, lives, mailbox, offers, rewards, running, sales, stories
 from kaquan.doors.simulate.offers import Member
 from kaquan.doors.simulate.office import Office, ViolationError
 from kaquan.doors.simulate.stories import LostError, check_fields
@@ -21,8 +21,9 @@ QUICK_STORIES: list[Callable[[Member], Awaitable[None]]] = [
     lives.know_a_person, lives.bind_and_unbind, lives.keep_a_pin, lives.extend_a_card, endings.fail_a_payout,
     endings.set_closing_terms, endings.withdraw_an_end, rewards.adjust_points_by_two,
     rewards.take_the_last_benefit, rewards.exchange_with_a_partner,
+    running.open_a_shop, running.allow_nothing,
 ]  # fmt: skip
-"""What goes on without a worker."""
+"""What goes on without a worker, and does not take long."""
 
 STORIES = [
     *QUICK_STORIES, stories.give_away, stories.sell_and_take_back, stories.replace_and_refund, stories.move_to_another,
@@ -31,6 +32,8 @@ STORIES = [
     lives.forget_a_person, lives.read_receipts, lives.print_and_enquire, lives.claim_a_gift_at_once,
     endings.release_what_came_back, endings.stop_a_programme, rewards.claim_by_code, rewards.claim_up_to_a_limit,
     sales.take_a_sale_back_by_two, sales.hold_a_sale_for_a_look,
+    running.set_limits, running.change_terms, running.suspend_an_operator, running.make_a_rule,
+    running.bind_all_campaigns, drafts.try_a_campaign, mailbox.tell_of_events,
 ]  # fmt: skip
 
 
