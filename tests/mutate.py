@@ -22,7 +22,6 @@ from typing import Any
 
 import mutmut.__main__ as mutmut
 import pytest
-from hypothesis import HealthCheck, settings
 from mutmut.configuration import config
 from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.state import state
@@ -52,9 +51,6 @@ def main(arguments: Sequence[str]) -> None:
         for data, name, verdict in every
         if verdict is None or (verdict != KILLED and any(fnmatch(name, one) for one in names))
     ]
-    # how long an example takes where much else runs says nothing about a change
-    settings.register_profile("mutants", deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    settings.load_profile("mutants")
     told = config().pytest_add_cli_args_test_selection
     os.chdir("mutants")
     sys.exit(pytest.main(["--rootdir=.", "-q", "-p", "no:cacheprovider", *told], plugins=[_Loop(wanted, is_quick)]))
@@ -68,6 +64,14 @@ class _Loop:
         self._kills: dict[str, Counter[str]] = {}
         """Of each function, which tests killed its mutants: they are asked first."""
         self._shared = mmap.mmap(-1, 4)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self) -> None:
+        """How long an example takes where much else runs says nothing about a change."""
+        from hypothesis import HealthCheck, settings  # pytest wants to load it first
+
+        settings.register_profile("mutants", deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        settings.load_profile("mutants")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
