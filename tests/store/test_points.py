@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from tests.conftest import make_database
 from tests.town import KEYRING, HandClock, Town, audits_hold
@@ -446,6 +447,28 @@ async def test_holders_are_told_whatever_stands_before_them(club: Club, monkeypa
     club.town.programme = told
     assert await points.remind_of_points(club.pool, club.clock, club.ids, slots=SLOTS) == 5
     assert await points.remind_of_points(club.pool, club.clock, club.ids, slots=SLOTS) == 0
+
+
+async def test_sessions_at_once_make_a_card_a_member_once(club: Club, own_database: str) -> None:
+    """Payments of one card that arrive together at two servers. Their sessions begin each statement together."""
+    made = [SystemIds().new() for _ in range(400)]
+    slot, programme, issuer = SLOTS[0], club.town.programme.id, club.town.programme.issuer_id
+    together = asyncio.Barrier(4)
+
+    async def open_all() -> None:
+        async with await psycopg.AsyncConnection.connect(own_database, autocommit=True) as connection:
+            for card_id in made:
+                await together.wait()
+                async with connection.transaction():
+                    await points.open_members(
+                        connection, book_id=club.town.book_id, slot=slot, at=club.clock.now(),
+                        cards=[(points.member_id(card_id), card_id, programme, issuer)],
+                    )  # fmt: skip
+
+    await asyncio.gather(*(open_all() for _ in range(4)))
+    with psycopg.connect(own_database) as owner:
+        rows = owner.execute("SELECT id FROM points_member WHERE card_id = ANY (%s)", (made,)).fetchall()
+    assert sorted(id_ for (id_,) in rows) == sorted(points.member_id(card_id) for card_id in made)
 
 
 async def test_points_follow_a_card_that_was_replaced(club: Club) -> None:

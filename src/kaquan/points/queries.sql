@@ -14,11 +14,13 @@ WHERE book_id = ANY (%(book_ids)s::int[])
 ORDER BY programme_id, version;
 
 -- name: insert_members
+-- Those that are there stay, by whichever of their two keys it is seen first: another session may be adding them now.
 INSERT INTO points_member (slot, id, book_id, card_id, programme_id, issuer_id, created_at)
 SELECT %(slot)s, m.id, %(book_id)s, m.card_id, m.programme_id, m.issuer_id, %(at)s
 FROM unnest(%(ids)s::uuid[], %(cards)s::uuid[], %(programmes)s::uuid[], %(issuers)s::uuid[])
   AS m (id, card_id, programme_id, issuer_id)
-ON CONFLICT ON CONSTRAINT points_member_pkey DO NOTHING;
+ORDER BY m.id
+ON CONFLICT DO NOTHING;
 
 -- name: members
 SELECT slot, id, book_id, card_id, programme_id, issuer_id, tier, tier_until FROM points_member
