@@ -61,12 +61,12 @@ string_agg(
 """
 """Its entries, as they stand behind the commitment."""
 
-_DETAIL = """coalesce(',"' || encode(d.hash, 'hex') || '"', '')"""
+_DETAIL = """coalesce(',"' || encode({0}.hash, 'hex') || '"', '')"""
 """The hash of what a room above keeps about it, if one does."""
 
 _COMMITTED = """
-coalesce('"' || encode(CASE WHEN l.salt IS NULL THEN l.commitment ELSE sha256(l.salt || convert_to(
-  '[' || coalesce(to_json(t.reference)::text, 'null') || ',' || coalesce(to_json(t.request_key)::text, 'null') || ']',
+coalesce('"' || encode(CASE WHEN l.salt IS NULL THEN l.commitment ELSE sha256(l.salt || convert_to(concat(
+  '[', coalesce(to_json(t.reference)::text, 'null'), ',', coalesce(to_json(t.request_key)::text, 'null'), ']'),
   'UTF8')) END, 'hex') || '"', 'null')
 """
 """Its commitment to what a person could be known by. PostgreSQL writes JSON strings as every writer here does."""
@@ -76,7 +76,7 @@ SELECT n.log_index, n.slot, n.transaction_id, l.leaf_hash, l.salt, l.commitment,
        convert_to({_BEFORE}, 'UTF8'),
        convert_to(',[' || coalesce((
          SELECT {_ENTRIES} FROM ledger_entry AS e WHERE e.slot = n.slot AND e.transaction_id = n.transaction_id
-       ), '') || ']' || {_DETAIL} || ']', 'UTF8')
+       ), '') || ']' || {_DETAIL.format("d")} || ']', 'UTF8')
 FROM evidence_entry AS n
 LEFT JOIN evidence_leaf AS l ON l.slot = n.slot AND l.transaction_id = n.transaction_id
 LEFT JOIN ledger_transaction AS t ON t.slot = n.slot AND t.id = n.transaction_id
@@ -99,32 +99,34 @@ AUDIT = Audit(
     # PostgreSQL hashes them itself: a row for each transaction would cost more to be told of.
     merging=True,
     sql=f"""
-SELECT slot, id AS transaction_id, CASE WHEN actual IS NULL THEN 'leaf' ELSE 'leaf_hash' END AS what,
-       CASE WHEN actual IS NULL THEN 'one of its id' ELSE encode(expected, 'hex') END AS expected,
-       encode(actual, 'hex') AS actual
+SELECT slot, transaction_id,
+       CASE WHEN id IS NULL THEN 'transaction of the leaf' WHEN actual IS NULL THEN 'leaf' ELSE 'leaf_hash' END AS what,
+       CASE WHEN id IS NULL OR actual IS NULL THEN 'one of its id' ELSE encode(expected, 'hex') END AS expected,
+       CASE WHEN id IS NOT NULL THEN encode(actual, 'hex') END AS actual
 FROM (
-  SELECT t.slot, t.id, l.leaf_hash AS actual,
-         sha256('\\x00'::bytea || convert_to(
-           {_BEFORE} || {_COMMITTED} || ',[' || coalesce(e.entries, '') || ']' || {_DETAIL} || ']', 'UTF8')) AS expected
-  FROM ledger_transaction AS t
-  LEFT JOIN evidence_leaf AS l ON l.slot = t.slot AND l.transaction_id = t.id
-  LEFT JOIN ledger_detail AS d ON d.slot = t.slot AND d.transaction_id = t.id
-  LEFT JOIN (
-    SELECT slot, transaction_id,
-           {_ENTRIES} AS entries
-    FROM ledger_entry GROUP BY slot, transaction_id
-  ) AS e ON e.slot = t.slot AND e.transaction_id = t.id
+  SELECT coalesce(t.slot, l.slot) AS slot, coalesce(t.id, l.transaction_id) AS transaction_id, t.id,
+         l.leaf_hash AS actual,
+         CASE WHEN t.id IS NOT NULL THEN sha256('\\x00'::bytea || convert_to(
+           {_BEFORE} || {_COMMITTED} || ',[' || coalesce(t.entries, '') || ']' || {_DETAIL.format("t")} || ']', 'UTF8'))
+         END AS expected
+  FROM (
+    SELECT t.*, d.hash, e.entries
+    FROM ledger_transaction AS t
+    LEFT JOIN ledger_detail AS d ON d.slot = t.slot AND d.transaction_id = t.id
+    LEFT JOIN (
+      SELECT slot, transaction_id,
+             {_ENTRIES} AS entries
+      FROM ledger_entry GROUP BY slot, transaction_id
+    ) AS e ON e.slot = t.slot AND e.transaction_id = t.id
+  ) AS t
+  FULL JOIN evidence_leaf AS l ON l.slot = t.slot AND l.transaction_id = t.id
 ) AS leaf
-WHERE actual IS DISTINCT FROM expected
-UNION ALL
-SELECT l.slot, l.transaction_id, 'transaction of the leaf', 'one of its id', NULL
-FROM evidence_leaf AS l
-WHERE NOT EXISTS (SELECT FROM ledger_transaction AS t WHERE t.slot = l.slot AND t.id = l.transaction_id)
-  AND NOT EXISTS (SELECT FROM policy_decision AS d WHERE d.slot = l.slot AND d.change_id = l.transaction_id)
-  AND NOT EXISTS (SELECT FROM vouchers_event AS v WHERE v.slot = l.slot AND v.id = l.transaction_id)
-  AND NOT EXISTS (SELECT FROM cards_event AS c WHERE c.slot = l.slot AND c.id = l.transaction_id)
-  AND NOT EXISTS (SELECT FROM evidence_issue AS i WHERE i.slot = l.slot AND i.id = l.transaction_id)
-  AND NOT EXISTS (SELECT FROM evidence_start AS s WHERE s.slot = l.slot AND s.id = l.transaction_id)
-  AND NOT EXISTS (SELECT FROM evidence_key AS k WHERE k.slot = l.slot AND k.id = l.transaction_id)
+WHERE CASE WHEN id IS NOT NULL THEN actual IS DISTINCT FROM expected ELSE
+      NOT EXISTS (SELECT FROM cards_event AS c WHERE c.slot = leaf.slot AND c.id = leaf.transaction_id)
+  AND NOT EXISTS (SELECT FROM vouchers_event AS v WHERE v.slot = leaf.slot AND v.id = leaf.transaction_id)
+  AND NOT EXISTS (SELECT FROM evidence_issue AS i WHERE i.slot = leaf.slot AND i.id = leaf.transaction_id)
+  AND NOT EXISTS (SELECT FROM policy_decision AS d WHERE d.slot = leaf.slot AND d.change_id = leaf.transaction_id)
+  AND NOT EXISTS (SELECT FROM evidence_start AS s WHERE s.slot = leaf.slot AND s.id = leaf.transaction_id)
+  AND NOT EXISTS (SELECT FROM evidence_key AS k WHERE k.slot = leaf.slot AND k.id = leaf.transaction_id) END
 """,
 )
