@@ -187,6 +187,14 @@ async def test_it_ends_by_its_time_by_hand_and_by_its_publication(market: Market
     assert kinds.count("campaign.shadow_ended") == 1
 
 
+async def test_it_is_ended_by_a_server_whose_clock_is_behind(market: Market) -> None:
+    campaign = await draft(market)
+    started = (await start(market, campaign)).json()["started_at"]
+    market.clock.move(timedelta(seconds=-12))
+    ended = await market.client.delete(f"/v1/campaigns/{campaign}/shadow")
+    assert (ended.status_code, ended.json()["running"], ended.json()["ended_at"]) == (200, False, started)
+
+
 async def test_what_may_not_run_beside_is_refused_and_nothing_starts(market: Market) -> None:
     campaign = await draft(market)
     address = f"/v1/campaigns/{campaign}/shadow"

@@ -97,7 +97,8 @@ INSERT INTO promotions_shadow (book_id, campaign_id, number, version, started_at
 VALUES (%(book_id)s, %(campaign_id)s, %(number)s, %(version)s, %(started_at)s, %(until)s, %(started_by)s);
 
 -- name: end_shadows
-UPDATE promotions_shadow SET ended_at = %(at)s
+-- The server that started one may have been ahead of this one by its clock.
+UPDATE promotions_shadow SET ended_at = greatest(%(at)s, started_at)
 WHERE book_id = %(book_id)s AND campaign_id = %(id)s AND ended_at IS NULL AND until > %(at)s
   AND version = %(version)s -- if version
 RETURNING book_id, campaign_id, number, version, started_at, until, started_by, ended_at;
