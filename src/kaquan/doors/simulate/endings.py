@@ -9,6 +9,7 @@ from kaquan.doors.simulate.ground import JUMP_S
 from kaquan.doors.simulate.lives import expect
 from kaquan.doors.simulate.offers import Member
 from kaquan.doors.simulate.office import ViolationError
+from kaquan.doors.simulate.running import programme_of
 from kaquan.doors.simulate.stories import PAYEE, at_once, only
 
 ZONE = "Asia/Shanghai"
@@ -19,11 +20,7 @@ NOTICE_DAYS = 30
 async def own_programme(story: Member, **terms: Any) -> str:
     """A programme of this story alone, whose cards are taken by all shops."""
     town = story.office.town
-    body = {
-        "issuer_id": town.issuer, "code": story.office.new_key("own"), "name": "停用卡", "number_prefix": "888806",
-        "currency": "CNY", **terms,
-    }  # fmt: skip
-    programme = str((await story.made("programme", "/v1/programmes", body))["id"])
+    programme = await programme_of(story, town.issuer, **terms)
     accepted = (await story.office.read(story.line, f"/v1/programmes/{town.direct}/acceptance"))["data"]
     merchants = [{"merchant_id": one["merchant_id"]} for one in accepted]
     await story.make("acceptance", f"/v1/programmes/{programme}/acceptance", {"add": merchants}, once=False)
