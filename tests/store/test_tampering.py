@@ -15,12 +15,13 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from msgspec import structs
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.store.test_audit import AT, IDS, Till
 from tests.store.test_evidence_log import FIRST, SECOND
 from tests.town import HandClock
 
-from kaquan.audit import Finding, Followed, check_published, follow_log, run_audits
+from kaquan.audit import AuditResult, Finding, Followed, check_published, follow_log, run, run_audits
 from kaquan.cards import CardEvent, CardForm, CardStatus, Event
 from kaquan.cards import store as cards
 from kaquan.evidence import Checkpoint, Sequencer, sign_note
@@ -140,6 +141,12 @@ def made(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
 def book(made: Book) -> Iterator[Book]:
     yield made
     made.mend()
+
+
+@pytest.fixture(autouse=True)
+def pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Audits that are in pieces go through some leaves at a time, as they do through a large book."""
+    monkeypatch.setattr(run, "PIECE", 40)
 
 
 async def test_an_honest_book_holds(book: Book) -> None:
@@ -697,6 +704,35 @@ async def test_an_edit_of_a_published_file_is_found_and_named(book: Book, name: 
 
 def test_edits_are_many() -> None:
     assert len(EDITS) + len(FILES) + 1 >= 90
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "SELECT",
+        "DELETE FROM evidence_entry",
+        "UPDATE evidence_entry SET log_index = -log_index",
+        "DELETE FROM evidence_entry WHERE log_index > 100",
+    ],
+    ids=["as it is", "empty", "backwards", "cut off"],
+)
+async def test_pieces_find_what_the_whole_does(book: Book, monkeypatch: pytest.MonkeyPatch, log: str) -> None:
+    """Each leaf and transaction is in one piece, wherever the log says that they part."""
+    book.damage(
+        "UPDATE evidence_leaf SET leaf_hash = sha256(leaf_hash);"
+        "DELETE FROM evidence_leaf WHERE transaction_id IN (SELECT id FROM ledger_transaction ORDER BY id LIMIT 20);"
+        "DELETE FROM ledger_transaction WHERE id IN (SELECT id FROM ledger_transaction ORDER BY id DESC LIMIT 30)"
+    )
+    book.damage(log)
+    results: list[AuditResult] = []
+    for leaves in (10**9, 40, 7, 1):
+        monkeypatch.setattr(run, "PIECE", leaves)
+        (result,) = (await run_audits(book.conninfo, names=["leaves"])).audits
+        results.append(structs.replace(result, duration_ms=0))
+    assert results[0].finding_count > results[0].checked > 200
+    for result in results:
+        assert structs.replace(result, findings=()) == structs.replace(results[0], findings=())
+        assert len({finding.ids["transaction_id"] for finding in result.findings}) == 100
 
 
 async def test_an_anchor_is_not_moved_over_what_is_wrong(book: Book) -> None:

@@ -1,5 +1,6 @@
 """The declarations of the audits, and what is pure about them."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ ID = UUID("01900000-0000-7000-8000-0000000000aa")
 AT = datetime(2025, 3, 1, 9, 30, 0, 123456, tzinfo=UTC)
 SALT = bytes(range(16))
 NONE = bytes(32)
+BOUNDS = {"begin_slot", "begin_id", "end_slot", "end_id"}
 ENTRY = LeafEntry(1, "post", 11, 2, 12, None, 500)
 
 
@@ -30,7 +32,9 @@ def test_an_audit_says_what_it_proves_and_how_to_read_it(name: str) -> None:
     audit = find_audits()[name]
     for text in (audit.proves_en, audit.proves_zh, audit.reading_en, audit.reading_zh):
         assert text.endswith((".", "。"))
-    assert "%" not in audit.sql  # it has no parameters
+    parameters = BOUNDS if audit.in_pieces else set()
+    assert set(re.findall(r"%\((\w+)\)s", audit.sql)) == set(re.findall(r"%\((\w+)\)s", audit.count_sql)) == parameters
+    assert not re.search(r"%(?!\()", audit.sql + audit.count_sql)
 
 
 async def test_an_unknown_name_is_refused_before_the_database_is_asked() -> None:

@@ -63,7 +63,9 @@ async def read_log(connection: Connection) -> AsyncIterator[Sequence[LogRow]]:
         tile = last // WIDTH + 1
         at_end = not found or last == _END
         begin = last + 1
-    yield await store.read_rows(connection, _LEFT_OUT)
+    async with store.by_merging(connection):
+        left_out = await store.read_rows(connection, _LEFT_OUT)
+    yield left_out
     yield [(_END, LogSort.END, None, None, None, None, None, None, None, None)]
 
 

@@ -72,3 +72,9 @@ ORDER BY 1 LIMIT %(limit)s;
 SELECT asked.slot, asked.id FROM unnest(%(slots)s::smallint[], %(ids)s::uuid[]) AS asked (slot, id)
 WHERE EXISTS (SELECT FROM policy_decision AS d WHERE d.slot = asked.slot AND d.change_id = asked.id)
   OR EXISTS (SELECT FROM evidence_key AS k WHERE k.slot = asked.slot AND k.id = asked.id);
+
+-- name: places_of_the_log
+-- What stands at each place of the log that so many leaves are before, or a multiple of them.
+SELECT e.slot, e.transaction_id
+FROM generate_series(%(leaves)s::bigint, (SELECT max(log_index) FROM evidence_entry), %(leaves)s::bigint) AS place
+JOIN evidence_entry AS e ON e.log_index = place;

@@ -10,6 +10,8 @@ from pkgutil import iter_modules
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from kaquan.audit import invariants, store
 from kaquan.audit.types import Audit, AuditReport, AuditResult, Finding, Row, Value
 from kaquan.kit.db import Connection, Pool
@@ -40,8 +42,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 FINDINGS_SHOWN = 100
 """How many findings of one audit a report holds; their number is reported in full."""
 
+PIECE = 250_000
+"""Leaves of a piece, of audits that are in pieces: two sessions share them evenly, and a bar moves."""
+
 Progress = Callable[[str, int, int], None]
-"""Told before each audit, and once at the end: its name, how many audits are done, how many there are."""
+"""Told before each audit or piece of one, and once at the end: its name, how many are done, how many there are."""
+
+_Work = tuple[Audit, store.Piece | None]
 
 _PREFIXES = {
     "transaction_id": Prefix.TRANSACTION,
@@ -84,28 +91,31 @@ async def run_audits(
     chosen = [known[name] for name in dict.fromkeys(asked)]
     started = time.perf_counter()
     # a pool belongs to a process that has other work: there one session must do
-    sessions = min(SESSIONS, len(chosen)) if isinstance(conninfo_or_pool, str) else 1
-    done: dict[str, AuditResult] = {}
-    waiting = iter(chosen)
-
-    async def work(connection: Connection) -> None:
-        for audit in waiting:
-            if progress is not None:
-                progress(audit.name, len(done), len(chosen))
-            done[audit.name] = await _run(connection, audit)
-
+    sessions = SESSIONS if isinstance(conninfo_or_pool, str) else 1
+    done: dict[_Work, AuditResult] = {}
     try:
-        async with (
-            store.open_snapshot(conninfo_or_pool, sessions=sessions) as (opened, as_of),
-            asyncio.TaskGroup() as tasks,
-        ):
-            for session in opened:
-                tasks.create_task(work(session))
+        async with store.open_snapshot(conninfo_or_pool, sessions=sessions) as (opened, as_of):
+            # those in pieces come last: a session that finds no other audit left takes the next piece
+            work: list[_Work] = [(audit, None) for audit in chosen if not audit.in_pieces]
+            if len(work) < len(chosen):
+                pieces = await store.read_pieces(opened[0], leaves=PIECE)
+                work += [(audit, piece) for audit in chosen if audit.in_pieces for piece in pieces]
+            waiting = iter(work)
+
+            async def take_turns(connection: Connection) -> None:
+                for audit, piece in waiting:
+                    if progress is not None:
+                        progress(audit.name, len(done), len(work))
+                    done[audit, piece] = await _run(connection, audit, piece)
+
+            async with asyncio.TaskGroup() as tasks:
+                for session in opened:
+                    tasks.create_task(take_turns(session))
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None  # the other one was cancelled
     if progress is not None:
-        progress("", len(done), len(chosen))
-    results = [done[audit.name] for audit in chosen]
+        progress("", len(done), len(work))
+    results = [_together([done[one] for one in work if one[0] is audit]) for audit in chosen]
     return AuditReport(
         as_of=as_of,
         holds=all(result.holds for result in results),
@@ -114,12 +124,24 @@ async def run_audits(
     )
 
 
-async def _run(connection: Connection, audit: Audit) -> AuditResult:
+def _together(pieces: Sequence[AuditResult]) -> AuditResult:
+    """The result of an audit from those of its pieces, in their order."""
+    return msgspec.structs.replace(
+        pieces[0],
+        holds=all(piece.holds for piece in pieces),
+        checked=sum(piece.checked for piece in pieces),
+        duration_ms=sum(piece.duration_ms for piece in pieces),
+        finding_count=sum(piece.finding_count for piece in pieces),
+        findings=tuple(finding for piece in pieces for finding in piece.findings)[:FINDINGS_SHOWN],
+    )
+
+
+async def _run(connection: Connection, audit: Audit, piece: store.Piece | None) -> AuditResult:
     started = time.perf_counter()
-    checked = await store.count_rows(connection, audit.count_sql)
+    checked = await store.count_rows(connection, audit.count_sql, piece=piece)
     judge = audit.judge if audit.begin is None else audit.begin()
     if judge is None:
-        rows, found = await store.read_findings(connection, audit.sql, limit=FINDINGS_SHOWN, merging=audit.merging)
+        rows, found = await store.read_findings(connection, audit.sql, limit=FINDINGS_SHOWN, piece=piece)
     else:
         rows, found = [], 0
         chunks = store.stream_chunks(connection, audit.sql) if audit.read is None else audit.read(connection)

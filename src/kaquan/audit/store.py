@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -13,6 +15,11 @@ from kaquan.audit.types import Row
 from kaquan.kit.db import Connection, Pool, app_conninfo, load_queries
 
 _CHUNK = 5_000
+
+Piece = tuple[int, UUID, int, UUID]
+"""Keys (slot, id) after the first of two, and up to the second."""
+
+_FIRST, _LAST = (-(1 << 31), UUID(int=0)), ((1 << 31) - 1, UUID(int=0))
 
 _SQL = load_queries(__package__)
 
@@ -65,30 +72,43 @@ async def _open_session(stack: AsyncExitStack, source: str | Pool, *, snapshot: 
     return connection
 
 
-async def count_rows(connection: Connection, statement: str) -> int:
-    """The number that a counting statement returns."""
-    row = await (await connection.execute(statement, prepare=False)).fetchone()
+async def count_rows(connection: Connection, statement: str, *, piece: Piece | None = None) -> int:
+    """The number that a counting statement returns, of a piece where it counts by pieces."""
+    row = await (await connection.execute(statement, _bounds(piece), prepare=False)).fetchone()
     assert row is not None
     return int(row[0])
 
 
+async def read_pieces(connection: Connection, *, leaves: int) -> list[Piece]:
+    """The keys of all slots in pieces, one after the other, of so many leaves or so. Where they part is what the log
+    says, but whatever it says: every key is in one of them."""
+    async with by_index(connection):
+        parted = await read_rows(connection, _SQL["places_of_the_log"], leaves=leaves)
+    bounds = [_FIRST, *sorted(parted), _LAST]
+    return [(*begin, *end) for begin, end in pairwise(bounds)]
+
+
 async def read_findings(
-    connection: Connection, statement: str, *, limit: int, merging: bool = False
+    connection: Connection, statement: str, *, limit: int, piece: Piece | None = None
 ) -> tuple[list[Row], int]:
     """The first ``limit`` rows of a statement by column name, and how many rows there are.
 
-    ``merging``: tables are merged along their keys by this session alone.
+    ``piece``: the keys that it looks at, along which it merges tables.
     """
-    async with connection.transaction(force_rollback=True):  # which takes the settings back
-        if merging:
-            await connection.execute(_BY_MERGING)
+    async with nullcontext() if piece is None else by_merging(connection):
         cursor = await connection.execute(
-            f"SELECT *, count(*) OVER () AS found FROM (\n{statement}\n) AS finding LIMIT {limit}", prepare=False
+            f"SELECT *, count(*) OVER () AS found FROM (\n{statement}\n) AS finding LIMIT {limit}",
+            _bounds(piece),
+            prepare=False,
         )
         names = [column.name for column in cursor.description or ()]
         rows = await cursor.fetchall()
     findings: list[Row] = [dict(zip(names[:-1], row[:-1], strict=True)) for row in rows]
     return findings, rows[0][-1] if rows else 0
+
+
+def _bounds(piece: Piece | None) -> dict[str, Any] | None:
+    return None if piece is None else dict(zip(("begin_slot", "begin_id", "end_slot", "end_id"), piece, strict=True))
 
 
 async def read_rows(connection: Connection, statement: str, **params: Any) -> list[tuple[Any, ...]]:
@@ -102,6 +122,14 @@ async def by_index(connection: Connection) -> AsyncIterator[None]:
     await connection.execute(_BY_INDEX)
     yield
     await connection.execute(_BY_TABLE)
+
+
+@asynccontextmanager
+async def by_merging(connection: Connection) -> AsyncIterator[None]:
+    """What is read inside is merged along the keys of large tables, by this session alone: nothing of them is kept."""
+    async with connection.transaction(force_rollback=True):  # which takes the settings back
+        await connection.execute(_BY_MERGING)
+        yield
 
 
 async def read_dicts(connection: Connection, statement: str, **params: Any) -> list[Row]:

@@ -27,8 +27,9 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     thing that is wrong and none when the invariant holds. Where Python must judge, ``sql`` returns all rows,
     in chunks, and ``judge`` what is wrong with them; one that must remember the chunks before is made by ``begin``
     for each run, and ``read`` may read in place of ``sql``. Neither text has parameters: all slots and books are
-    checked at once. ``merging``: ``sql`` merges whole tables along their keys; the planner's parallel workers would
-    each group all entries again.
+    checked at once. But ``in_pieces``: both are about the keys (slot, id) after
+    ``begin_slot`` and ``begin_id``, up to ``end_slot`` and ``end_id``, and ``sql`` merges tables along them. Sessions
+    share the pieces; the planner's parallel workers would each group all entries again.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     counts: str
     count_sql: str
     sql: str = ""
-    merging: bool = False
+    in_pieces: bool = False
     read: Read | None = None
     judge: Judge | None = None
     begin: Callable[[], Judge] | None = None

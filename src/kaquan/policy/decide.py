@@ -56,7 +56,9 @@ async def approve_change(
             pool, book_id=book_id, issuer_id=found.issuer_id, add=found.add, end=found.end, today=today
         )
         if (refusal := first_problem(planned)) is not None:
-            return refusal
+            # the same approval, arrived twice at once, may have put these very rules in force meanwhile
+            now = await store.load_changes(pool, book_id, Search(), change_id)
+            return refusal if now[0].decision is None else decided(now[0].decision)
         approved = replace(
             found,
             decision=Decision.APPROVED,

@@ -86,6 +86,8 @@ ORDER BY n.log_index
 """
 """Entries of the log in its order: index, and a row for :func:`judge_leaves`."""
 
+_PIECE = "({0}) > (%(begin_slot)s, %(begin_id)s) AND ({0}) <= (%(end_slot)s, %(end_id)s)"
+
 AUDIT = Audit(
     name="leaves",
     proves_en="Every transaction has its evidence leaf, the leaf is the hash of the transaction, and there "
@@ -95,9 +97,9 @@ AUDIT = Audit(
     "entry of it, its private fields or the leaf was changed after the fact.",
     reading_zh="expected 为按交易现状重算的哈希，actual 为存证叶：交易、分录、私有字段或叶在事后被改动。",
     counts="leaves",
-    count_sql="SELECT count(*) FROM evidence_leaf",
+    count_sql=f"SELECT count(*) FROM evidence_leaf WHERE {_PIECE.format('slot, transaction_id')}",
     # PostgreSQL hashes them itself: a row for each transaction would cost more to be told of.
-    merging=True,
+    in_pieces=True,
     sql=f"""
 SELECT slot, transaction_id,
        CASE WHEN id IS NULL THEN 'transaction of the leaf' WHEN actual IS NULL THEN 'leaf' ELSE 'leaf_hash' END AS what,
@@ -112,14 +114,19 @@ FROM (
   FROM (
     SELECT t.*, d.hash, e.entries
     FROM ledger_transaction AS t
-    LEFT JOIN ledger_detail AS d ON d.slot = t.slot AND d.transaction_id = t.id
+    LEFT JOIN (
+      SELECT * FROM ledger_detail AS d WHERE {_PIECE.format("d.slot, d.transaction_id")}
+    ) AS d ON d.slot = t.slot AND d.transaction_id = t.id
     LEFT JOIN (
       SELECT slot, transaction_id,
              {_ENTRIES} AS entries
-      FROM ledger_entry GROUP BY slot, transaction_id
+      FROM ledger_entry AS e WHERE {_PIECE.format("e.slot, e.transaction_id")} GROUP BY slot, transaction_id
     ) AS e ON e.slot = t.slot AND e.transaction_id = t.id
+    WHERE {_PIECE.format("t.slot, t.id")}
   ) AS t
-  FULL JOIN evidence_leaf AS l ON l.slot = t.slot AND l.transaction_id = t.id
+  FULL JOIN (
+    SELECT * FROM evidence_leaf AS l WHERE {_PIECE.format("l.slot, l.transaction_id")}
+  ) AS l ON l.slot = t.slot AND l.transaction_id = t.id
 ) AS leaf
 WHERE CASE WHEN id IS NOT NULL THEN actual IS DISTINCT FROM expected ELSE
       NOT EXISTS (SELECT FROM cards_event AS c WHERE c.slot = leaf.slot AND c.id = leaf.transaction_id)
