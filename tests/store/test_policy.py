@@ -34,6 +34,7 @@ from kaquan.policy import (
     Search,
     approve_change,
     check_file,
+    decide,
     get_change,
     get_rule_set,
     house_template,
@@ -44,6 +45,8 @@ from kaquan.policy import (
     reject_change,
     released_law,
 )
+from kaquan.policy.check_rules import NextRules
+from kaquan.policy.propose import load_next_rules
 
 TODAY = date(2026, 3, 1)
 CAP = question(Metric.CARD_BALANCE_CAP, card_class=CardClass.UNREGISTERED)
@@ -235,6 +238,23 @@ async def test_of_many_decisions_about_one_change_one_counts(desk: Desk) -> None
     is_approved = after.decision is Decision.APPROVED
     assert len(await desk.leaf(change)) == (1 if is_approved else 0)
     assert (await desk.rules()).version == (1 if is_approved else 0)
+
+
+async def test_an_approval_that_comes_between_is_not_told_as_an_overlap(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another approval of the same change puts its rules in force after this one has read that it is undecided."""
+    change = await desk.proposed(rule())
+
+    async def load_later(*args: Any, **how: Any) -> NextRules:
+        monkeypatch.setattr(decide, "load_next_rules", load_next_rules)
+        assert isinstance(await desk.approve(change, by=desk.ids.new()), Change)
+        return await load_next_rules(*args, **how)
+
+    monkeypatch.setattr(decide, "load_next_rules", load_later)
+    refused(await desk.approve(change), "change_already_decided")
+    assert len((await desk.rules()).rules) == 1
+    assert (await desk.rules()).version == 1
 
 
 async def test_many_changes_of_one_issuer_make_one_version_each(desk: Desk) -> None:
