@@ -145,6 +145,8 @@ class Town:
             await self._open_shop(f"shop-{number}")
         accepted = await cards.change_acceptance(
             pool,
+            clock,
+            ids,
             book_id=self.book_id,
             programme_id=programme.id,
             add=[(place.merchant_id, None) for place in self.places],

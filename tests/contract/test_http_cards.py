@@ -86,6 +86,10 @@ async def test_a_programme_is_created_and_read_back(live: httpx.AsyncClient) -> 
         page = (await live.get(f"/v1/programmes{query}")).json()
         assert page == {"data": [programme], "next_cursor": None}
     assert (await live.get("/v1/programmes?code=blue")).json()["data"] == []
+    ((line),) = (await live.get(f"/v1/audit-trail?subject={programme['id']}")).json()["data"]
+    assert (line["kind"], line["before"]) == ("programme.created", None)
+    told = ("issuer_id", "code", "currency", "number_prefix", "max_balance_fen", "bonus_valid_days", "spend_order")
+    assert {name: line["after"][name] for name in told} == {name: programme[name] for name in told}
 
 
 @pytest.mark.parametrize(
@@ -157,8 +161,14 @@ async def test_acceptance(live: httpx.AsyncClient) -> None:
     refused = await live.post(address, json={"add": [{"merchant_id": f"mer_{UNKNOWN}"}]})
     problem(refused, 404, "not_found", "add[0].merchant_id")
     assert (await live.get(address)).json() == before
-    changed = await live.post(address, json={"remove": places})
-    assert changed.json() == programme
+    for as_it_is in ({"add": places}, {"remove": places, "add": places}, {"remove": [wrong]}, {}):
+        assert (await live.post(address, json=as_it_is)).status_code == 200
+    assert (await live.get(address)).json() == before
+    changed = await live.post(address, json={"remove": places, "add_trades": ["bakery"]})
+    assert changed.json() == {**programme, "accepted_trades": ["bakery"]}
+    lines = (await live.get(f"/v1/audit-trail?subject={programme['id']}&kind=acceptance.changed")).json()["data"]
+    shown = {"merchant_ids": [merchants[0]["id"]], "store_ids": [stores[1]["id"]]}
+    assert [(line["before"], line["after"]) for line in lines] == [(shown, {"trades": ["bakery"]}), (None, shown)]
     assert (await live.get(address)).json() == {"data": [], "next_cursor": None}
     problem(await live.post(f"/v1/programmes/prog_{UNKNOWN}/acceptance", json={}), 404, "not_found", "id")
     problem(await live.get(f"/v1/programmes/prog_{UNKNOWN}/acceptance"), 404, "not_found", "id")

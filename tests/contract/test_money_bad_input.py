@@ -404,7 +404,9 @@ async def test_a_terminal_that_is_blocked_or_where_the_card_is_not_taken(shop: S
         pool, clock, ids, book_id=town.book_id, id_=place.terminal_id, status=parties.TerminalStatus.ACTIVE
     )
     removed = [(place.merchant_id, None)]
-    await cards.change_acceptance(pool, book_id=town.book_id, programme_id=town.programme.id, remove=removed)
+    await cards.change_acceptance(
+        pool, clock, ids, book_id=town.book_id, programme_id=town.programme.id, remove=removed
+    )
     answer = await shop.client.post("/v1/purchases", content=body, headers=shop.key())
     problem(answer, 409, "not_accepted_here", "terminal_id")
     assert await town.held(shop.card) == held

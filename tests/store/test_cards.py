@@ -219,7 +219,11 @@ async def test_a_programme_of_the_other_mode_is_not_found(world: World) -> None:
         "issuer_id",
     )
     before = await world.everything()
-    refused(await cards.change_acceptance(world.pool, book_id=test_book, programme_id=made.id), "not_found", "id")
+    refused(
+        await cards.change_acceptance(world.pool, world.clock, world.ids, book_id=test_book, programme_id=made.id),
+        "not_found",
+        "id",
+    )
     new = NewCard(programme_id=made.id, form=CardForm.DIGITAL)
     refused(
         await cards.issue_card(world.pool, world.press, world.clock, book_id=test_book, new=new),
@@ -235,7 +239,12 @@ async def test_acceptance_is_changed_as_a_whole(world: World) -> None:
     whole = (second[0], None)
     for _ in range(2):  # asking twice is asking once
         changed = await cards.change_acceptance(
-            world.pool, book_id=world.book_id, programme_id=programme.id, add=[first, whole, whole]
+            world.pool,
+            world.clock,
+            world.ids,
+            book_id=world.book_id,
+            programme_id=programme.id,
+            add=[first, whole, whole],
         )
         assert isinstance(changed, Programme)
         assert changed.accepts == {first, whole}
@@ -255,7 +264,13 @@ async def test_acceptance_is_changed_as_a_whole(world: World) -> None:
     assert [(row.merchant_id, row.whole, row.store_ids) for row in page.data] == [(first[0], False, (first[1],))]
     assert page.next_cursor is None
     changed = await cards.change_acceptance(
-        world.pool, book_id=world.book_id, programme_id=programme.id, add=[second], remove=[first, whole]
+        world.pool,
+        world.clock,
+        world.ids,
+        book_id=world.book_id,
+        programme_id=programme.id,
+        add=[second],
+        remove=[first, whole],
     )
     assert isinstance(changed, Programme)
     assert changed.accepts == {second}
@@ -265,7 +280,9 @@ async def test_places_that_cannot_be_accepted_change_nothing(world: World) -> No
     programme = await world.programme()
     first, second = await world.place("m1"), await world.place("m2")
     stranger = await (await World(world.pool, world.clock, world.ids, world.keyring).open()).place("m")
-    await cards.change_acceptance(world.pool, book_id=world.book_id, programme_id=programme.id, add=[second])
+    await cards.change_acceptance(
+        world.pool, world.clock, world.ids, book_id=world.book_id, programme_id=programme.id, add=[second]
+    )
     before = await world.everything()
     for place, code, field in (
         ((first[0], second[1]), "store_of_another_merchant", "add[1].store_id"),
@@ -275,6 +292,8 @@ async def test_places_that_cannot_be_accepted_change_nothing(world: World) -> No
     ):
         changed = await cards.change_acceptance(
             world.pool,
+            world.clock,
+            world.ids,
             book_id=world.book_id,
             programme_id=programme.id,
             add=[first, place],
@@ -295,12 +314,16 @@ async def test_the_copy_in_memory_follows_the_book(world: World) -> None:
     await programmes.refresh()
     assert programmes.get(world.book_id, made.id) is known  # nothing had changed: nothing was read
     merchant_id, store_id = await world.place("m1")
-    await cards.change_acceptance(world.pool, book_id=world.book_id, programme_id=made.id, add=[(merchant_id, None)])
+    await cards.change_acceptance(
+        world.pool, world.clock, world.ids, book_id=world.book_id, programme_id=made.id, add=[(merchant_id, None)]
+    )
     await programmes.refresh()
     known = programmes.get(world.book_id, made.id)
     assert known is not None
     assert known.accepts_at(merchant_id, store_id)
-    await cards.change_acceptance(world.pool, book_id=world.book_id, programme_id=made.id, remove=[(merchant_id, None)])
+    await cards.change_acceptance(
+        world.pool, world.clock, world.ids, book_id=world.book_id, programme_id=made.id, remove=[(merchant_id, None)]
+    )
     await programmes.refresh()
     known = programmes.get(world.book_id, made.id)
     assert known is not None

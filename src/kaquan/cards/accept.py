@@ -11,9 +11,12 @@ from kaquan.cards.create_programme import day_of
 from kaquan.cards.law import check_merchants
 from kaquan.cards.outcomes import STORE_OF_ANOTHER_MERCHANT, missing
 from kaquan.cards.types import Acceptance, Programme, Search
+from kaquan.kit.clock import Clock
 from kaquan.kit.db import Pool
+from kaquan.kit.ids import Ids, Prefix, show_id
 from kaquan.kit.outcomes import Refusal
 from kaquan.parties import get_issuer
+from kaquan.parties.trail import SYSTEM, Action, Actor, new_action
 from kaquan.policy import RuleBook, released_book
 
 
@@ -35,6 +38,8 @@ def check_places(
 
 async def change_acceptance(
     pool: Pool,
+    clock: Clock,
+    ids: Ids,
     *,
     book_id: int,
     programme_id: UUID,
@@ -44,6 +49,7 @@ async def change_acceptance(
     remove_trades: Sequence[str] = (),
     rules: RuleBook | None = None,
     at: datetime | None = None,
+    by: Actor = SYSTEM,
 ) -> Programme | Refusal:
     """Take the places and trades of ``remove…`` from a programme, then give it those of ``add…``; refused, none.
 
@@ -70,6 +76,20 @@ async def change_acceptance(
             return replace(outside[merchant_id], field=f"add[{position}].merchant_id")
     if outside:
         return replace(next(iter(outside.values())), field="add_trades")
+
+    def tell(taken: store.Places, given: store.Places) -> Action:
+        return new_action(
+            clock,
+            ids,
+            book_id=book_id,
+            by=by,
+            kind="acceptance.changed",
+            prefix=Prefix.PROGRAMME,
+            subject_id=programme_id,
+            before=_shown(taken),
+            after=_shown(given),
+        )
+
     await store.post_acceptance(
         pool,
         book_id=book_id,
@@ -78,9 +98,18 @@ async def change_acceptance(
         remove=remove,
         add_trades=add_trades,
         remove_trades=remove_trades,
+        tell=tell,
     )
     (programme,) = await store.load_programmes(pool, book_id, Search(), programme_id)
     return programme
+
+
+def _shown(places: store.Places) -> dict[str, list[str]] | None:
+    """Merchants as a whole, single stores and trades, by their public ids and names; None for none of them."""
+    merchants = [show_id(Prefix.MERCHANT, merchant_id) for merchant_id, store_id in places.accepts if store_id is None]
+    stores = [show_id(Prefix.STORE, store_id) for _, store_id in places.accepts if store_id is not None]
+    named = {"merchant_ids": merchants, "store_ids": stores, "trades": places.trades}
+    return {name: sorted(some) for name, some in named.items() if some} or None
 
 
 async def find_outsiders(

@@ -4,6 +4,7 @@ import re
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from msgspec import to_builtins
 from msgspec.structs import asdict
 
 from kaquan.cards import store
@@ -18,7 +19,7 @@ from kaquan.kit.money import MAX_FEN
 from kaquan.kit.outcomes import Refusal
 from kaquan.parties import get_issuer
 from kaquan.parties.trail import SYSTEM as SYSTEM_ACTOR
-from kaquan.parties.trail import Actor
+from kaquan.parties.trail import Actor, new_action
 from kaquan.policy import RuleBook, released_book
 
 MIN_AUTHORIZATION_TTL_S = 60
@@ -238,7 +239,25 @@ async def create_programme(
     made = Programme(
         id=ids.new(), book_id=book_id, **asdict(new), time_zone=issuer.time_zone, created_at=at, effective_from=at
     )
-    refused_by = await store.post_programme(pool, made, changed_by=name_of(by))
+    after = {
+        "issuer_id": show_id(Prefix.ISSUER, made.issuer_id),
+        "code": made.code,
+        "name": made.name,
+        "currency": made.currency,
+        "number_prefix": made.number_prefix,
+        **to_builtins(made.terms, str_keys=True),
+    }
+    action = new_action(
+        clock,
+        ids,
+        book_id=book_id,
+        by=by,
+        kind="programme.created",
+        prefix=Prefix.PROGRAMME,
+        subject_id=made.id,
+        after={name: value for name, value in after.items() if value is not None},
+    )
+    refused_by = await store.post_programme(pool, made, changed_by=name_of(by), action=action)
     if refused_by is None:
         return made
     assert refused_by == "cards_programme_code", refused_by

@@ -91,9 +91,10 @@ WITH removed AS (
   USING unnest(%(merchants)s::uuid[], %(stores)s::uuid[]) AS r (merchant_id, store_id)
   WHERE a.book_id = %(book_id)s AND a.programme_id = %(programme_id)s AND a.merchant_id = r.merchant_id
     AND a.store_id IS NOT DISTINCT FROM r.store_id
-  RETURNING a.book_id
-)
-UPDATE parties_book SET version = version + 1 WHERE id IN (SELECT book_id FROM removed);
+  RETURNING a.book_id, a.merchant_id, a.store_id
+),
+book AS (UPDATE parties_book SET version = version + 1 WHERE id IN (SELECT book_id FROM removed))
+SELECT merchant_id, store_id FROM removed;
 
 -- name: add_acceptances
 WITH added AS (
@@ -101,26 +102,29 @@ WITH added AS (
   SELECT %(book_id)s, %(programme_id)s, a.merchant_id, a.store_id
   FROM unnest(%(merchants)s::uuid[], %(stores)s::uuid[]) AS a (merchant_id, store_id)
   ON CONFLICT ON CONSTRAINT cards_acceptance_once DO NOTHING
-  RETURNING book_id
-)
-UPDATE parties_book SET version = version + 1 WHERE id IN (SELECT book_id FROM added);
+  RETURNING book_id, merchant_id, store_id
+),
+book AS (UPDATE parties_book SET version = version + 1 WHERE id IN (SELECT book_id FROM added))
+SELECT merchant_id, store_id FROM added;
 
 -- name: remove_trades
 WITH removed AS (
   DELETE FROM cards_acceptance_trade
   WHERE book_id = %(book_id)s AND programme_id = %(programme_id)s AND trade = ANY (%(trades)s::text[])
-  RETURNING book_id
-)
-UPDATE parties_book SET version = version + 1 WHERE id IN (SELECT book_id FROM removed);
+  RETURNING book_id, trade
+),
+book AS (UPDATE parties_book SET version = version + 1 WHERE id IN (SELECT book_id FROM removed))
+SELECT trade FROM removed;
 
 -- name: add_trades
 WITH added AS (
   INSERT INTO cards_acceptance_trade (book_id, programme_id, trade)
   SELECT %(book_id)s, %(programme_id)s, trade FROM unnest(%(trades)s::text[]) AS t (trade)
   ON CONFLICT (programme_id, trade) DO NOTHING
-  RETURNING book_id
-)
-UPDATE parties_book SET version = version + 1 WHERE id IN (SELECT book_id FROM added);
+  RETURNING book_id, trade
+),
+book AS (UPDATE parties_book SET version = version + 1 WHERE id IN (SELECT book_id FROM added))
+SELECT trade FROM added;
 
 -- name: lock_programmes
 -- All of the book, in one order: prefixes lie in one another, so the room of one is the room of others.

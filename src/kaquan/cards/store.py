@@ -71,6 +71,7 @@ from kaquan.ledger import (
 )
 from kaquan.ledger import post_batch as post_batch_of
 from kaquan.parties import Merchant
+from kaquan.parties.trail import Action, write_action
 from kaquan.vault import SealedColumn, declare_sealed
 
 _QUERIES = load_queries(__package__)
@@ -145,16 +146,32 @@ def _criteria(book_id: int, search: Search, id_: UUID | None = None) -> dict[str
 # --- programmes
 
 
+class Places(NamedTuple):
+    """Merchants, single stores and trades that a change gave to a programme, or took from it."""
+
+    accepts: set[Acceptance]
+    trades: set[str]
+
+    def without(self, others: "Places") -> "Places":
+        return Places(self.accepts - others.accepts, self.trades - others.trades)
+
+
 def _terms_text(terms: ProgrammeTerms) -> str:
     return msgspec.json.encode(terms, order="deterministic").decode()
 
 
-async def post_programme(pool: Pool, programme: Programme, *, changed_by: str) -> str | None:
-    """Write a programme without acceptance; the name of the constraint that refused it, or None."""
+async def post_programme(pool: Pool, programme: Programme, *, changed_by: str, action: Action) -> str | None:
+    """Write a programme without acceptance, and ``action`` with it; the name of the constraint that refused it, or
+    None."""
     kept = {name: getattr(programme, name) for name in _SPLIT}
-    return await _write(
-        pool, "insert_programme", {**kept, "terms": _terms_text(programme.terms), "changed_by": changed_by}
-    )
+    params = {**kept, "terms": _terms_text(programme.terms), "changed_by": changed_by}
+    try:
+        async with pool.connection() as connection, connection.transaction():
+            await connection.execute(_QUERIES["insert_programme"], params)
+            await write_action(connection, action)
+    except psycopg.IntegrityError as error:
+        return constraint_of(error)
+    return None
 
 
 async def load_programmes(pool: Pool, book_id: int, search: Search, id_: UUID | None = None) -> list[Programme]:
@@ -262,26 +279,32 @@ async def post_acceptance(
     remove: Sequence[Acceptance],
     add_trades: Iterable[str],
     remove_trades: Iterable[str],
+    tell: Callable[[Places, Places], Action],
 ) -> None:
-    """Remove and then add places and trades, in one commit; what is so already stays so."""
+    """Remove and then add places and trades, in one commit; what is so already stays so. If anything changed, what
+    ``tell`` makes of what was taken away and what was given is written with it."""
     # in one order everywhere, so that two changes that meet in places never wait for each other
     everywhere = UUID(int=0)
     which = {"book_id": book_id, "programme_id": programme_id}
+    taken, given = Places(set(), set()), Places(set(), set())
     async with pool.connection() as connection, connection.transaction():
-        for query, unordered in (("remove_acceptances", remove), ("add_acceptances", add)):
+        for query, unordered, changed in (("remove_acceptances", remove, taken), ("add_acceptances", add, given)):
             places = sorted(unordered, key=lambda place: (place[0], place[1] or everywhere))
             if places:
-                await connection.execute(
-                    _QUERIES[query],
-                    {
-                        **which,
-                        "merchants": [merchant_id for merchant_id, _ in places],
-                        "stores": [store_id for _, store_id in places],
-                    },
-                )
-        for query, trades in (("remove_trades", remove_trades), ("add_trades", add_trades)):
+                params = {
+                    **which,
+                    "merchants": [merchant_id for merchant_id, _ in places],
+                    "stores": [store_id for _, store_id in places],
+                }
+                changed.accepts.update(await _rows(connection, query, params))
+        for query, trades, changed in (("remove_trades", remove_trades, taken), ("add_trades", add_trades, given)):
             if names := sorted(set(trades)):
-                await connection.execute(_QUERIES[query], {**which, "trades": names})
+                rows = await _rows(connection, query, {**which, "trades": names})
+                changed.trades.update(trade for (trade,) in rows)
+        # what was taken away and given again in one change is as it was
+        taken, given = taken.without(given), given.without(taken)
+        if any((*taken, *given)):
+            await write_action(connection, tell(taken, given))
 
 
 # --- making cards

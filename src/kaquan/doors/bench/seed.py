@@ -80,7 +80,7 @@ async def make_town(pool: Pool, *, merchants: int, ids: Ids, clock: Clock) -> To
 
     shops = await _all([open_shop(number) for number in range(merchants)])
     accepts = [(merchant_id, None) for merchant_id, _ in shops]
-    _made(await cards.change_acceptance(pool, book_id=book.id, programme_id=programme.id, add=accepts))
+    _made(await cards.change_acceptance(pool, clock, ids, book_id=book.id, programme_id=programme.id, add=accepts))
     return Town(book, key.token, programme, [terminal for _, terminal in shops])
 
 

@@ -396,6 +396,8 @@ class ProgrammeController(Controller):
             return problem_response(found)
         changed = await cards.change_acceptance(
             app.pool,
+            app.clock,
+            app.ids,
             book_id=book_id,
             programme_id=programme_id,
             add=[_place(place) for place in asked.add],
@@ -404,6 +406,7 @@ class ProgrammeController(Controller):
             remove_trades=asked.remove_trades,
             rules=await rules_of(app, book_id, found.issuer_id),
             at=app.clock.now(),
+            by=actor_of(request),
         )
         return answer(changed, _shower(request))
 

@@ -148,6 +148,7 @@ async def set_limits(story: Story) -> None:
     await story.make("limit_end", f"/v1/limits/{second['id']}/end", once=False)
     await story.stays(f"/v1/limits/{first}", maximum=1_000, replaces_id=None)
     await in_trail(story, first, "limit.created")
+    await in_trail(story, programme, "programme.created", "acceptance.changed")
     await in_trail(story, second["id"], "limit.replaced", "limit.ended")
     await buy(2_000)
 
@@ -324,7 +325,7 @@ async def change_terms(story: Story) -> None:
     used = ("approval_not_approved",)
     await story.tell("closing_terms", place, agreed, method="PUT", once=False, by="li", unsure=used)
     await story.stays(place, remind_days=[30, 7], dormant_months=12, refund_values=[])
-    await in_trail(story, programme, "programme.changed", "closing_terms.changed")
+    await in_trail(story, programme, "programme.created", "programme.changed", "closing_terms.changed")
 
     later = {**POINTS, "effective_from": f"{story.office.clock.now() + timedelta(days=300):%Y-%m-%dT00:00:00Z}"}
     terms = f"/v1/points/programmes/{programme}/terms"
