@@ -102,18 +102,23 @@ class App:
         """
         keyring = Keyring.load(settings.keyring_path, settings.keyring_passphrase)
         pool = open_pool(conninfo, min_size=2, max_size=settings.pool_size)
-        await pool.open(wait=True, timeout=10)
-        judge_schema(await read_schema(pool))
-        async with pool.connection() as connection:
-            await check_durability(connection)
-            slots = await read_slots(connection)
-        # the desk keeps its sessions
-        await pool.resize(2, settings.pool_size + LANES * len(slots))
-        if clock is None and settings.clock_offset is not None:
-            clock = ShiftedClock(settings.clock_offset)
-            ids = ids or SystemIds(clock)
-        app = cls(settings, pool, keyring, slots, clock=clock or SystemClock(), ids=ids or SystemIds())
-        await app.refresh()
+        try:
+            await pool.open(wait=True, timeout=10)
+            judge_schema(await read_schema(pool))
+            async with pool.connection() as connection:
+                await check_durability(connection)
+                slots = await read_slots(connection)
+            # the desk keeps its sessions
+            await pool.resize(2, settings.pool_size + LANES * len(slots))
+            if clock is None and settings.clock_offset is not None:
+                clock = ShiftedClock(settings.clock_offset)
+                ids = ids or SystemIds(clock)
+            app = cls(settings, pool, keyring, slots, clock=clock or SystemClock(), ids=ids or SystemIds())
+            await app.refresh()
+        except BaseException:
+            # a pool's own tasks do not end by being cancelled while they connect: the process would never end
+            await pool.close()
+            raise
         app.desk.start()
         app._refreshing = asyncio.create_task(app._refresh_for_ever(), name="refresh")
         return app
@@ -122,8 +127,10 @@ class App:
         """Answer what was accepted, then let go of the database."""
         if self._refreshing is not None:
             self._refreshing.cancel()
-        await self.desk.close()
-        await self.pool.close()
+        try:
+            await self.desk.close()
+        finally:
+            await self.pool.close()
 
     async def check_customer(self, book_id: int, customer_id: UUID) -> Refusal | None:
         """Whether a card may be bound to this customer. Refused: ``not_found``, also for one who is forgotten."""

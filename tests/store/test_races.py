@@ -258,7 +258,7 @@ async def test_nobody_waits_in_a_circle(database: str) -> None:
     async def till(seed: int) -> int:
         chance = Random(seed)
         process, passed = seed % 4, 0
-        while time.monotonic() < end:
+        while time.monotonic() < end or passed < 3:  # and everybody gets on, however slow the machine is
             card, shop = chance.choice(cards), chance.randrange(3)
             if chance.random() < 0.03:
                 await town.block(card, process=process)
@@ -274,7 +274,7 @@ async def test_nobody_waits_in_a_circle(database: str) -> None:
         return passed
 
     passed = await asyncio.gather(*(till(seed) for seed in range(24)))
-    assert sum(passed) > 50
+    assert min(passed) >= 3
     assert deadlocks(database) == before
     await town.close()
     await audits_hold(database)

@@ -1,5 +1,6 @@
 """The schema that the migrations make is the one that people read in ``schema.sql``."""
 
+import asyncio
 import re
 import subprocess
 from collections.abc import Iterator
@@ -129,6 +130,8 @@ async def test_a_process_does_not_begin_on_a_schema_that_it_cannot_serve(newer: 
         connection.execute("UPDATE schema_floor SET revision = '9999'")
     with pytest.raises(SchemaError, match="use a newer release"):
         await App.open(settings, newer)
+    # what a pool leaves running can keep a process from ever ending
+    assert [task.get_name() for task in asyncio.all_tasks() if "pool" in task.get_name()] == []
 
 
 # what a process of the release before may still be using

@@ -20,7 +20,7 @@ import uvloop
 from kaquan.app import App
 from kaquan.doors.http.application import create_litestar
 from kaquan.doors.http.money import MoneyFront, describe_money
-from kaquan.doors.http.serve import CONNINFO_VARIABLE, GRACE_S, PARENT_VARIABLE
+from kaquan.doors.http.serve import CONNINFO_VARIABLE, GRACE_S, PARENT_VARIABLE, when_gone
 from kaquan.doors.logs import configure_logs
 from kaquan.kit.db import UnsafeServerError, describe_failure, is_outage
 from kaquan.migrations import SchemaError
@@ -82,7 +82,7 @@ async def run(settings: Settings, conninfo: str, parent: int | None = None) -> N
     loop.add_signal_handler(signal.SIGTERM, stop)
     loop.add_signal_handler(signal.SIGINT, stop)
     if parent is not None:
-        loop.add_reader(parent, stop)
+        when_gone(parent, stop)
     try:
         await server.serve(sockets=[listen(settings.host, settings.port)])
     finally:

@@ -1,5 +1,6 @@
 """The parent of the server processes: starts them, starts again what dies, stops all together."""
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -22,6 +23,9 @@ PARENT_VARIABLE = "KAQUAN_SERVE_PARENT_FD"
 
 GRACE_S = 30
 """How long a stopping process waits for requests that it has accepted."""
+
+END_S = 2 * GRACE_S
+"""A process whose parent is gone has ended after this time, whatever it waits for: nobody else is there to end it."""
 
 RESTART_PAUSE_S = 0.5
 FAST_DEATH_S = 3.0
@@ -53,6 +57,20 @@ def free_port(host: str) -> int:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def when_gone(parent: int, stop: Callable[[], None]) -> None:
+    """Call ``stop`` once when the other end of the pipe ``parent`` is closed; for a process on its event loop."""
+    loop = asyncio.get_running_loop()
+
+    def gone() -> None:
+        loop.remove_reader(parent)  # the end of a file can be read for ever, and the loop would do nothing else
+        stop()
+        last = threading.Timer(END_S, os._exit, (1,))
+        last.daemon = True
+        last.start()
+
+    loop.add_reader(parent, gone)
 
 
 class Processes:

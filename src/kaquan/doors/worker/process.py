@@ -14,7 +14,7 @@ import structlog
 import uvloop
 
 from kaquan.app import App
-from kaquan.doors.http.serve import CONNINFO_VARIABLE, PARENT_VARIABLE
+from kaquan.doors.http.serve import CONNINFO_VARIABLE, PARENT_VARIABLE, when_gone
 from kaquan.doors.logs import configure_logs
 from kaquan.doors.worker.jobs import connector, jobs_of
 from kaquan.doors.worker.log import keep_cosigned, keep_log
@@ -38,7 +38,7 @@ async def run(settings: Settings, conninfo: str, parent: int | None = None) -> N
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if parent is not None:
-        loop.add_reader(parent, stop.set)
+        when_gone(parent, stop.set)
     app = await App.open(settings, conninfo)
     try:
         await work(app, conninfo, stop)
