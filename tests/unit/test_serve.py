@@ -17,25 +17,18 @@ def pipe() -> Iterator[tuple[int, int]]:
     os.close(ends[0])
 
 
-@pytest.fixture
-def exits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """With what the process would have been ended, soon instead of after a minute."""
-    codes: list[int] = []
-    monkeypatch.setattr(serve, "END_S", 0.1)
-    monkeypatch.setattr(os, "_exit", codes.append)
-    return codes
-
-
 async def test_a_process_is_told_once_that_its_parent_is_gone_and_ended_if_it_goes_on(
-    pipe: tuple[int, int], exits: list[int]
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[int] = []
+    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    monkeypatch.setattr(serve, "END_S", 0.1)  # and nothing is left that would end the tests later
+    monkeypatch.setattr(os, "_exit", lambda code: ended.get_loop().call_soon_threadsafe(ended.set_result, code))
     when_gone(pipe[0], lambda: told.append(1))
     await asyncio.sleep(0.01)
-    assert (told, exits) == ([], [])
+    assert told == []
     os.close(pipe[1])
     async with asyncio.timeout(10):
-        while not exits:
-            await asyncio.sleep(0.01)
-    assert (told, exits) == ([1], [1])
+        assert await ended == 1
+    assert told == [1]
     assert not asyncio.get_running_loop().remove_reader(pipe[0]), "nothing reads it any more"
