@@ -87,6 +87,7 @@ ORDER BY n.log_index
 """Entries of the log in its order: index, and a row for :func:`judge_leaves`."""
 
 _PIECE = "({0}) > (%(begin_slot)s, %(begin_id)s) AND ({0}) <= (%(end_slot)s, %(end_id)s)"
+"""The keys of a piece, for the columns of a table: each scan is bounded by its own, since a join hands on no range."""
 
 AUDIT = Audit(
     name="leaves",
